@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test promises lint bench walk figures campaign manners laws search payloads bodies contract peers page deb package image offline lock clean
+.PHONY: help demo test promises lint bench walk figures campaign bursts manners laws search payloads bodies contract peers page deb package image offline lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -45,6 +45,9 @@ campaign: $(READY) ## run 500 schedules of faults and kills and the 8-hour outag
 	@$(BIN)/python -m tests.campaign real 0..2
 	@$(BIN)/python -m tests.campaign pace
 	@ODEN_RELOADS=50 $(BIN)/pytest -q -n0 tests/test_reload.py -k under_load
+
+bursts: $(READY) ## kill the gateway ten times, each inside a burst of 800 events, and judge each of these
+	@$(BIN)/python -m tests.bursts
 
 manners: $(READY) ## print what each manner of Oden's costs: records lost, doubled, dead or stuck, requests, and what the page says
 	@$(BIN)/python -m tests.campaign manners

@@ -10,6 +10,7 @@ from gateway.committer import Committer
 from gateway.mapping.line import LineState
 from gateway.mapping.trail import Feed
 from gateway.model import Notice
+from gateway.outbox.entries import Within
 from gateway.sources.base import Arrival
 
 Change = Callable[[LineState], tuple[LineState, tuple[Notice, ...]]]
@@ -21,20 +22,21 @@ class Amendments:
 
     def __init__(self, poke: Callable[[], None]) -> None:
         self._poke = poke
-        self._asked: deque[tuple[str, Change, asyncio.Future[None]]] = deque()
+        self._asked: deque[tuple[str, Change, Within, asyncio.Future[None]]] = deque()
 
-    async def make(self, line: str, change: Change) -> None:
-        """Change what is remembered of the line with the key `line`; returns once that is stored, or the line has
-        gone. What the line has heard before is never stepped again. Raises what `change` raises."""
+    async def make(self, line: str, change: Change, within: Within = ()) -> None:
+        """Change what is remembered of the line with the key `line`, and take out what waits and is at Oden `within`
+        other entries; returns once that is stored, or the line has gone. What the line has heard before is never
+        stepped again. Raises what `change` raises."""
         stored = asyncio.get_running_loop().create_future()
-        self._asked.append((line, change, stored))
+        self._asked.append((line, change, within, stored))
         self._poke()
         await stored
 
     def carry_out(self, lines: MutableMapping[str, Feed], committer: Committer) -> None:
         """Carry out what is asked for, and hand it over to be stored at once."""
         while self._asked:
-            line, change, stored = self._asked.popleft()
+            line, change, within, stored = self._asked.popleft()
             known = lines.get(line)
             done = partial(_set, stored)
             if known is None:
@@ -46,7 +48,8 @@ class Amendments:
                 done(error)
                 continue
             lines[line] = replace(known, state=state).begun_anew()
-            committer.take_over([Arrival("", done=done)], {line: lines[line]}, (), notices, at_once=True)
+            moved = {line: lines[line]}
+            committer.take_over([Arrival("", done=done)], moved, (), notices, within=within, at_once=True)
 
 
 def _set(stored: "asyncio.Future[None]", error: Exception | None = None) -> None:

@@ -14,6 +14,31 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Seconds on the clock that `asyncio.sleep` waits by; only differences mean something."""
 
+    def slept(self) -> float:
+        """Seconds that the machine has slept, of which the monotonic clock knows nothing; only differences mean
+        something."""
+
+
+class ClockMoves:
+    """By how much our clock was set: what was learned by it of the clocks of others moves by that."""
+
+    LEAST = 0.1
+    """Less, in seconds, is no move."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._before: float | None = None
+
+    def take(self) -> float:
+        """Seconds by which it is later than it would be, had nobody set it since this was asked last, or earlier where
+        that is negative; so it is too while the machine has slept, and it was not set for that yet. 0 the first
+        time."""
+        before = self._clock.now() - self._clock.monotonic() - self._clock.slept()
+        by = before - self._before if self._before is not None else 0.0
+        if self._before is None or abs(by) >= self.LEAST:
+            self._before = before
+        return by if abs(by) >= self.LEAST else 0.0
+
 
 class AnchoredClock:
     """The system's wall clock, read once and carried on by the monotonic clock.
@@ -44,8 +69,6 @@ class AnchoredClock:
         return time.time()
 
     def slept(self) -> float:
-        """Seconds that the machine has slept, of which the monotonic clock knows nothing; only differences mean
-        something."""
         return time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
 
 
@@ -62,3 +85,6 @@ class LoopClock:
 
     def monotonic(self) -> float:
         return self._loop.time()
+
+    def slept(self) -> float:
+        return 0.0

@@ -1,7 +1,7 @@
 """Watches the machine's clock beside the gateway's own, and decides what time it is by what confirms it.
 
-At boot intake waits only where something speaks against the machine's clock, and for two minutes at most: then the
-gateway goes on by a time that is *unconfirmed*, but never before the last one that was confirmed. A leap of the
+At boot, intake waits only where something speaks against the machine's clock, and for two minutes at most: then the
+gateway goes on with a time that is *unconfirmed*, but never earlier than the last one that was confirmed. A leap of the
 machine's clock is followed once something has confirmed it for LASTING seconds (`clock_evidence`); what nobody confirms
 is not followed, and shown.
 
@@ -9,11 +9,13 @@ A clock that was slow by little, or stood still while the machine slept, is set 
 nothing. Where what was stamped already is wrong, or where the machine was put back to an earlier state, that is a
 `leap`: whoever runs the gateway begins anew with all of its parts (`app`), and times that were not delivered are mended
 then.
+
+`answer` is for `oden-gateway clock`, over the control socket: what time it is, and that a person accepts it.
 """
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -21,12 +23,15 @@ from typing import Literal
 
 import structlog
 
-from gateway.clock import AnchoredClock
+from gateway.clock import AnchoredClock, ClockMoves
 from gateway.clock_evidence import DRIFT, By, Evidence, Verdict, judge
+from gateway.errors import GatewayError
 from gateway.health import Condition, Problems
 
 log = structlog.get_logger()
 
+COMMAND = "clock"
+"""The name of the command on the control socket, beside those for the outbox."""
 EARLIEST = 1_793_000_000.0
 """2026-10: no clock of a machine that runs this version can rightly show less."""
 LASTING = 30.0
@@ -108,6 +113,8 @@ class ClockWatch:
         """Why intake waits."""
         self._doubt: str | None = None
         """What speaks against the time that it goes on by."""
+        self.moves = ClockMoves(clock)
+        """Since `begin`."""
         self._pending: tuple[float, Verdict] | None = None
         """Since when (monotonic) a verdict lasts that the time is another."""
         self._unexplained: float | None = None
@@ -155,6 +162,7 @@ class ClockWatch:
             log.warning("clock_unconfirmed", reason=doubt, now=_iso(self._clock.now()))
         self._agreed_at = self._clock.now()
         self._slept = self._clock.slept()
+        self.moves.take()
 
     async def _speaks_against(self, known: KnownTime, seen_until: float) -> str | None:
         self._ntp = await self._witnesses.ntp()
@@ -202,8 +210,8 @@ class ClockWatch:
         return self._known
 
     def may_send(self) -> bool:
-        """Whether records may leave: by a time that is confirmed, or not far from Oden's, or of which Oden says
-        nothing. Until Oden was asked, not."""
+        """Whether records may be sent: the time is confirmed, or near that of Oden, or Oden's answers do not tell
+        theirs. Not before Oden was asked."""
         if self.by is not None:
             return True
         oden = self._witnesses.oden_at_once()
@@ -304,7 +312,7 @@ class ClockWatch:
         self.leap.set()
 
     def land(self) -> Leap:
-        """All parts have ended: the clock is set. Answers by what."""
+        """To be called when all parts have ended: sets the clock, and answers what the leap was."""
         leap = self.leapt
         if leap is None:
             raise ValueError("there was no leap")
@@ -342,3 +350,16 @@ def _is_same(one: Verdict, other: Verdict) -> bool:
 
 def _iso(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+async def answer(watch: ClockWatch, question: object) -> AsyncGenerator[dict[str, object], None]:
+    """Yield what the question asks for: "show" or "accept". Raises GatewayError where it is not understood."""
+    match question:
+        case "show":
+            yield watch.shown()
+        case "accept":
+            said = watch.accept()
+            log.info("clock_accepted")
+            yield {"said": said}
+        case _:
+            raise GatewayError("this gateway does not understand the question: it may be of another version")

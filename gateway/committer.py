@@ -21,14 +21,13 @@ from types import MappingProxyType
 
 from gateway.ack_window import AckWindow
 from gateway.clock import Clock
-from gateway.fewer_notices import FewerNotices
 from gateway.horizon import Horizon
-from gateway.kept_rejects import Allowance
 from gateway.mapping.state_rows import StateRows
 from gateway.mapping.trail import Feed
 from gateway.model import Notice, Record, Reject
-from gateway.outbox.entries import Commit
+from gateway.outbox.entries import Commit, Within
 from gateway.outbox.store import Outbox
+from gateway.rejects import Allowance, FewerNotices
 from gateway.repeats import Ask, Repeats
 from gateway.sources.base import Arrival
 
@@ -73,6 +72,8 @@ class Committer:
         self._windows: dict[str, AckWindow] = defaultdict(AckWindow)
         self._number = 0
         """Of the last commit."""
+        self.last_stored = 0
+        """The number of the last commit that is on disk."""
         self._records: list[Record] = []
         self._notices: list[Notice] = []
         self._fewer = FewerNotices()
@@ -84,6 +85,7 @@ class Committer:
         self._replayed: dict[int, Reject | None] = {}
         self._left_out = 0
         """Messages that could not be used and are not kept."""
+        self._within: Within = ()
         self._done: list[Callable[[], None]] = []
         self._urgent_since: float | None = None
         """When the first of what is to be committed at once was taken over."""
@@ -95,7 +97,7 @@ class Committer:
 
     def load(self, number: int) -> None:
         """The number of the last commit."""
-        self._number = number
+        self._number = self.last_stored = number
 
     def rows(self, line: str) -> StateRows | None:
         """What is stored of a line; None where that was not read."""
@@ -120,12 +122,13 @@ class Committer:
         rejects: Sequence[Reject] = (),
         replayed: Mapping[int, Reject | None] = NOTHING_REPLAYED,
         left_out: int = 0,
+        within: Within = (),
         *,
         at_once: bool,
     ) -> None:
         """Take over what `arrivals`, and time, have come to: lines that moved, records and notices, messages that could
-        not be used and those that were taken once more. What is neither stored nor moves anything is acknowledged with
-        what it may have come after."""
+        not be used and those that were taken once more; what waits and is at Oden `within` others is taken out. What is
+        neither stored nor moves anything is acknowledged with what it may have come after."""
         for arrival in arrivals:
             if arrival.done is not None:
                 self._done.append(arrival.done)
@@ -137,6 +140,7 @@ class Committer:
         self._notices += told
         self._refused += sum(notice.count for notice in notices if notice.kind == "reject")
         self._left_out += left_out
+        self._within += within
         for reject in rejects:
             if self._allowance.admits(reject, self._clock.monotonic()):
                 self._rejects.append(reject)
@@ -232,11 +236,12 @@ class Committer:
             replayed=self._replayed,
             rejects_left_out=self._left_out,
             refused=self._refused,
+            within=self._within,
         )
         windows = tuple(window for window in self._windows.values() if window.taken())
         under_way = _UnderWay(commit, self._done, windows)
         self._records, self._notices, self._moved, self._done = [], [], {}, []
-        self._rejects, self._replayed, self._left_out, self._refused = [], {}, 0, 0
+        self._rejects, self._replayed, self._left_out, self._refused, self._within = [], {}, 0, 0, ()
         self._urgent_since, self._written_at = None, self._clock.monotonic()
         return under_way
 
@@ -247,7 +252,7 @@ class Committer:
     async def _store(self, under_way: _UnderWay) -> None:
         await self._ask(Outbox.commit, under_way.commit)
         # From here on nothing is repeated. The next lines only assign.
-        self._under_way = None
+        self._under_way, self.last_stored = None, under_way.commit.number
         self._after += under_way.done
         self._after += [partial(window.acknowledged, self._clock.monotonic()) for window in under_way.windows]
         if under_way.commit.records:

@@ -1,5 +1,10 @@
-"""The errors of the gateway. Each layer translates the errors of its libraries into these at its boundary."""
+"""The errors of the gateway. Each layer translates the errors of its libraries into these at its boundary; why another
+machine could not be reached is said by `obstacle`, in the words of those who look after machines."""
 
+import errno
+import re
+import socket
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,8 +20,9 @@ class ConfigFault:
     `loc` is the path from the root of the configuration, keys and list indices, as pydantic writes it. `text` says what
     is wrong and what would be right. `at_key` says that the key is wrong, not the value below it. `warning`: it may be
     meant as it is. `absent`: something that is named cannot be read, and may yet come by itself (a secret, a file on
-    a share). `alone`: it is wrong whatever else the configuration says, as the syntax of an expression is. `needs` is
-    the section of its line that is missing, if that is what is wrong.
+    a share). `rests_on` are the key paths of what else it rests on: it is wrong because of what stands there, or
+    because nothing does. Without any it is wrong whatever else the configuration says, as the syntax of an expression
+    is; None: what it rests on is not known.
     """
 
     loc: tuple[str | int, ...]
@@ -24,8 +30,7 @@ class ConfigFault:
     at_key: bool = False
     warning: bool = False
     absent: bool = False
-    alone: bool = False
-    needs: str = ""
+    rests_on: tuple[tuple[str | int, ...], ...] | None = None
 
 
 class InvalidConfig(GatewayError):
@@ -96,3 +101,52 @@ class CommitConflict(GatewayError):
 
 class SourceError(GatewayError):
     """A source cannot be reached or answered with an error. It will be tried again."""
+
+
+_ERRNO_TEXTS = {
+    errno.ECONNREFUSED: "connection refused",
+    errno.ECONNRESET: "connection cut",
+    errno.ECONNABORTED: "connection cut",
+    errno.EPIPE: "connection cut",
+    errno.ENETUNREACH: "no route",
+    errno.ENETDOWN: "no route",
+    errno.EHOSTUNREACH: "no route",
+    errno.EHOSTDOWN: "no route",
+    errno.ETIMEDOUT: "no answer",
+    errno.EACCES: "blocked on this machine",
+    errno.EPERM: "blocked on this machine",
+}
+
+CERTIFICATE_DATES = ("certificate is not valid yet: is the clock right?", "certificate has expired")
+"""What is said where only the time speaks against a certificate: it may be the time of this machine."""
+_CERTIFICATE_TEXTS = {
+    9: CERTIFICATE_DATES[0],
+    10: CERTIFICATE_DATES[1],
+    62: "certificate is for another host",
+    64: "certificate is for another host",
+}
+"""By X509_V_ERR_…, the verification codes of OpenSSL (X509_STORE_CTX_get_error(3)); all others: not trusted."""
+
+
+def obstacle(error: BaseException, whose: str = "its") -> str:
+    """What `error` means; `whose` certificate it is where it is about one. Never a word of a library's."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"{whose} {_CERTIFICATE_TEXTS.get(error.verify_code, 'certificate is not trusted')}"
+    if isinstance(error, ssl.SSLError):
+        return "no secure connection: the other side does not speak TLS as it should"
+    if isinstance(error, socket.gaierror | UnicodeError):
+        return name_obstacle(error)
+    if isinstance(error, TimeoutError):
+        return "no answer"
+    # Where a name has several addresses that fail differently, only the text of the error still has their numbers.
+    code = error.errno if isinstance(error, OSError) else None
+    codes = [code] if code is not None else map(int, re.findall(r"\[Errno (\d+)\]", str(error)))
+    words = dict.fromkeys(_ERRNO_TEXTS[code] for code in codes if code in _ERRNO_TEXTS)
+    return ", ".join(words) or ("connection cut" if isinstance(error, ConnectionError | EOFError) else "no connection")
+
+
+def name_obstacle(error: BaseException) -> str:
+    """The same, where it is about the host's name."""
+    if isinstance(error, OSError) and error.errno == socket.EAI_AGAIN:
+        return "name not found: no name server answers"
+    return "name not found"

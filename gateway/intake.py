@@ -16,14 +16,16 @@ from typing import Concatenate, ParamSpec, TypeVar
 import structlog
 
 from gateway.amendments import Amendments
-from gateway.batch import Batch, IntakeHealth, Replan, because, in_slices, together
-from gateway.clock import Clock
+from gateway.batch import Batch, IntakeHealth, Replan, in_slices, together
+from gateway.clock import Clock, ClockMoves
 from gateway.committer import STATE_WRITE, Committer
 from gateway.errors import OutboxError
+from gateway.fence import Fence
 from gateway.frozen import replace
 from gateway.horizon import MOST_BYTES, Horizon
+from gateway.line_timers import Lines
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.feeder import Event, after_restart, due, feed, needs_preparation, prepared
+from gateway.mapping.feeder import Event, after_restart, feed, needs_preparation, prepared
 from gateway.mapping.lateness import LatenessLog
 from gateway.mapping.line import LineState, Step, Tick, after_absence
 from gateway.mapping.provenance import ProvenanceLog
@@ -66,11 +68,15 @@ class Intake:
         on_stored: Callable[[Sequence[Record]], None],
         on_noticed: Callable[[Sequence[Notice]], None],
         late_limit: int = MOST_BYTES,
+        moves: ClockMoves | None = None,
+        fence: Fence | None = None,
     ) -> None:
         """`on_stored` is called with the records of each commit that held any, `on_noticed` with its notices.
-        `late_limit` is what may be stored of what lines have heard, in bytes."""
+        `late_limit` is what may be stored of what lines have heard, in bytes, `moves` by how much the clock was set
+        since what is stored was learned; `fence` outlives this intake."""
         self._outbox = outbox
         self._clock = clock
+        self._moves = moves or ClockMoves(clock)
         self._queue: deque[Arrival] = deque()
         self._queued = 0
         """Samples and arrivals in the queue."""
@@ -81,17 +87,15 @@ class Intake:
         self._idle.set()
         self._asked: Replan | None = None
         self._poke = asyncio.Event()
-        self._lines: dict[str, Feed] = {}
-        self._timers: dict[str, tuple[LinePlan, Feed, float | None]] = {}
-        """By line, when the next timer of which line of which plan fires."""
+        self._lines = Lines()
         self._gathered: list[Arrival] = []
         """Not mapped yet; nobody else has them any more."""
+        self._fence = fence or Fence()
         self._repeats = Repeats(self._patiently)
         self._horizon = Horizon(self._patiently, late_limit)
         self._committer = Committer(
             self._patiently, self._repeats, self._horizon, clock, on_stored, on_noticed, self._poke.set
         )
-        self._resting: dict[str, float] = {}
         self.amendments = Amendments(self._poke.set)
         self.health = IntakeHealth()
         self.provenance = ProvenanceLog()
@@ -102,6 +106,7 @@ class Intake:
     def follow(self, plans: Sequence[LinePlan]) -> None:
         """Map by `plans` from the next sample on. Later ones have the same lines and inputs, with other tables."""
         self._plans = plans
+        self._lines.follow(plans)
         self.provenance.plans = {plan.key: plan for plan in plans}
         self._routes: dict[tuple[str, str], list[LinePlan]] = defaultdict(list)
         for plan in plans:
@@ -122,9 +127,13 @@ class Intake:
 
     async def take(self, arrival: Arrival) -> None:
         """Hand over an arrival; waits while too much is queued, and for ever once nothing more is taken."""
+        if by := self._moves.take():
+            self._queue.append(Arrival("", clock_set=by))
+            self._queued += 1
         while self._closed or self._queued >= MOST_QUEUED:
             self._room.clear()
             await self._room.wait()
+        arrival = self._fence.admitted(arrival, self._clock.monotonic())
         self._queue.append(arrival)
         self._queued += arrival.size
         self._idle.clear()
@@ -151,11 +160,11 @@ class Intake:
     async def load(self) -> float:
         """Read the line states as they were last committed, before `run`; the latest time that any of them has seen."""
         self._committer.forget([*self._lines])
-        self._lines = {}
+        self._lines.clear()
         number = await self._outbox(Outbox.last_commit)
         self._committer.load(number)
         await self._horizon.load()
-        self._lines = {plan.key: await self._line(plan) for plan in self._plans}
+        self._lines.update({plan.key: await self._line(plan) for plan in self._plans})
         await self._repeats.load(self._plans)
         return max((line.state.now for line in self._lines.values()), default=0.0)
 
@@ -213,6 +222,9 @@ class Intake:
                 await self._turn()
             await self._turn()
             await self._committer.stored()
+        except Exception as error:
+            self._fence.failed(error, self._committer.last_stored, self._clock.monotonic())
+            raise
         finally:
             self._running = False
 
@@ -243,8 +255,8 @@ class Intake:
     def _taken_out(self) -> list[Arrival]:
         """The oldest arrivals of the queue, as many as are mapped in one go."""
         arrivals: list[Arrival] = []
-        size = 0
-        while self._queue and len(arrivals) < MOST_GATHERED:
+        size, most = 0, 1 if self._fence.is_careful(self._clock.monotonic()) else MOST_GATHERED
+        while self._queue and len(arrivals) < most:
             size += self._queue[0].size
             if arrivals and size > MOST_MAPPED:
                 break
@@ -254,22 +266,9 @@ class Intake:
         return arrivals
 
     def _pause(self) -> float:
-        timers = min((timer for _, timer in self._due({})), default=math.inf) - self._clock.now()
+        timers = self._lines.first() - self._clock.now()
         commit = self._committer.due_in()
         return min(max(timers, 0.0), STATE_WRITE if commit is None else commit)
-
-    def _due(self, changed: Mapping[str, Feed]) -> Iterator[tuple[LinePlan, float]]:
-        """When the next timer of each line fires; `changed` are lines as a batch has them. A line that cannot be mapped
-        gets some rest, and its timers with it. This is for all lines at each message, so it asks only what changed."""
-        known, lines, resting = self._timers, self._lines, self._resting
-        for plan in self._plans:
-            key = plan.key
-            line = changed.get(key) or lines[key]
-            timer = known.get(key)
-            if timer is None or timer[1] is not line or timer[0] is not plan:
-                timer = known[key] = plan, line, due(plan, line)
-            if timer[2] is not None:
-                yield plan, max(timer[2], resting[key]) if key in resting else timer[2]
 
     def _turned(self) -> None:
         """It does not hang, however long it may take."""
@@ -277,6 +276,7 @@ class Intake:
 
     async def _turn(self) -> None:
         """Map what was gathered, and commit what is due. Wherever it raises, the next call goes on from there."""
+        self._fence.suspect(self._gathered, self._committer.last_stored)
         batch = await self._map(self._gathered)
         # The batch counts from here on. The next lines only assign.
         self._gathered = []
@@ -284,8 +284,11 @@ class Intake:
         self._repeats.take_over(batch.repeats)
         told = batch.records, batch.notices, batch.rejects, batch.replayed, batch.left_out
         self._committer.take_over(batch.taken, batch.lines, *told, at_once=batch.repeats.begun)
-        self._count(batch)
-        await self._committer.commit(all_=self._stopping or self._closed)
+        batch.count(self.health, self.provenance, self.lateness)
+        careful = self._fence.is_careful(self._clock.monotonic())
+        await self._committer.commit(all_=self._stopping or self._closed or careful)
+        if careful:
+            await self._committer.stored()
         if not self._queue and self._committer.is_idle:
             self._idle.set()
 
@@ -299,29 +302,23 @@ class Intake:
         await self._committer.stored()
         lines = {plan.key: await self._line(plan, asked.changed) for plan in asked.plans}
         await self._repeats.load(asked.plans)
-        self._committer.forget(self._lines.keys() - lines.keys())
-        self._lines = lines
-        for gone in self.health.faults.keys() - lines.keys():
-            del self.health.faults[gone]
+        for gone in self._lines.keys() - lines.keys():
+            self._committer.forget([gone])
+            del self._lines[gone]
+            self.health.faults.pop(gone, None)
+        self._lines.update(lines)
         self.follow(asked.plans)
         self._asked = None
         asked.done.set()
-
-    def _count(self, batch: Batch) -> None:
-        self.health.samples.update(batch.samples)
-        self.health.unmatched.update(batch.unmatched)
-        self.health.redelivered += batch.redelivered
-        self.health.repeated += batch.repeated
-        for line, result, event in batch.steps:
-            self.provenance.add(line, result, event)
-            self.lateness.add(line, result)
-            for record in result.records:
-                log.debug("record_made", record=record.key, kind=record.kind, line=line, **because(event))
 
     async def _map(self, arrivals: Sequence[Arrival]) -> Batch:
         """What `arrivals`, and the time that has passed, mean. Changes nothing but what is new in the batch."""
         batch = Batch(together(arrivals), BatchRepeats(self._repeats))
         for arrival in batch.arrivals:
+            if arrival.clock_set:
+                for plan in self._plans:
+                    batch.lines[plan.key] = self._line_in(batch, plan).with_clock_set(arrival.clock_set)
+                continue
             if arrival.connected is not None:
                 batch.notices += await batch.repeats.begin(arrival, arrival.connected, self._clock.now())
             batch.notices += arrival.notices
@@ -339,14 +336,13 @@ class Intake:
                 batch.conclude(arrival.replay)
         waiting = (sample.received for each in self._queue for sample in each.samples)
         now = min(self._clock.now(), next(waiting, math.inf))  # time does not pass what waits to be mapped
-        for plan, timer in self._due(batch.lines):
-            if timer <= now:
-                await self._step(plan, Tick(now), batch)
+        for plan in self._lines.fired(batch.lines, now):
+            await self._step(plan, Tick(now), batch)
         return batch
 
     def _line_in(self, batch: Batch, plan: LinePlan) -> Feed:
         """What is remembered of a line so far."""
-        return batch.lines.get(plan.key, self._lines[plan.key])
+        return batch.lines.get(plan.key) or self._lines[plan.key]
 
     async def _step(self, plan: LinePlan, event: Event, batch: Batch) -> None:
         """Take `event` into a batch."""
@@ -372,7 +368,7 @@ class Intake:
         """The line could not be mapped."""
         if plan.key not in self.health.faults:
             log.error("mapping_failed", line=plan.key, exc_info=error)
-        self._resting[plan.key] = self._clock.now() + REST
+        self._lines.rest(plan.key, self._clock.now() + REST)
         self.health.faults[plan.key] = f"{type(error).__name__}: {error}"
         batch.reject(plan, event, error, self._clock.now())
 

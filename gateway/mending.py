@@ -1,22 +1,47 @@
-"""Mends the times that a wrong clock has stamped: of what is remembered of lines, and of what waits for Oden."""
+"""Mends the times that a wrong clock has stamped: of what is remembered of lines, and of what waits for Oden; and keeps
+what the next start has to know to tell which of its times can be trusted.
 
-from collections.abc import Sequence
+Which fields of a line's state are times is told by their names, which are the same all over the state: values, counts
+and metadata are none, whatever they look like.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any
 
 import structlog
+from pydantic import TypeAdapter
 
-from gateway.clock_watch import Retiming
+from gateway.clock_watch import KnownTime, Retiming
+from gateway.frozen import replace
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.retime import retimed
+from gateway.mapping.line import LineState
 from gateway.mapping.state_rows import StateRows
-from gateway.outbox.retime import retime
+from gateway.model import Record, StartInterval
+from gateway.outbox.lanes import DEAD, StoredRecord, stored_record
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
+from gateway.outbox.transaction import Transaction
+from gateway.record_kinds import kind_of
 
 log = structlog.get_logger()
 
+KNOWN_TIME = TypeAdapter(KnownTime)
+
+
+def known_time(outbox: Outbox) -> KnownTime:
+    """What the outbox keeps of the time."""
+    return KNOWN_TIME.validate_json(outbox.row("clock") or "{}")
+
+
+def keep_time(outbox: Outbox, known: KnownTime) -> None:
+    """Keep `known` in the outbox."""
+    with outbox.transaction() as transaction:
+        transaction.put["clock"] = KNOWN_TIME.dump_json(known).decode()
+
 
 async def mend(outbox: OutboxThread, plans: Sequence[LinePlan], retiming: Retiming) -> None:
-    """Mend all of them, in one transaction, before anything is mapped or sent."""
+    """Mend the times of the lines of `plans` and of what waits, in a transaction, before anything is mapped or sent."""
     by, states = round(retiming.by), dict[str, dict[str, str | None]]()
     for plan in plans:
         stored = await outbox(Outbox.line_state, plan.key)
@@ -25,3 +50,105 @@ async def mend(outbox: OutboxThread, plans: Sequence[LinePlan], retiming: Retimi
             states[plan.key] = rows.changes(retimed(rows.state(plan), retiming.since, by))
     number = await outbox(retime, retiming.since, by, states)
     log.warning("times_mended", seconds=by, records=number)
+
+
+def retime(outbox: Outbox, since: float, by: int, states: Mapping[str, Mapping[str, str | None]]) -> int:
+    """Make each time from `since` on `by` seconds later, or earlier where that is negative: those of records that Oden
+    has not taken and that are not in doubt, and of their intervals; with rows of the `states` of lines, in one
+    transaction. Dead letters stay as they were refused. Answers how many records were mended."""
+    for work in outbox.work():
+        if work.attempt is not None and work.attempt.phase == "retry":
+            # Oden certainly did not take it, so that another request can be made of it.
+            outbox.begin(work, replace(work.attempt, body=""))
+    number = 0
+    with outbox.transaction() as transaction:
+        transaction.changes_all = True
+        for line, rows in states.items():
+            transaction.set_line_state(line, rows)
+        for name, position, stored in _waiting(outbox):
+            record = _retimed(stored.record, since, by)
+            if record != stored.record:
+                number += 1
+                transaction.put[f"record/{name}/{position}"] = replace(stored, record=record).text()
+                transaction.touch(name, record.line)
+                _retime_interval(transaction, record)
+    return number
+
+
+def _waiting(outbox: Outbox) -> Iterator[tuple[str, int, StoredRecord]]:
+    for name, lane in outbox.lanes.items():
+        for first, last, _ in lane.parts() if name != DEAD else ():
+            for position in range(first, last):
+                text = None if outbox.is_carried(name, position) else outbox.row(f"record/{name}/{position}")
+                if text is not None:
+                    yield name, position, stored_record(text)
+
+
+def _retime_interval(transaction: Transaction, record: Record) -> None:
+    interval = transaction.interval_of(record)
+    if interval is not None and isinstance(record, StartInterval):
+        interval.start = record.start
+
+
+def _retimed(record: Record, since: float, by: int) -> Record:
+    times = {name: getattr(record, name) for name in ("at", *kind_of(record).times)}
+    return replace(record, **{name: time + by for name, time in times.items() if time is not None and time >= since})
+
+
+TIMES = frozenset(
+    {
+        "at",
+        "back",
+        "bad_since",
+        "begun",
+        "correction_due",
+        "described_at",
+        "due",
+        "earliest_start",
+        "end",
+        "ended",
+        "flush_at",
+        "key_history",
+        "last_heard",
+        "learned",
+        "left",
+        "now",
+        "past_events",
+        "quiet_at",
+        "received",
+        "reset_at",
+        "since",
+        "stamp",
+        "stamps",
+        "start",
+        "torn_since",
+        "until",
+    }
+)
+"""The fields of a line's state that hold times, alone or in a collection."""
+
+
+def retimed(state: LineState, since: float, by: int) -> LineState:
+    """`state` with each time from `since` on `by` seconds later, or earlier where that is negative."""
+    moved: LineState = _in(state, since, by)
+    return moved
+
+
+def _in(holder: Any, since: float, by: int) -> Any:
+    """The dataclass or named tuple with its times moved."""
+    is_tuple = hasattr(holder, "_fields")
+    names = holder._fields if is_tuple else [each.name for each in fields(holder)]
+    moved = {name: _moved(getattr(holder, name), since, by, is_time=name in TIMES) for name in names}
+    return holder._replace(**moved) if is_tuple else replace(holder, **moved)
+
+
+def _moved(value: Any, since: float, by: int, *, is_time: bool) -> Any:
+    if is_dataclass(value) or hasattr(value, "_fields"):
+        return _in(value, since, by)
+    if isinstance(value, tuple):
+        return tuple(_moved(each, since, by, is_time=is_time) for each in value)
+    if isinstance(value, Mapping):
+        return {key: _moved(each, since, by, is_time=is_time) for key, each in value.items()}
+    if is_time and isinstance(value, int | float) and not isinstance(value, bool) and value >= since:
+        return value + by
+    return value

@@ -17,7 +17,9 @@ How brokers differ decides how a delivery is compared (measured; docs/mqtt.md ha
   to count again.
 - Of these, some use ids **again** at once (NATS). When they are started anew they have forgotten the ids of what they
   still have to send, and send it with DUP and any id. So there, with DUP, equal content is enough on a connection whose
-  ids have begun anew (had something been pending, they would have gone on), or where only one receipt has it.
+  ids have begun anew (had something been pending, they would have gone on), or where only one receipt has it. One that
+  is stopped answers for a moment after it has stopped storing: what it confirmed within STORED_LATE of the end comes
+  again too, so the digests of that are kept until such a connection has shown what comes again.
 
 Nothing is evicted because there is much of it. There cannot be more receipts than packet ids, 65,535: a message with
 the id of another proves that the broker is done with that one. A receipt that an earlier connection has left expires
@@ -25,16 +27,16 @@ when the session has been connected for LEFTOVER since, never by the time away.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import field
 from typing import Literal, NamedTuple
 
-from pydantic import TypeAdapter
-
-from gateway.frozen import dataclass
+from gateway.receipt_rows import BLOCK, HEAD, Changes, Head
 
 LEFTOVER = 600.0
 """Seconds of connection after which a receipt of an earlier connection expires: well above the time after which a
 broker sends again what was not acknowledged on a connection that stands (30 s on NATS)."""
+STORED_LATE = 5.0
+"""Seconds before the end of a connection in which a broker that ends may confirm what it does not store."""
+MOST_IN_DOUBT = 1_000
 _LOOK_EVERY = 10.0
 _MOST = 0xFFFF
 """Packet ids, and receipts."""
@@ -63,33 +65,6 @@ class Unconfirmed(NamedTuple):
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What is stored of a session beside its receipts: what its broker has shown, and where the receipts are.
-
-    `blocks` are the first and one more than the last place of each block, in their order.
-    """
-
-    counting: bool = True
-    dup_seen: bool = False
-    age: float = 0.0
-    reuses: bool = False
-    blocks: tuple[tuple[int, int], ...] = ()
-
-
-HEAD = TypeAdapter(Head)
-BLOCK = TypeAdapter(tuple[tuple[int, str, float | None, int], ...])
-"""The receipts of a block: packet id, digest, `left_at`, place."""
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What is to be written of a session: its head, and blocks by their first places, None for one that is to go."""
-
-    head: str
-    blocks: Mapping[int, str | None] = field(default_factory=dict)
-
-
 class Session:
     """The unconfirmed receipts of one session at one broker, in the order of their deliveries; changed in place.
 
@@ -102,7 +77,7 @@ class Session:
         """Each id so far was the number of its message on its connection."""
         self.dup_seen = False
         self.reuses = False
-        """A new message has got a lower id than the one before, long before all ids were used."""
+        """A new message has got no higher id than the one before, long before all ids were used."""
         self._last_new = 0
         """Id of the last new message of this connection."""
         self._began_anew = False
@@ -113,6 +88,10 @@ class Session:
         """Packet id -> place."""
         self._by_number: dict[int, int] = {}
         """Number on this connection -> place."""
+        self._confirmed: list[tuple[str, float]] = []
+        """On this connection, of a session that uses ids again: digest, and age of the session."""
+        self._in_doubt: list[tuple[str, float]] = []
+        """The same of what was confirmed right before the end of earlier ones, and has not come again."""
         self._age = 0.0
         self._epoch = 0
         self._number = 0
@@ -185,8 +164,14 @@ class Session:
 
     # What happens
 
-    def connect(self, at: float, *, resumed: bool) -> None:
-        """A connection begins. Where the broker has not kept the session, nothing from before means anything."""
+    def connect(self, at: float, *, resumed: bool, lost_at: float | None = None) -> None:
+        """A connection begins; the one before was lost at `lost_at`, where that is known. Where the broker has not kept
+        the session, nothing from before means anything."""
+        if lost_at is not None:
+            self._age = self._now(lost_at)
+        self._in_doubt += [each for each in self._confirmed if each[1] >= self._age - STORED_LATE]
+        del self._in_doubt[:-MOST_IN_DOUBT]
+        self._confirmed = []
         if not resumed:
             self._forget()
         for place, receipt in self._receipts.items():
@@ -215,6 +200,8 @@ class Session:
         place = self._counted(packet_id, digest, dup=dup) if self.counting else self._same(packet_id, digest, dup=dup)
         verdict: Verdict = "new" if place is None else "again"
         if place is None:
+            if dup and self.reuses and self._began_anew and self._was_in_doubt(digest):
+                verdict = "again"
             self._learn(packet_id, dup=dup)
             self._give_up(packet_id)
             place = self._next
@@ -230,7 +217,7 @@ class Session:
             place = self._by_number.pop(number, None)
             receipt = self._receipts.get(place) if place is not None else None
             if place is not None and receipt is not None and (receipt.epoch, receipt.number) == (self._epoch, number):
-                self._remove(place)
+                self._processed(place)
 
     # Comparing
 
@@ -290,6 +277,13 @@ class Session:
         alike = [place for place, other in self._view if other == digest and self._is_left(place)]
         return alike[0] if alike and (self._began_anew or len(alike) == 1) else None
 
+    def _was_in_doubt(self, digest: str) -> bool:
+        """Whether the broker may have confirmed such a message without storing that; each is one message."""
+        at = next((at for at, (known, _) in enumerate(self._in_doubt) if known == digest), None)
+        if at is not None:
+            del self._in_doubt[at]
+        return at is not None
+
     def _is_left(self, place: int) -> bool:
         """Whether a receipt is there that an earlier connection has left."""
         receipt = self._receipts.get(place)
@@ -298,8 +292,9 @@ class Session:
     def _learn(self, packet_id: int, *, dup: bool) -> None:
         """Take note whether ids of new messages go back."""
         if not dup:
-            self._head_changed |= not self.reuses and packet_id < self._last_new <= _HALF
-            self.reuses |= packet_id < self._last_new <= _HALF
+            reuses = packet_id <= self._last_new <= _HALF
+            self._head_changed |= reuses and not self.reuses
+            self.reuses |= reuses
             self._last_new = packet_id
 
     def _give_up(self, packet_id: int) -> None:
@@ -307,7 +302,7 @@ class Session:
         again may have been started anew, and still have to send that one with another id."""
         place = self._by_id.get(packet_id)
         if place is not None and not (self.reuses and self._is_left(place) and len(self) < _MOST):
-            self._remove(place)
+            self._processed(place)
 
     # Time
 
@@ -324,6 +319,7 @@ class Session:
         old = self._age - LEFTOVER
         expired = [p for p, each in self._receipts.items() if each.left_at is not None and each.left_at <= old]
         self._remove_all(expired)
+        self._in_doubt = [each for each in self._in_doubt if each[1] > old]
 
     # Rows
 
@@ -365,6 +361,13 @@ class Session:
 
     # Inside
 
+    def _processed(self, place: int) -> None:
+        """The broker has processed the PUBACK of this one, whether it has stored that or not."""
+        if self.reuses:
+            self._confirmed.append((self._receipts[place].digest, self._age))
+            del self._confirmed[:-MOST_IN_DOUBT]
+        self._remove(place)
+
     def _remove_all(self, places: Collection[int]) -> None:
         for place in places:
             self._remove(place)
@@ -379,4 +382,5 @@ class Session:
 
     def _forget(self) -> None:
         self._remove_all(tuple(self._receipts))
+        self._confirmed, self._in_doubt = [], []
         self.counting, self.dup_seen, self.reuses, self._head_changed = True, False, False, True

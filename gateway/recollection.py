@@ -11,7 +11,7 @@ that: it is taken off what counters count next.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -27,11 +27,12 @@ from gateway.mapping.line import LineState
 from gateway.mapping.state_rows import StateRows
 from gateway.model import Notice, Output, Sample
 from gateway.oden.client import OdenClient
-from gateway.outbox.entries import Commit
-from gateway.outbox.life import is_noted, keep_uncompared, uncompared
+from gateway.outbox.entries import Commit, Within
+from gateway.outbox.life import is_noted, keep_uncompared, resting, uncompared
 from gateway.outbox.listing import Listed
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
+from gateway.outbox.told import has_output
 from gateway.told_elsewhere import Refused, Shown, Stretch, Unreachable, shown_of
 
 log = structlog.get_logger()
@@ -56,8 +57,9 @@ async def recollect(
 ) -> None:
     """Take off what Oden shows, before anything is mapped; each line in one transaction. `reference` is the name under
     which entries carry the keys of our records: by it, one is known that waits here and has grown since. What cannot be
-    compared is kept for later."""
-    stretches = await _noted(outbox, plans, now)
+    compared is kept for later, and what can be within what Oden shows is not sent before."""
+    stretches = await _noted(outbox, plans, now, reference)
+    refused: set[str] = set()
     try:
         async with asyncio.timeout(LONGEST):
             for plan in plans:
@@ -65,16 +67,17 @@ async def recollect(
                     if _is_unlooked(stretches, plan):
                         shown = await shown_of(outbox, client, plan, stretches[plan.key], reference)
                         change = partial(_taken_off, plan, shown, now)
-                        await _changed(outbox, plans, plan, change, now, shown.within)
+                        await _changed(outbox, plans, plan, change, now, _within(shown))
                         _looked(stretches, plan.key, shown)
                 except Refused as error:
+                    refused.add(plan.key)
                     log.warning("counters_not_compared", line=plan.key, reason=str(error))
     except (Unreachable, TimeoutError) as error:
         log.warning("counters_not_compared", reason=str(error) or f"that took more than {LONGEST:.0f} s")
-    for plan in plans:
-        if _is_unlooked(stretches, plan):
-            await _changed(outbox, plans, plan, partial(_held, plan), now)
-    await _keep(outbox, stretches)
+    left = [plan for plan in plans if _is_unlooked(stretches, plan)]
+    for plan in left:
+        await _changed(outbox, plans, plan, partial(_held, plan), now)
+    await _keep(outbox, stretches, {plan.key for plan in left} - refused)
 
 
 class LaterComparison:
@@ -93,26 +96,37 @@ class LaterComparison:
         self._plans, self._clock, self._reference = plans, clock, reference
 
     async def run(self) -> None:
-        """Ask Oden again and again, until everything is compared. Lines that are configured no more are forgotten."""
+        """Ask Oden again and again, until everything is compared. Lines that are configured no more are forgotten, and
+        what waits of one of which Oden refuses to show anything is sent."""
         while left := await _left(self._outbox):
             await asyncio.sleep(AGAIN)
+            rests = {*await self._outbox(resting)}
             plans = {plan.key: plan for plan in self._plans()}
             for line in [*left]:
                 try:
                     if line in plans:
-                        _looked(left, line, await self._compare(plans[line], left[line]))
+                        _looked(left, line, await self._compare(plans[line], left[line], sends=line not in rests))
                     else:
                         del left[line]
-                except (Unreachable, Refused):
+                except Unreachable:
                     continue  # that it is not compared was said
-                await _keep(self._outbox, left)
+                except Refused:
+                    pass
+                rests.discard(line)
+                await _keep(self._outbox, left, rests)
 
-    async def _compare(self, plan: LinePlan, stretches: Sequence[Stretch]) -> Shown:
+    async def _compare(self, plan: LinePlan, stretches: Sequence[Stretch], *, sends: bool) -> Shown:
+        before = stretches[-1].until
         shown = await shown_of(
-            self._outbox, self._client(), plan, stretches, self._reference, before=stretches[-1].until
+            self._outbox, self._client(), plan, stretches, self._reference, before=before, sends=sends
         )
-        await self._amendments.make(plan.key, partial(_taken_off, plan, shown, self._clock.now()))
+        change = partial(_taken_off, plan, shown, self._clock.now())
+        await self._amendments.make(plan.key, change, _within(shown))
         return shown
+
+
+def _within(shown: Shown) -> Within:
+    return tuple((one.lane, one.position, one.record.key) for one in shown.within)
 
 
 def _is_unlooked(stretches: Stretches, plan: LinePlan) -> bool:
@@ -133,20 +147,22 @@ async def _left(outbox: OutboxThread) -> Stretches:
     return _STRETCHES.validate_json(text) if text else {}
 
 
-async def _keep(outbox: OutboxThread, stretches: Stretches) -> None:
-    await outbox(keep_uncompared, _STRETCHES.dump_json(stretches).decode() if stretches else None)
+async def _keep(outbox: OutboxThread, stretches: Stretches, lines: Collection[str]) -> None:
+    await outbox(keep_uncompared, _STRETCHES.dump_json(stretches).decode() if stretches else None, lines)
 
 
-async def _noted(outbox: OutboxThread, plans: Sequence[LinePlan], now: float) -> Stretches:
-    """What is to be compared, as it was noted when the life began."""
+async def _noted(outbox: OutboxThread, plans: Sequence[LinePlan], now: float, reference: str | None) -> Stretches:
+    """What is to be compared, as it was noted when the life began. What waits to be sent can be within another entry
+    at Oden; by the key that this carries, its look-up shows that."""
     stretches = await _left(outbox)
     if not await outbox(is_noted):
         for plan in plans:
             state = StateRows(await outbox(Outbox.line_state, plan.key)).state(plan)
-            if known := tuple(known_output(plan, state)):
+            waits = reference is None and await outbox(has_output, plan.key)
+            if known := tuple(known_output(plan, state, waits=waits)):
                 stretch = Stretch(known, int(state.now), int(now))
                 stretches[plan.key] = (*stretches.get(plan.key, ()), stretch)[-MOST_STRETCHES:]
-        await _keep(outbox, stretches)
+        await _keep(outbox, stretches, await outbox(resting))
     return stretches
 
 
@@ -156,7 +172,7 @@ async def _changed(
     plan: LinePlan,
     change: _ChangeAtFirst,
     now: float,
-    within: Sequence[Listed] = (),
+    within: Within = (),
 ) -> None:
     """Change the stored memory of one of the lines, of which nothing is mapped yet, and take out what waits and is at
     Oden `within` other entries. What it has heard before is never stepped again, because what is changed follows from
@@ -182,7 +198,7 @@ async def _changed(
         heard=heard.row,
         trails=heard.beginnings,
         heard_since=heard.since,
-        within=tuple((one.lane, one.position, one.record.key) for one in within),
+        within=within,
     )
     await outbox(Outbox.commit, commit)
 
@@ -197,7 +213,7 @@ def _taken_off(
 ) -> tuple[LineState, tuple[Notice, ...]]:
     """The line's state without what is shown and is not known to it by now, of messages that are yet to be put in their
     places, too; and what a person is told of that."""
-    credited_until = max((output.credited for output in known_output(plan, state)), default=0)
+    credited_until = max((output.credited for output in known_output(plan, state, waits=True)), default=0)
     entries = {kind: [one for one in found if one[0] > credited_until] for kind, found in shown.entries.items()}
     stamps = {key: [at for at in found if at > credited_until] for key, found in shown.stamps.items()}
     after, taken = credited(plan, with_late(plan, state, late), entries, stamps)

@@ -7,9 +7,19 @@ import json
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
-from gateway.model import CREATED_ONCE, OF_NO_LINE, Output, Record, Setting, SettingType, StartInterval, UpdateInterval
+from gateway.model import (
+    CREATED_ONCE,
+    OF_NO_LINE,
+    Addition,
+    Output,
+    Record,
+    Setting,
+    SettingType,
+    StartInterval,
+    UpdateInterval,
+)
 
 Effect = Literal["create", "change", "set"]
 """What a request for the record does at Oden. create: it makes something, and sent twice it could make two. change: it
@@ -63,6 +73,10 @@ class RecordKind:
     """Which thing at Oden a record is about: equal for all that are about the same one, whichever lines they are of."""
     family: Callable[[Any], str]
     """The lane of its line into which a record goes."""
+    times: tuple[str, ...] = ()
+    """Its fields that hold times beside `at`; what a wrong clock has stamped is mended in them."""
+    by_rule: bool = False
+    """A rule of its line makes it."""
     ordered_families: frozenset[str] = field(default=frozenset())
     """Lanes in which each record is sent only when those before it are at Oden, because they may be about one thing."""
     expendable_families: frozenset[str] = field(default=frozenset())
@@ -117,6 +131,7 @@ START = RecordKind(
     withdrawal="with_interval",
     identity=_interval,
     family=_start_family,
+    times=("start", "end"),
 )
 UPDATE = RecordKind(
     name="update",
@@ -128,6 +143,7 @@ UPDATE = RecordKind(
     withdrawal="alone",
     identity=_interval,
     family=_update_family,
+    times=("end",),
 )
 OUTPUT = RecordKind(
     name="output",
@@ -140,6 +156,7 @@ OUTPUT = RecordKind(
     identity=_interval,
     family=lambda output: "corrections" if output.corrects else "output",
     expendable_families=frozenset({"output"}),
+    times=("timestamp",),
 )
 QUALITY_TEST = RecordKind(
     name="quality test",
@@ -151,6 +168,8 @@ QUALITY_TEST = RecordKind(
     withdrawal="alone",
     identity=_interval,
     family=lambda _: "tests",
+    times=("timestamp",),
+    by_rule=True,
 )
 SETTING = RecordKind(
     name="setting",
@@ -163,6 +182,7 @@ SETTING = RecordKind(
     identity=_subject,
     family=_setting_family,
     ordered_families=frozenset(family for type_, family in SETTING_FAMILIES.items() if type_ not in CREATED_ONCE),
+    by_rule=True,
 )
 CREATING_SETTING = RecordKind(
     name="setting of what is created once",
@@ -175,6 +195,7 @@ CREATING_SETTING = RecordKind(
     identity=_subject,
     family=_setting_family,
     ordered_families=frozenset(family for type_, family in SETTING_FAMILIES.items() if type_ in CREATED_ONCE),
+    by_rule=True,
 )
 
 KINDS = (START, UPDATE, OUTPUT, QUALITY_TEST, SETTING, CREATING_SETTING)
@@ -201,3 +222,14 @@ def creates(record: Record) -> bool:
 def end_of(record: Record) -> int | None:
     """The end of its interval that a record tells; None where it tells none."""
     return record.end if isinstance(record, StartInterval | UpdateInterval) else None
+
+
+def moves_amounts(record: Record) -> TypeGuard[Addition]:
+    """Whether it corrects the amounts of its interval. Others may wait for it: what is taken from one interval must be
+    at Oden with another first."""
+    return isinstance(record, Addition) and record.corrects
+
+
+def corrects(record: Record) -> bool:
+    """Whether it says something else than was told before."""
+    return not isinstance(record, Setting) and record.corrects

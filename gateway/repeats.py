@@ -12,7 +12,8 @@ from gateway.mapping.values import find, scalar, text
 from gateway.message_ids import IdsOfCommit, MessageIds, NewIds, digest
 from gateway.model import Notice, Sample
 from gateway.outbox.store import Outbox
-from gateway.receipts import Changes, Session, Verdict
+from gateway.receipt_rows import Changes
+from gateway.receipts import Session, Verdict
 from gateway.sources.base import Arrival, Connected
 
 P = ParamSpec("P")
@@ -105,7 +106,7 @@ class BatchRepeats:
             if ring:
                 self.old_rings.append(arrival.source)
         session = self._session(name)
-        session.connect(connected.at, resumed=connected.resumed)
+        session.connect(connected.at, resumed=connected.resumed, lost_at=connected.lost_at)
         self.connected[arrival.source] = name
         self.begun |= session.changed
         if arrival.notices or connected.resumed or not known:

@@ -91,10 +91,11 @@ async def shown_of(
     reference: str | None,
     *,
     before: float = inf,
+    sends: bool = False,
 ) -> Shown:
     """What Oden shows of the stretches, with time stamps up to `before`, and in between, up to the end of each; where
-    all were `looked` at, only what was left then. Where there is a `before`, what waits may be sent meanwhile: without
-    a `reference`, none of it is taken to be within what is shown."""
+    all were `looked` at, only what was left then. Where the gateway `sends` what waits, none of it is taken to be
+    within what is shown, without a `reference`."""
     ref = (await outbox(Outbox.line_refs)).get(plan.key) or LineRef(*plan.key.partition("/")[::2])
     line_id = ref.oden_id
     if line_id is None:
@@ -104,8 +105,8 @@ async def shown_of(
         if not line_id:
             return Shown()
     state = StateRows(await outbox(Outbox.line_state, plan.key)).state(plan)
-    by_now = {output.interval: output for output in known_output(plan, state)}
-    search = _Search(outbox, client, plan, line_id, reference, by_now, sends=before < inf)
+    by_now = {output.interval: output for output in known_output(plan, state, waits=True)}
+    search = _Search(outbox, client, plan, line_id, reference, by_now, sends=sends)
     untils = [*(stretch.until for stretch in stretches[:-1]), before]
     for stretch, until in zip(stretches, untils, strict=True):
         if not stretch.looked:
@@ -183,6 +184,7 @@ class _Search:
         listed = await self._waiting(known.interval) if known.interval else []
         waiting = {one.record.key: one.record for one in listed if isinstance(one.record, Output)}
         concerns = answers.concerns_output(waiting.values(), self._reference)
+        interval = await self._outbox(Outbox.interval, known.interval) if known.interval else None
 
         def is_new(at: int) -> bool:
             return at <= until and not known.is_told(at) and not now.is_told(at)
@@ -191,15 +193,23 @@ class _Search:
             return max(known.credited, now.credited) < at <= until
 
         def is_of_others(entry: Entry) -> bool:
-            return is_late(entry[0]) and any(self._shares_time(entry, one) for one in waiting.values())
+            shares_time = any(self._shares_time(entry, one) for one in waiting.values())
+            return is_late(entry[0]) and (shares_time or was_sent(entry) is False)
+
+        def was_sent(entry: Entry) -> bool | None:
+            key = self._key(entry)
+            if interval is None or not isinstance(key, str) or key in waiting:
+                return None
+            return interval.was_sent(key, entry[0])
 
         def is_unsure(entry: Entry) -> bool:
-            return is_late(entry[0]) and self._can_be_part(entry, waiting)
+            return is_late(entry[0]) and self._can_be_part(entry, waiting) and was_sent(entry) is None
 
         def keeps(entry: object) -> bool:
             times = answers.output_times(entry)
             beside = any(int(one.at) <= at <= one.timestamp for one in waiting.values() for at in times)
-            return concerns(entry) or beside or any(map(is_new, times))
+            tells = interval is not None and any(is_late(at) and interval.was_sent("", at) is False for at in times)
+            return concerns(entry) or beside or tells or any(map(is_new, times))
 
         entries: list[Entry] = []
         shown = await self._entries(oden_id, known, keeps)

@@ -20,6 +20,7 @@ from gateway.simulator.oden.server import make_app
 from gateway.simulator.oden.store import Interval, Organization
 from tests.oden.test_transport import site
 from tests.peers import PATIENCE, Mosquitto, free_port, wait_until
+from tests.processes import end_all
 
 CONFIG = """
 oden: {{url: "http://127.0.0.1:{oden}/v2", token: "${{secret:oden_token}}", settle: 2s}}
@@ -103,9 +104,7 @@ class Machine:
 def machine(tmp_path: Path) -> Iterator[Machine]:
     machine = Machine(tmp_path)
     yield machine
-    for process in machine.processes:
-        process.kill()
-        process.wait(PATIENCE)
+    end_all(machine.processes)
     machine.mosquitto.stop()
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pytest
 
-from gateway.clock import AnchoredClock
+from gateway.clock import AnchoredClock, ClockMoves
 from gateway.clock_watch import EARLIEST, LASTING, LONGEST_WAIT, ClockWatch, KnownTime, Leap, Witnesses
 from gateway.health import Problems
 from tests.campaign.virtual import simulate
@@ -335,3 +335,37 @@ async def test_p11_a_person_accepts_the_machines_clock() -> None:
         assert watch.land().seconds == 3600.0
         await asyncio.sleep(5.0)
         assert (clock.error(), watch.conditions(), watch.by) == (0.0, [], "a person")
+
+
+class Stub:
+    """A clock of which each part is set by hand."""
+
+    def __init__(self) -> None:
+        self.ours, self.running, self.asleep = 1_800_000_000.0, 100.0, 0.0
+
+    def now(self) -> float:
+        return self.ours
+
+    def monotonic(self) -> float:
+        return self.running
+
+    def slept(self) -> float:
+        return self.asleep
+
+
+def test_p11_by_how_much_our_clock_was_set_is_told_once() -> None:
+    """Time that passes is no move, nor is a sleep that it was set for."""
+    clock = Stub()
+    moves = ClockMoves(clock)
+    assert moves.take() == 0.0
+    clock.ours, clock.running = clock.ours + 50.0, clock.running + 50.0
+    assert moves.take() == 0.0
+    clock.ours += 40.0
+    assert (moves.take(), moves.take()) == (40.0, 0.0)
+    clock.asleep += 300.0
+    assert moves.take() == -300.0
+    clock.ours += 300.0
+    assert moves.take() == 300.0
+    for _ in range(3):
+        clock.ours += 0.05
+    assert moves.take() == pytest.approx(0.15)

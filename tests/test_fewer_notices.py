@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.fewer_notices import EVERY, MOST_KINDS, SAME, FewerNotices
 from gateway.model import Notice
+from gateway.rejects import EVERY, MOST_KINDS_TOLD, SAME, FewerNotices
 
 
 def reject(text: str, address: str = "a") -> Notice:
@@ -56,7 +56,7 @@ def test_the_sum_stays(notices: list[tuple[Notice, int]]) -> None:
 def test_p12_kinds_of_rejects_are_bounded() -> None:
     """However many topics and reasons there are: the rest is one."""
     fewer = FewerNotices()
-    told = [fewer.add([reject("text", f"topic {number}")], 0.0) for number in range(3 * MOST_KINDS)]
-    assert len([one for one in told if one]) == MOST_KINDS + SAME
-    assert [more.count for more in fewer.more(EVERY)] == [2 * MOST_KINDS - SAME]
+    told = [fewer.add([reject("text", f"topic {number}")], 0.0) for number in range(3 * MOST_KINDS_TOLD)]
+    assert len([one for one in told if one]) == MOST_KINDS_TOLD + SAME
+    assert [more.count for more in fewer.more(EVERY)] == [2 * MOST_KINDS_TOLD - SAME]
     assert fewer.add([reject("text", "another")], 2.5 * EVERY) != []

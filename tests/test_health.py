@@ -34,6 +34,9 @@ class Clock:
     def monotonic(self) -> float:
         return self.at
 
+    def slept(self) -> float:
+        return 0.0
+
 
 def texts(problems: Problems) -> list[str]:
     return [problem.text for problem in problems.current()]

@@ -65,6 +65,22 @@ async def test_line_states_are_read_anew_where_somebody_else_has_changed_them(tm
     await outbox.close()
 
 
+async def test_p13_what_was_learned_of_a_senders_clock_is_of_our_own_as_it_was(tmp_path: Path) -> None:
+    """A sender whose clock is right seemed to be ahead while ours was slow: that is taken off no more once it is set,
+    of no message that came afterwards, also where it is mapped together with those from before."""
+    rig = Rig(tmp_path, TIMED)
+    async with rig.running() as intake:
+        now = rig.clock.now()
+        await intake.take(rig.message("order", {"number": "A", "at": now + 4}, 1))
+        rig.clock.ahead = 4.0
+        await intake.take(rig.message("order", {"number": "B", "at": now + 4}, 2))
+        await until(lambda: rig.acked == [1, 2])
+        runs = intake.state(TIMED.key).runs
+    assert runs.last is not None
+    assert runs.current is not None
+    assert (runs.last.start, runs.current.start) == (math.floor(now), math.floor(now + 4))
+
+
 async def test_p1_acknowledged_after_the_commit(tmp_path: Path) -> None:
     """When a message's `done` is called, what it caused is already on disk."""
     rig = Rig(tmp_path)

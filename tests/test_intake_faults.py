@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from gateway.errors import OutboxError
-from gateway.outbox.entries import Commit, StoredSession
+from gateway.outbox.entries import Commit
+from gateway.outbox.known_messages import StoredSession
 from gateway.outbox.store import Outbox
 from tests.intake_rig import PLAN, TIMED, Rig, until
 from tests.peers import PATIENCE

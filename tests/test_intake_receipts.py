@@ -75,6 +75,19 @@ async def test_p2_a_session_lost_while_the_gateway_was_down_is_a_gap(tmp_path: P
             assert (await rig.outbox(Outbox.summary, 10)).totals.gaps == gaps
 
 
+async def test_p2_a_session_that_was_kept_while_the_gateway_was_down_is_no_gap(tmp_path: Path) -> None:
+    """The broker holds for the gateway what came meanwhile: nothing is missing, and nothing is listed."""
+    for packet_id in (2, 3):
+        rig = Rig(tmp_path)
+        async with rig.running(connected=False) as intake:
+            await intake.take(rig.connected())
+            await intake.take(rig.message("scrap", {"qty": packet_id}, packet_id))
+            async with asyncio.timeout(PATIENCE):
+                while rig.acked != [packet_id]:
+                    await asyncio.sleep(0.01)
+            assert (await rig.outbox(Outbox.summary, 10)).totals.gaps == {}
+
+
 async def test_p2_receipts_are_kept_for_each_broker(tmp_path: Path) -> None:
     """Packet ids of another broker are those of other messages; back at the first one, its receipts are still known."""
     rig = Rig(tmp_path)

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.kept_rejects import (
+from gateway.model import Reject
+from gateway.rejects import (
     BYTES_PER_MINUTE,
     LARGEST,
     MOST_AT_ONCE,
@@ -15,7 +16,6 @@ from gateway.kept_rejects import (
     Allowance,
     payload_of,
 )
-from gateway.model import Reject
 from gateway.sources.mqtt_decode import decode
 
 

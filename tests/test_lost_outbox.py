@@ -9,6 +9,7 @@ import pytest
 
 from gateway.simulator.oden.store import Interval
 from tests.peers import PATIENCE, wait_until
+from tests.processes import end_all
 from tests.test_clock_set import CONFIG, Machine
 
 DAY = 86_400
@@ -43,9 +44,7 @@ class Box(Machine):
 async def box(tmp_path: Path) -> AsyncIterator[Box]:
     box = Box(tmp_path)
     yield box
-    for process in box.processes:
-        process.kill()
-        process.wait(PATIENCE)
+    end_all(box.processes)
     box.mosquitto.stop()
 
 

@@ -9,8 +9,7 @@ import pytest
 
 from gateway.clock import AnchoredClock
 from gateway.config.schema import OpcuaConfig
-from gateway.errors import SourceError
-from gateway.obstacles import obstacle
+from gateway.errors import SourceError, obstacle
 from gateway.sources.mqtt_stream import open_stream
 from gateway.sources.opcua.channel import Channel
 from gateway.sources.opcua.session_key import KeyFile

@@ -1,6 +1,6 @@
 """The table of record kinds: every record has a row, and the rows make sense."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import get_args
 
 import pytest
@@ -48,6 +48,13 @@ def test_what_is_true_of_each_kind(record: Record, effect: str, role: str, lane:
     assert takes_turns(lane_of(record))
     assert keeps_order(lane_of(record)) == (role == "none")
     assert end_of(record) == (9 if role in ("opens", "changes") else None)
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: f"{record.kind} {record.type}")
+def test_all_times_of_a_record_are_mended(record: Record) -> None:
+    """Every field that holds a time of the plant is in its row, so that none stays as a wrong clock has stamped it."""
+    times = {each.name for each in fields(record)} & {"start", "end", "timestamp"}
+    assert {*kind_of(record).times} == times
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

@@ -26,6 +26,7 @@ from gateway.simulator.oden.model import OdenModel
 from gateway.simulator.oden.persistence import replay
 from gateway.simulator.oden.store import Organization
 from tests.peers import PATIENCE, Mosquitto, free_port, wait_for, wait_until
+from tests.processes import end_all
 from tests.status.test_tls import write
 
 TOKEN = "t0k3n"
@@ -128,9 +129,7 @@ def plant(tmp_path: Path) -> Iterator[Plant]:
     with Mosquitto(tmp_path / "broker") as broker:
         plant = Plant(tmp_path, broker)
         yield plant
-        for process in plant.processes:
-            process.kill()
-            process.wait()
+        end_all(plant.processes)
 
 
 async def event(plant: Plant, topic: str, **fields: object) -> None:

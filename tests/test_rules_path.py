@@ -1,9 +1,6 @@
 """Rules through the whole path: a real broker, a gateway and a stand-in that are killed, each thing at Oden once."""
 
 import json
-import signal
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,8 +8,9 @@ from typing import Any
 from gateway.cli.demo_parts import status_json
 from gateway.simulator.oden.organization_file import read_organization
 from gateway.simulator.oden.persistence import replay
-from tests.config.command import environment, written
-from tests.peers import PATIENCE, Mosquitto, free_port, wait_until
+from tests.config.command import written
+from tests.peers import Mosquitto, free_port, wait_until
+from tests.processes import Commands
 
 PLANT = """
 factories: [{name: Factory A, lines: [Line 01]}]
@@ -49,7 +47,7 @@ lines:
 """
 
 
-class Floor:
+class Floor(Commands):
     """The processes, and what was said to them."""
 
     def __init__(self, folder: Path) -> None:
@@ -60,23 +58,11 @@ class Floor:
         (folder / "plant.yaml").write_text(PLANT)
         self.ledger = folder / "ledger.jsonl"
         oden = ["simulate", "oden", "--port", str(self.ports["oden"]), "--ledger", str(self.ledger)]
-        self.commands = {
+        commands = {
             "oden": [*oden, "--plant", str(folder / "plant.yaml")],
             "gateway": ["run", "-c", str(config)],
         }
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
-
-    def start(self, name: str) -> None:
-        command = [sys.executable, "-m", "gateway", *self.commands[name]]
-        variables = environment(ODEN_STAND_IN_TOKEN="a-token-that-nobody-may-see")
-        self.processes[name] = subprocess.Popen(
-            command, cwd=self.folder / "gateway", env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-
-    def kill(self, name: str) -> None:
-        process = self.processes.pop(name)
-        process.send_signal(signal.SIGKILL)
-        process.wait(PATIENCE)
+        super().__init__(folder / "gateway", commands)
 
     async def say(self, topic: str, **fields: object) -> None:
         await self.broker.publish(topic, json.dumps({**fields, "at": datetime.now(UTC).isoformat()}))

@@ -15,6 +15,7 @@ import pytest
 from gateway.cli.demo_parts import status_json
 from gateway.status.restarts import AT_ONCE
 from tests.peers import PATIENCE, free_port, wait_for
+from tests.processes import end_all
 
 CONFIG = """
 oden: {{url: "http://127.0.0.1:{nobody}/v2", token: "${{secret:oden_token}}"}}
@@ -55,9 +56,7 @@ class Service:
 def service(tmp_path: Path) -> Iterator[Service]:
     service = Service(tmp_path)
     yield service
-    for process in service.processes:
-        process.kill()
-        process.communicate()
+    end_all(service.processes)
 
 
 def test_p9_systemd_is_told(service: Service, tmp_path: Path) -> None:

@@ -1,9 +1,6 @@
 """Sparkplug through the whole path: broker, gateway and stand-in as processes, of which each goes away in turn."""
 
 import asyncio
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 from gateway.cli.demo_parts import status_json
@@ -11,9 +8,10 @@ from gateway.simulator.oden.model import OdenModel
 from gateway.simulator.oden.persistence import replay
 from gateway.simulator.oden.store import Organization
 from tests import edge_node as wire
-from tests.config.command import environment, written
+from tests.config.command import written
 from tests.edge_node import EdgeNode
-from tests.peers import PATIENCE, Mosquitto, free_port, wait_until
+from tests.peers import Mosquitto, free_port, wait_until
+from tests.processes import Commands
 
 CONFIG = """
 oden:
@@ -42,7 +40,7 @@ lines:
 """
 
 
-class Floor:
+class Floor(Commands):
     """The processes, and what the press has made."""
 
     def __init__(self, folder: Path) -> None:
@@ -52,28 +50,16 @@ class Floor:
         config = written(folder / "gateway", CONFIG.format(mqtt=self.broker.url, **ports))
         self.status_port = ports["status"]
         self.ledger = folder / "ledger.jsonl"
-        self.commands = {
+        commands = {
             "oden": ["simulate", "oden", "--port", str(ports["oden"]), "--ledger", str(self.ledger)],
             "gateway": ["run", "-c", str(config)],
         }
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        super().__init__(folder / "gateway", commands)
         self.edge = EdgeNode(self.broker.port)
         self.count, self.total = 990, 0
         self.edge.add(
             "Press 7", Order=(wire.STRING, "A"), Status__State=(wire.UINT8, 1), Counts__Good=(wire.UINT16, 990)
         )
-
-    def start(self, name: str) -> None:
-        command = [sys.executable, "-m", "gateway", *self.commands[name]]
-        variables = environment(ODEN_STAND_IN_TOKEN="a-token-that-nobody-may-see")
-        self.processes[name] = subprocess.Popen(
-            command, cwd=self.folder / "gateway", env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-
-    def kill(self, name: str) -> None:
-        process = self.processes.pop(name)
-        process.send_signal(signal.SIGKILL)
-        process.wait(PATIENCE)
 
     async def make(self, parts: int) -> None:
         for _ in range(parts):

@@ -13,6 +13,7 @@ from gateway.cli.demo_parts import status_json
 from gateway.simulator.oden.persistence import replay
 from gateway.simulator.oden.store import Organization
 from tests.peers import Mosquitto, free_port, wait_until
+from tests.processes import end_all
 
 TOKEN = "a-token-that-nobody-may-see"
 CONFIG = """
@@ -88,9 +89,7 @@ class Plant01:
         return "" if status is None else "\n".join(status["problems"])
 
     def stop(self) -> None:
-        for process in self.processes:
-            process.kill()
-            process.wait()
+        end_all(self.processes)
         self.mosquitto.stop()
 
 

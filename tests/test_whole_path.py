@@ -20,7 +20,8 @@ from gateway.cli.demo_parts import status_json
 from gateway.simulator.oden.model import OdenModel
 from gateway.simulator.oden.persistence import read_ledger, replay
 from gateway.simulator.oden.store import Organization
-from tests.peers import PATIENCE, Mosquitto, OpcuaServer, Tap, free_port, wait_until
+from tests.links import Tap
+from tests.peers import PATIENCE, Mosquitto, OpcuaServer, free_port, wait_until
 
 TOKEN = "a-token-that-nobody-may-see"
 CONFIG = """

@@ -11,7 +11,6 @@ from contextlib import aclosing, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from gateway.cli.outbox_text import moment
 from gateway.cli.startup import add_config_option, configure_logging, read_sources
 from gateway.clock import AnchoredClock
 from gateway.config.schema import OpcuaConfig, SourceConfig
@@ -20,6 +19,7 @@ from gateway.config.schema_process import Log
 from gateway.errors import GatewayError
 from gateway.live.browse import BROWSE_QUESTION, SECONDS, BrowseQuestion, Page, browse
 from gateway.live.offer import Offer, Offers, csv_text, yaml_line
+from gateway.outbox.words import moment
 from gateway.sources.found import FOUND, Found, Metric, Topic, TreeNode
 
 BARE = "source"

@@ -16,13 +16,14 @@ from typing import get_args
 from pydantic import TypeAdapter
 
 from gateway.cli.outbox_access import Item, ask
-from gateway.cli.outbox_copies import backup, restore_from
 from gateway.cli.outbox_text import RecordDetails, compute_figures, describe, stats, table
 from gateway.cli.startup import add_json_option, add_subcommand, read_config
 from gateway.config.schema_base import Duration
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, OutboxError
+from gateway.outbox.backup import read_backup
 from gateway.outbox.control_handlers import Question
 from gateway.outbox.listing import LISTED, Filter, Where
+from gateway.outbox.recovery import STORE, restore
 
 LISTED_AT_ONCE = 50
 _DURATION: TypeAdapter[float] = TypeAdapter(Duration)
@@ -343,3 +344,37 @@ def _damage(report: Item) -> Iterator[str]:
 
 def _records(number: int) -> str:
     return f"{number} record{'' if number == 1 else 's'}"
+
+
+def backup(arguments: argparse.Namespace) -> int:
+    """Have the outbox copied, by the running gateway where one runs, and take the copy to FILE."""
+    if arguments.file.exists():
+        raise OutboxError(f"{arguments.file} exists already")
+    (item,) = ask(arguments, "backup", Question())
+    try:
+        shutil.move(item["file"], arguments.file)
+    except OSError as error:
+        Path(item["file"]).unlink(missing_ok=True)
+        raise OutboxError(f"the backup {arguments.file} cannot be written: {error.strerror}") from error
+    print(f"{arguments.file}: {item['rows']} rows.")
+    return 0
+
+
+def restore_from(arguments: argparse.Namespace) -> int:
+    """Put the copy in the place of the outbox, while no gateway runs."""
+    directory = read_config(arguments.config, os.environ, though_absent=True)[0].config.outbox.directory
+    aside = restore(directory, partial(read_backup, arguments.file), time.time())
+    _give_to_owner(directory)
+    print(f"The outbox in {directory} is that of {arguments.file}.")
+    print("What waits in it is looked up at Oden, when the gateway starts, before it is sent.")
+    if aside:
+        print(f"What was there before is in {directory / aside}.")
+    return 0
+
+
+def _give_to_owner(directory: Path) -> None:
+    """Files that were made there must belong to the gateway's user, or it cannot start any more."""
+    owner = directory.stat()
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        for path in (directory / "lock", directory / STORE, *(directory / STORE).iterdir()):
+            os.chown(path, owner.st_uid, owner.st_gid)

@@ -1,20 +1,18 @@
-"""The text of the outbox commands: records in plain words, details and statistics, as tables of up to 100 columns."""
+"""The text of the outbox commands: records, their details and statistics, as tables of up to 100 columns."""
 
 import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import JsonValue
-
 from gateway.cli.phrases import span
-from gateway.model import BUILT_IN, RECORD, Output, Record, Setting, UpdateInterval
+from gateway.model import RECORD, Record
 from gateway.oden.limits import MOST_INTERVALS
 from gateway.outbox.entries import Attempt, DeadLetter, Interval
 from gateway.outbox.listing import LETTERS, STANDING, Listed
+from gateway.outbox.words import in_full, moment
 
 WIDTH = 100
 MIN_KEY = 14
@@ -27,47 +25,6 @@ lines that each have a state every 2 minutes, output every minute and a run ever
 MB = 1e6
 
 
-def in_words(record: Record, width: int = 1000) -> str:
-    """The record in plain words. Names are cut where they do not fit into `width` characters, times are not."""
-    subject, when = _subject_and_time(record)
-    room = max(8, width - len(when) - 1)
-    return f"{subject if len(subject) <= room else subject[: room - 1] + '…'} {when}".rstrip()
-
-
-def _subject_and_time(record: Record) -> tuple[str, str]:
-    """What the record is about, and when that is."""
-    if isinstance(record, Setting):
-        fields = ", ".join(f"{name} {_plain(value)}" for name, value in record.fields.items())
-        return f"{record.type.replace('_', ' ')}: {fields}", f"from {moment(record.at)}"
-    kind = record.type.lower() if record.type in BUILT_IN else record.type
-    if isinstance(record, Output):
-        amounts = [f"{_number(record.raw_data.get(name))} {name}" for name in record.amounts]
-        others = [str(value) for name, value in record.raw_data.items() if name not in record.amounts]
-        if not amounts:
-            others = [f"{name} {_number(value)}" for name, value in record.raw_data.items()]
-        return " ".join(filter(None, [", ".join(amounts), ", ".join(others)])), f"at {moment(record.timestamp)}"
-    details = ", ".join(str(value) for value in record.metadata.values())
-    if isinstance(record, UpdateInterval):
-        changes = " and ".join(filter(None, [f"named {record.name}" if record.name else "", details]))
-        subject = f"{kind} is {changes}" if changes else kind
-        return subject, "" if record.end is None else f"{'and ' if changes else ''}ends {moment(record.end)}"
-    subject = " ".join(filter(None, [kind, record.name or details]))
-    if record.end is None:
-        return subject, f"starts {moment(record.start)}"
-    return subject, f"{moment(record.start)} to {moment(record.end)}"
-
-
-def _plain(value: JsonValue) -> str:
-    """A value; of an object that has a name, the name."""
-    name = value.get("name") if isinstance(value, dict) else value
-    return str(value if name is None else name)
-
-
-def moment(seconds: float) -> str:
-    """A time in this machine's time zone."""
-    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
-
-
 def table(records: Sequence[Listed], now: float) -> Iterator[str]:
     """A line for each record, and one below it for its error."""
     keys = _shortened([listed.record.key for listed in records])
@@ -78,7 +35,7 @@ def table(records: Sequence[Listed], now: float) -> Iterator[str]:
         record = listed.record
         line = record.line if len(record.line) <= line_width else "…" + record.line[1 - line_width :]
         row = f"{key:{key_width}}  {listed.where:7}  {_age(now - record.at):>4}  {line:{line_width}}  "
-        yield _cut(row + in_words(record, WIDTH - len(row)))
+        yield _cut(row + in_full(record, WIDTH - len(row)))
         if listed.error:
             yield _cut(f"  {listed.error}")
 
@@ -103,10 +60,6 @@ def _age(seconds: float) -> str:
     return f"{max(0.0, seconds):.0f}s"
 
 
-def _number(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
 @dataclass(frozen=True, slots=True)
 class RecordDetails:
     """All that is known of one record, as the gateway answers `outbox show`."""
@@ -122,7 +75,7 @@ class RecordDetails:
 def describe(details: RecordDetails, now: float) -> Iterator[str]:
     """All that is known of one record, as text."""
     listed, record = details.record, details.record.record
-    yield in_words(record)
+    yield in_full(record)
     yield f"  line    {record.line}"
     yield f"  key     {record.key}"
     yield f"  made    {moment(record.at)}, {span(round(max(0.0, now - record.at)))} ago"

@@ -18,10 +18,10 @@ from gateway.cli.startup import add_config_option, configure_logging, duration, 
 from gateway.clock import AnchoredClock
 from gateway.config.schema import Config
 from gateway.errors import GatewayError
-from gateway.fewer_notices import FewerNotices
 from gateway.live.visit import visit, visiting
 from gateway.mapping.compile import LinePlan
 from gateway.model import Notice
+from gateway.rejects import FewerNotices
 from gateway.sources import recording
 from gateway.sources.base import Arrival, Source
 from gateway.sources.recording import line_of

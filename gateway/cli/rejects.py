@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from functools import partial
 
 from gateway.cli.outbox_access import Item, ask
-from gateway.cli.outbox_text import moment
 from gateway.cli.startup import add_json_option, add_subcommand
 from gateway.outbox.reject_handlers import REJECTS, Question
+from gateway.outbox.words import moment
 
 LISTED_AT_ONCE = 50
 

@@ -17,8 +17,7 @@ from gateway.model import Notice
 from gateway.oden.exchange import iso
 from gateway.oden.requests import Wording
 from gateway.sources import recording
-from gateway.trial.accept import accept
-from gateway.trial.cases import CaseResult, run_cases
+from gateway.trial.cases import CaseResult, accept, run_cases
 from gateway.trial.play import begun, play, previews, rejected
 
 CASES = "*.test.yaml"

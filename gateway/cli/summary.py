@@ -21,7 +21,7 @@ from gateway.config.schema_intervals import (
     States,
 )
 from gateway.config.schema_rules import Fact, IntervalTypeRule, QualityTestRule, Rule, WorkOrderRule
-from gateway.mapping.state_presets import PRESETS, StatePreset
+from gateway.mapping.compile_states import PRESETS, StatePreset
 
 
 def summary(line: Line) -> dict[str, list[str]]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from uuid import UUID
 
+from gateway.config.invisible import CURLY_QUOTES, in_curly_quotes
+
 SPARKPLUG = "spBv1.0"
 """The namespace with which every Sparkplug B topic begins."""
 
@@ -31,6 +33,8 @@ class NodeAddress:
 
 def parse_node_id(text: str) -> NodeAddress:
     """The parts of the node id `text`. ValueError says what is wrong and what would be right."""
+    if in_curly_quotes(text):
+        raise ValueError(CURLY_QUOTES)
     match = _FORM.fullmatch(text)
     if match is None:
         raise ValueError(f"'{text}' is not a node id: {_meaning(text)}{_EXAMPLE}")
@@ -164,10 +168,13 @@ _SLIP_OF_URI = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _SLIP = re.compile(
-    r"\s*(?:(?P<word>nsu?)\s*[=:]?\s*)?(?P<namespace>[^;,|=\s]+?)\s*[;,|.:]\s*(?:(?P<kind>[isgb])\s*[=:]\s*)?"
+    r"\s*(?:(?P<word>nsu?)\s*[=:]?\s*)?(?P<namespace>[^;,|=\s]+?)\s*[;,|.:&]\s*"
+    r"(?:(?P<kind>[isgb]|str?(?:ing)?|int(?:eger)?|num(?:eric)?|guid|opaque)\s*[=:]\s*)?"
     r"(?P<identifier>[^=]\S.*|\d+)",
     re.IGNORECASE | re.DOTALL,
 )
+_KINDS = str.maketrans("no", "ib")
+"""What numeric and opaque identifiers begin with."""
 _TURNED = re.compile(
     r"\s*(?P<identifier>[isgb]=.+?)\s*[;,]\s*(?P<namespace>nsu?=[^;,]+?)\s*", re.IGNORECASE | re.DOTALL
 )
@@ -187,7 +194,7 @@ def meant_node_id(text: str) -> str | None:
     if slip is None or not (slip["word"] or by_name or slip["namespace"].isdigit()) or slip["identifier"][1:2] == "=":
         return None
     identifier = slip["identifier"].strip()
-    kind = (slip["kind"] or ("i" if identifier.isdigit() else "s")).lower()
+    kind = (slip["kind"] or ("i" if identifier.isdigit() else "s"))[0].lower().translate(_KINDS)
     if kind == "i" and not identifier.isdigit():
         kind = "s"
     meant = f"{(slip['word'] or ('nsu' if by_name else 'ns')).lower()}={slip['namespace']};{kind}={identifier}"
@@ -307,6 +314,15 @@ def written_path(path: tuple[str, ...]) -> str:
     name, *rest = [part for part in path if part != SUM]
     text = name + "".join(part if part.startswith("[") else f".{part}" for part in rest)
     return f"sum({text})" if SUM in path else text
+
+
+JSON_PATH = "this is a path of another language (JSONPath); write"
+
+
+def own_path(path: str) -> str:
+    """The path of a field, of JSONPath, as the configuration writes it; empty: it is the whole message."""
+    text = re.sub(r"\[(?:'([^'\]]*)'|\"([^\"\]]*)\")\]", r".\1\2", path.removeprefix("$"))
+    return text.removeprefix(".")
 
 
 def named_levels(topic: str) -> tuple[str, ...]:

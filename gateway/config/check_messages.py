@@ -62,6 +62,8 @@ def forms_faults(lines: Sequence[Line]) -> Iterator[ConfigFault]:
                 if here != there:
                     text = f"{quoted(first)} reads this topic too, with another '{key}': write the same"
                     yield ConfigFault((*at, *([key] if key in given.model_fields_set else [])), text, at_key=True)
+            if "+" in given.topic and _topic_fault(given.topic) is not None:
+                continue
             filter_ = topic_filter(given.topic)
             filters.setdefault((given.source, filter_.count("/")), {}).setdefault(filter_, (*at, "topic"))
     for alike in filters.values():

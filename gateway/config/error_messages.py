@@ -35,7 +35,7 @@ from gateway.errors import ConfigFault
 _SHORTEST = 4
 """Letters of words that are compared letter by letter: more than so many, on the average of two."""
 _WORD = re.compile(r"[^\W_]+")
-_PARAMETER = re.compile(r"\$\{?\w+|\{+\s*\w+\s*\}+|<\w+>|%\w+%|\$\(\w+\)")
+_PARAMETER = re.compile(r"\$\{?\w+|[$§&#]?\s?\{+\s*\w+\s*\}+|<\w+>|%\w+%|\$\(\w+\)")
 """What people write for a parameter."""
 
 
@@ -141,12 +141,7 @@ def _config_fault(details: ErrorDetails, at: SchemaLocation) -> ConfigFault:
                 return ConfigFault(at.loc, "an input is named here: write its name without braces", at_key=at.at_key)
             if _form(at) is None and not at.at_key and re.fullmatch(r"[A-Za-z_]\w*(\.\w+)+", value):
                 return ConfigFault(at.loc, "an input is named here: a field of a message is one of its own, by 'field'")
-        case "invalid_key":
-            text = (
-                f"unknown key {quoted(at.loc[-1])}; part of a number with a decimal comma is written with a point: 0.5"
-            )
-            return ConfigFault(at.loc, text, at_key=True)
-        case "extra_forbidden":
+        case "extra_forbidden" | "invalid_key":
             return ConfigFault(at.loc, _unknown_key(at, value), at_key=True)
         case "missing":
             return ConfigFault(at.loc, f"the key {quoted(at.loc[-1])} is missing{_description(at)}")
@@ -186,10 +181,6 @@ def _form(at: SchemaLocation) -> str | None:
 
 def _unknown_key(at: SchemaLocation, value: object) -> str:
     key, known = str(at.loc[-1]), _keys(at.section) if at.section else []
-    if value is None and re.match(r"\d", key):
-        return "a number with a decimal comma? Write it with a point, such as 0.5: a ',' ends what stands before it"
-    if value is None and (sign := re.match(r"[\w.-]+\s*(;|：)", key)):
-        return f"write ':' and a blank in the place of '{sign[1]}'"
     if key == "<<":
         return "'<<' merges nothing here: what lines have in common stands in a template, which they name with 'use'"
     # A key without a value may be a value that has lost its key, so it is repeated only where it resembles a key

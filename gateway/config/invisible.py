@@ -21,7 +21,8 @@ _NAMES = {
     "\ufeff": "a byte order mark",
 }
 _JOINERS = frozenset("\u200c\u200d" + "".join(map(chr, range(0xFE00, 0xFE10))))
-_NO_PROSE = re.compile(r"[<>=&|;/]")
+_NO_PROSE = re.compile(r"[<>=&|;/]|\A[-+]?\d[\d.,\s]*([%A-Za-z]{1,3})?\Z")
+_THOUSANDS = re.compile(r"(?<=\d)[^\S ](?=\d{3}(?!\d))")
 _LOOKS_LATIN = re.compile("[АВЕКМНОРСТУХЅІЈаеорсухѕіјΑΒΕΖΗΙΚΜΝΟΡΤΥΧο]")
 """Letters of Cyrillic and Greek."""
 _LATIN = re.compile(r"[\x00-\u024f]*\Z")
@@ -36,6 +37,10 @@ QUOTES = "“”„‟«»‹›‘’‚‛＂＇"
 CURLY_QUOTES = 'these curly quotes are part of the text; write straight ones ("), or none'
 
 
+TYPESET = {"–": "-", "—": "-", "−": "-", "‐": "-", "\u2011": "-", "ﬁ": "fi", "ﬂ": "fl", "ﬀ": "ff", "…": "..."}
+"""What text programs and PDFs put in the place of what was typed."""
+
+
 def in_curly_quotes(text: str) -> bool:
     """Whether somebody has put `text` in quotes that are none in this file."""
     return len(text) > 1 and text[0] in QUOTES and text[-1] in QUOTES
@@ -44,8 +49,8 @@ def in_curly_quotes(text: str) -> bool:
 def name_of(character: str) -> str:
     """What a character is called, with its number: `a no-break space (U+00A0)`."""
     name = unicodedata.name(character, "a character").lower()
-    if character in WIDE:
-        return f"a {name} (U+{ord(character):04X})"
+    if character in WIDE or character in TYPESET:
+        return f"{'an' if name[0] in 'aeiou' else 'a'} {name} (U+{ord(character):04X})"
     return f"{_NAMES.get(character, f'an invisible character, {name}')} (U+{ord(character):04X})"
 
 
@@ -71,4 +76,5 @@ def invisible_in(text: str) -> Iterator[tuple[int, bool]]:
 
 def without_invisible(text: str) -> str:
     """`text` as it was meant: blanks of another kind are blanks, and what shows nothing is gone."""
+    text = _THOUSANDS.sub("", text) if text[:1].isdigit() else text
     return INVISIBLE.sub(lambda match: " " if match[0] in BLANKS else "", text).strip()

@@ -1,6 +1,7 @@
 """What looks right in a configuration and is not: an error where that is certain, else a warning with its cure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -24,14 +25,19 @@ def find_doubts(config: Config) -> Iterator[ConfigFault]:
     """All that is certainly (an error) or probably (a warning) not meant as it is written."""
     for index, line in enumerate(config.lines):
         loc: Loc = ("lines", index)
-        yield from find_doubtful_texts(line, loc)
+        yield from _by_themselves(find_doubtful_texts(line, loc))
         yield from find_repeated_entries(line, loc)
         yield from find_doubtful_comparisons(line, loc, _expressions(line, loc))
     yield from find_doubtful_inputs(config.lines)
-    yield from find_near_topics(config.lines)
-    yield from find_doubtful_codes(config.lines)
+    yield from _by_themselves(find_near_topics(config.lines))
+    yield from _by_themselves(find_doubtful_codes(config.lines))
     yield from find_doubtful_tables(config.tables, config.lines)
     yield from find_near_misses(config.lines, config.status.categories)
+
+
+def _by_themselves(faults: Iterable[ConfigFault]) -> Iterator[ConfigFault]:
+    """`faults` of texts that are as they are whatever else could be read."""
+    return (replace(fault, rests_on=()) for fault in faults)
 
 
 def _expressions(value: Any, loc: Loc) -> Iterator[tuple[Loc, str]]:

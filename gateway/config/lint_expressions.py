@@ -15,7 +15,16 @@ from gateway.errors import ConfigFault
 
 _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
 _BETWEEN, _OPERANDS = r"(?<=[\w)\]\0]\s)", r"(?=\s+[\w(!\0])"
+_LITERAL = r"(?:-?\d[\d.]*|\0+)"
 _HINTS: tuple[tuple[str, str], ...] = (
+    (r"\d['’]\d{3}\b", "write the number without any sign between its thousands"),
+    (r"[−–—]", 'write "-" in the place of this dash'),
+    (r"[×·]", 'write "*" to multiply'),
+    (r"÷", 'write "/" to divide'),
+    (r"[`´]", 'write straight quotes (") around a text'),
+    (rf"(?i){_BETWEEN}(ungleich|not\s+equals?)\b", 'write "!=" for "{}"'),
+    (rf"(?i){_BETWEEN}(größer|groesser|greater|mayor)\b", 'write ">" for "{}"'),
+    (rf"(?i){_BETWEEN}(kleiner|less|menor)\b", 'write "<" for "{}"'),
     (f"[{QUOTES}]", 'curly quotes; write straight ones (")'),
     (r"(?i)\bbetween\b", 'write "x >= 1 && x <= 5" for "between"'),
     (r"(?i)\band\b", 'write "&&" for "and"'),
@@ -34,19 +43,23 @@ _HINTS: tuple[tuple[str, str], ...] = (
     (r"=>", 'write ">="'),
     (r"[≤≥≠]", 'write "<=", ">=" or "!="'),
     (r"(?<![=!<>])=(?!=)", 'write "==" to compare'),
-    (r"\d+,\d+", 'write the number with a point: "{}"'),
+    (r"\[[^\]]*\Z", "a ']' is missing"),
+    (r"\bin\s*[\w\0({]", 'write a list in square brackets: "x in [1, 2]"'),
+    (r"\d+(,\d+){2,}(?![^\[]*\])", 'write a list in square brackets: "x in [1, 2]"'),
+    (r"\d[\d.]*,\d+(?![^\[]*\])", 'write the number with a point: "{}"'),
     (r"(?<!&)&(?!&)\s*(0x)?\d|>>|<<", 'write "bit(word, 3)" to look at bit 3 of a word'),
     (r"(?<!&)&(?!&)", 'write "&&" for "and"'),
     (r"(?<!\|)\|(?!\|)", 'write "||" for "or"'),
     (r"\b[A-Za-z_]\w*(\.\d+\b|\.%X\d)", 'write "bit(word, 3)" to look at bit 3 of a word'),
-    (r"(?<![\w.])\d+(\.\d+)?\s*(%|°|[A-Za-zµ]+\b)", "a number stands here without its unit"),
+    (r"(?<![\w.])\d+(\.\d+)?\s*(%|°|[A-Za-zµ]+\b)(?!\s+[\w(])", "a number stands here without its unit"),
+    (r"[<>=]\s*\+\s*\d", "write the number without a '+'"),
+    (r"\?[^:]*\Z", 'write "condition ? one : another" for "if"'),
     (r"\$?\{\{?\s*[A-Za-z_][\w.]*\s*\}\}?", "an input stands here without braces"),
     (r"[$@]\w", "an input stands here by its name alone, without a sign before it"),
     (r"(?<![\w.])\d+\.(?!\d)", "a number ends with a digit, as in 5.0"),
     (r"(&&|\|\|)\s*(==|!=|<=|>=|<|>)", 'write what is compared each time: "x >= 1 && x <= 5"'),
     (r"><", 'write "!=" for "not equal"'),
     (r"\s#", "no comment can stand in an expression"),
-    (r"\bin\s*[({]", 'write a list in square brackets: "x in [1, 2]"'),
     (r"\[[^\[\]]*[\w\0]\s+[\w\0]", "a ',' is missing between the values of this list"),
     (r"\*\*|\^", "there is no power; multiply"),
     (r"\+\+|--|:=", "nothing can be set here; an expression is what is compared or calculated"),
@@ -64,9 +77,20 @@ _TOKEN = re.compile(
     | (?P<other>[^\s]))""",
     re.VERBOSE,
 )
-_IN_ONE = re.compile(r"([A-Za-z_][\w.]*)\s+in\s+(-?\d[\d.]*|\0+)")
+_IN_ONE = re.compile(rf"([A-Za-z_][\w.]*)\s+in\s+({_LITERAL})")
+_IN_LIST = 'after "in" comes a list: write "{} in [{}]"'
 _OPERAND = r"(?:[A-Za-z_][\w.]*|-?\d[\d.]*|\0+)"
+_TWO_AT_A_TIME = 'this never holds, because only two can be compared at a time: write "{0} {1} {2} && {2} {3} {4}"'
 _CHAIN = re.compile(rf"({_OPERAND})\s*(<=?|>=?)\s*({_OPERAND})\s*(<=?|>=?)\s*({_OPERAND})")
+_ALONE = re.compile(
+    rf"(?:(?:\A|&&|\|\||[(!])\s*{_LITERAL}\s*(?=&&|\|\|))|(?:(?:&&|\|\|)\s*{_LITERAL}\s*(?=\Z|&&|\|\||\)))"
+)
+_EACH_TIME = (
+    'what stands beside "&&" and "||" is true or false: write what is compared each time, "x == 1 || x == 2", '
+    'or a list, "x in [1, 2]"'
+)
+_NOT_COMPARED = re.compile(rf"(?<![\w)])!\s*([A-Za-z_][\w.]*)\s*(==|!=|<=|>=|<|>)\s*({_LITERAL})")
+_AROUND = 'the "!" is of "{0}" alone, which then is true or false: write "!({0} {1} {2})"'
 _TURNED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 _NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)?")
 _TRUTH = frozenset({"true", "false"})
@@ -91,7 +115,7 @@ def why_unreadable(source: str, stopped: int | None) -> str:
     for pattern, cure in _HINTS:
         match = re.search(pattern, texts)
         if match is not None:
-            return f"at character {match.start() + 1}: {cure.format(match[0].replace(',', '.'))}"
+            return f"at character {match.start() + 1}: {cure.format(_with_point(match[0]))}"
     quote = re.search(r"[\"']", texts)
     if quote is not None:
         return f"at character {quote.start() + 1}: a quote is never closed"
@@ -105,18 +129,37 @@ def why_unreadable(source: str, stopped: int | None) -> str:
     return f"{where}this does not fit what stands before it"
 
 
+def _with_point(word: str) -> str:
+    """A number with a decimal comma as it is written here; another word as it is."""
+    return word.replace(".", "").replace(",", ".") if "," in word else word
+
+
+def contradictions(source: str) -> Iterator[str]:
+    """What can be read as an expression, and is never what it looks like."""
+    texts = _without_texts(source)
+    for pattern, cure in (
+        (_IN_ONE, _IN_LIST),
+        (_CHAIN, _TWO_AT_A_TIME),
+        (_ALONE, _EACH_TIME),
+        (_NOT_COMPARED, _AROUND),
+    ):
+        match = pattern.search(texts)
+        if match is not None:
+            yield cure.format(*(source[slice(*match.span(group))] for group in range(1, pattern.groups + 1)))
+
+
 def _without_texts(source: str) -> str:
     """`source` with a NUL for each character of its quoted texts: nothing in them is read as part of an expression."""
     return _TEXT.sub(lambda match: "\0" * len(match[0]), source)
 
 
-def meant_name(name: str, known: Collection[str]) -> str:
-    """The end of a message about a name that is no input: what is meant, where that can be told."""
+def meant_name(name: str, known: Collection[str], cutoff: float = 0.6) -> str:
+    """The end of a message about a name that is no input: what is meant, where that can be told, as `nearest`."""
     if name.casefold() in _TRUTH:
         return f'; write "{name.casefold()}"'
     if name.casefold() in NOTHING:
         return f"; {EMPTY}"
-    near = nearest(name, known)
+    near = nearest(name, known, cutoff)
     return f'; did you mean "{near}"?' if near is not None else ""
 
 
@@ -171,16 +214,6 @@ def find_doubtful_comparisons(line: Line, loc: Loc, expressions: Iterator[tuple[
     as_number: dict[str, str] = {}
     as_text: dict[str, tuple[Loc, str | None]] = {}
     for at, source in expressions:
-        texts = _without_texts(source)
-        single = _IN_ONE.search(texts)
-        if single is not None:
-            cure = f"{single[1]} in [{source[slice(*single.span(2))]}]"
-            yield ConfigFault(at, f'after "in" comes a list: write "{cure}"')
-        chain = _CHAIN.search(texts)
-        if chain is not None:
-            first, sign, middle, other, last = (source[slice(*chain.span(group))] for group in range(1, 6))
-            cure = f'"{first} {sign} {middle} && {middle} {other} {last}"'
-            yield ConfigFault(at, f"this never holds, because only two can be compared at a time: write {cure}")
         for one in comparisons(source):
             name = one.path.partition(".")[0]
             if name not in line.inputs:

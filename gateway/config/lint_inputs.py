@@ -4,9 +4,9 @@ are counted twice, tables that learn from nothing."""
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from gateway.config.addresses import meant_node_id
+from gateway.config.addresses import JSON_PATH, meant_node_id, own_path
 from gateway.config.error_messages import one_slip_apart, suggestion
-from gateway.config.invisible import CURLY_QUOTES, in_curly_quotes
+from gateway.config.invisible import CURLY_QUOTES, TYPESET, in_curly_quotes, name_of
 from gateway.config.schema import Line, LookupTable
 from gateway.config.schema_io import Counter, Input
 from gateway.config.schema_messages import OwnTime
@@ -126,6 +126,9 @@ def _address(given: Input, loc: Loc) -> Iterator[ConfigFault]:
             side = "end" if value[-1] == '"' else "beginning"
             text = f"there is a quote at the {side} alone: remove it, or the other is missing"
             yield ConfigFault(place, text, warning=True)
+        elif not value.isascii() and (sign := next((sign for sign in value if sign in TYPESET), None)) is not None:
+            text = f"{name_of(sign)} stands here, as from a PDF: is {quoted(TYPESET[sign])} meant?"
+            yield ConfigFault(place, text, warning=True)
         elif re.search(r"\{[A-Za-z_]\w*\}", value):
             text = "inputs are not filled in here; a parameter of a template is written ${name}"
             yield ConfigFault(place, text, warning=True)
@@ -190,9 +193,9 @@ def _node(node: str, loc: Loc) -> Iterator[ConfigFault]:
 
 def _path(path: str, loc: Loc) -> Iterator[ConfigFault]:
     if path == "$" or path.startswith(("$.", "$[")):
-        name = path.lstrip("$").lstrip(".")
-        cure = f"write {quoted(name)}" if name and name[0] != "[" else "write the name of a field, or leave it out"
-        yield ConfigFault(loc, f"this is a path of another language (JSONPath); {cure}")
+        name = own_path(path)
+        cure = quoted(name) if name and name[0] != "[" else "the name of a field, or leave it out"
+        yield ConfigFault(loc, f"{JSON_PATH} {cure}")
     elif "->" in path or (not path.startswith("/") and re.search(r"\w/\w", path)):
         meant = re.sub(r"\s*(->|/)\s*", ".", path)
         yield ConfigFault(loc, f"fields are set apart by dots; did you mean {quoted(meant)}?", warning=True)

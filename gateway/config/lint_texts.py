@@ -1,4 +1,5 @@
-"""Texts that look right and are not: an input's name without its braces, quotes and blanks that are part of a text."""
+"""Texts that look right and are not: an input's name without its braces, quotes and blanks that are part of a text, and
+numbers that were most likely written with a point between the thousands, which is for decimals here."""
 
 import re
 from collections import Counter
@@ -14,7 +15,7 @@ from gateway.config.schema import Line
 from gateway.config.schema_intervals import Categories, Interval, PerformanceTarget, StateCode
 from gateway.config.schema_io import Input
 from gateway.config.schema_walk import Loc, section_keys
-from gateway.config.yaml_tree import quoted
+from gateway.config.yaml_tree import Finding, Key, Node, quoted
 from gateway.errors import ConfigFault
 
 _TOLD = frozenset({"product", "product_id"})
@@ -59,24 +60,26 @@ def find_repeated_entries(line: Line, loc: Loc) -> Iterator[ConfigFault]:
     for index, entry in enumerate(entries):
         if entry in entries[:index]:
             text = "this entry is there already: what is counted would be told twice; remove one of them"
-            yield ConfigFault((*loc, "scrap_yield", "entries", index), text, warning=True)
+            yield ConfigFault((*loc, "scrap_yield", "entries", index), text, warning=True, rests_on=())
         name, path = entry.amount
         if entry.each is None and not path and name in line.inputs and _is_object(line.inputs[name]):
             text = (
                 f"{quoted(name)} is a whole message with fields, which is no amount: it counts nothing. Name the field "
                 f'that says how many, such as "{name}.qty", or write `each: 1` where each message is one'
             )
-            yield ConfigFault((*loc, "scrap_yield", "entries", index, "count"), text, warning=True)
+            rests_on = ((*loc, "inputs", name),)
+            yield ConfigFault((*loc, "scrap_yield", "entries", index, "count"), text, warning=True, rests_on=rests_on)
     for section, at in _sections(line, loc):
         for key in ("value", "lsl", "usl") if isinstance(section, PerformanceTarget) else ():
             value = getattr(section, key)
             if isinstance(value, str) and not _may_be_number(value):
-                yield ConfigFault((*at, key), "a target is a number, without a unit and with a point: write it as 12.5")
+                text = "a target is a number, without a unit and with a point: write it as 12.5"
+                yield ConfigFault((*at, key), text, rests_on=())
         if isinstance(section, PerformanceTarget):
             lowest, highest = section.lsl, section.usl
             if isinstance(lowest, int | float) and isinstance(highest, int | float) and lowest > highest:
                 text = f"the lower limit, {lowest:g}, is above the upper one, {highest:g}: are they exchanged?"
-                yield ConfigFault((*at, "lsl"), text, warning=True)
+                yield ConfigFault((*at, "lsl"), text, warning=True, rests_on=())
 
 
 def _is_object(given: Input) -> bool:
@@ -250,3 +253,36 @@ def _slips(kind: str, groups: Mapping[str, Mapping[str, Loc]], times: Mapping[st
             loc = groups[_folded(slip)][slip]
             text = f"{kind} {quoted(slip)} is one letter apart from {quoted(other)}: are these two?"
             yield ConfigFault(loc, text, at_key=loc[0] == "status", warning=True)
+
+
+_THOUSANDS = re.compile(r"[1-9]\d{0,2}\.\d{3}")
+_EMPTY_DECIMALS = re.compile(r"[1-9]\d{0,2}\.000")
+"""Scales with three decimals show 2.500; nobody writes decimals that are all noughts."""
+
+
+def find_thousands(root: Node) -> Iterator[Finding]:
+    """What the lines of the configuration `root` have as decimals that were most likely thousands."""
+    lines = _entries(root).get("lines")
+    for line in _items(lines):
+        for given in _entries(_entries(line).get("inputs")).values():
+            counter = _entries(_entries(given).get("counter"))
+            yield from _doubtful(counter.get("rollover"), _THOUSANDS)
+            yield from _doubtful(counter.get("scale"), _EMPTY_DECIMALS)
+        for entry in _items(_entries(_entries(line).get("scrap_yield")).get("entries")):
+            yield from _doubtful(_entries(entry).get("max"), _EMPTY_DECIMALS)
+            yield from _doubtful(_entries(entry).get("min"), _EMPTY_DECIMALS)
+            yield from _doubtful(_entries(entry).get("factor"), _EMPTY_DECIMALS)
+
+
+def _doubtful(node: Node | None, pattern: re.Pattern[str]) -> Iterator[Finding]:
+    if node is not None and isinstance(node.value, float) and pattern.fullmatch(node.written):
+        text = f"this is {node.value:g}, because a point is for decimals: is {node.written.replace('.', '')} meant?"
+        yield Finding(node.position, text, warning=True)
+
+
+def _entries(node: Node | None) -> Mapping[Key, Node]:
+    return node.value if node is not None and isinstance(node.value, dict) else {}
+
+
+def _items(node: Node | None) -> list[Node]:
+    return node.value if node is not None and isinstance(node.value, list) else []

@@ -15,12 +15,11 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from gateway.config.environment import override_layer, overrides, with_values
-from gateway.config.files import Files, NoFileError
-from gateway.config.lint_numbers import find_thousands
+from gateway.config.files import Files, NoFileError, all_may_read
+from gateway.config.lint_texts import find_thousands
 from gateway.config.lookups import gather_lookups
 from gateway.config.message_schemas import Schemas, gather_schemas
-from gateway.config.modes import all_may_read
-from gateway.config.origin import Located, Origin, all_wrong, in_file, in_order
+from gateway.config.origin import Located, Origin, all_wrong, in_file, in_order, once_each
 from gateway.config.schema import Config, SourceConfig
 from gateway.config.schema_walk import Loc, alternatives, child_annotation, tag_of
 from gateway.config.secrets import (
@@ -120,6 +119,7 @@ class Draft:
         found = [*self._found, *(self._origin.diagnose(fault) for fault in faults if not self._follows(fault))]
         if though_absent:
             found = [located for located in found if not located.diagnostic.absent]
+        found = once_each(found)
         if self.config is None or not all(located.warning for located in found):
             raise all_wrong(found)
         return replace(self._loaded(self.config), warnings=tuple(in_order(found)))
@@ -134,9 +134,9 @@ class Draft:
         return self.config.sources
 
     def _follows(self, fault: ConfigFault) -> bool:
-        mended = self._mended is not None and self._mended.follows(fault)
-        replaced = self._mended.replaced if self._mended is not None else ()
-        return mended or self._origin.hides(fault, replaced)
+        if self._mended is None:
+            return self._origin.hides(fault)
+        return self._mended.follows(fault) or self._origin.hides(fault, self._mended.replaced, self._mended.left_out)
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Loaded:

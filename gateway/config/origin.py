@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.config.environment import Override, variable_label, with_values
+from gateway.config.error_messages import nearest
 from gateway.config.schema_walk import Loc
 from gateway.config.yaml_tree import Finding, Key, Node, Position, printable
 from gateway.errors import ConfigError, ConfigFault, Diagnostic
@@ -30,7 +31,7 @@ def in_order(diagnostics: Collection[Located]) -> list[Diagnostic]:
     for located in diagnostics:
         text = located.diagnostic.text
         if located.position is not None and located.position.used_at is not None:
-            text = _QUOTED.sub("''", text)
+            text = _FILLED_IN.sub("''", text)
         groups.setdefault((located.diagnostic.where, text), []).append(located)
     in_files = [group for group in groups.values() if group[0].position]
     files = {located.position.file: None for located in diagnostics if located.position}
@@ -42,6 +43,19 @@ def in_order(diagnostics: Collection[Located]) -> list[Diagnostic]:
 
     in_environment = [group[0].diagnostic for group in groups.values() if not group[0].position]
     return [*(_merged(group) for group in sorted(in_files, key=sort_key)), *in_environment]
+
+
+def once_each(found: Collection[Located]) -> list[Located]:
+    """`found` without warnings of what something else is said of as well: who mends that will look at it anyway."""
+    told = {located.position for located in found if not located.warning}
+    kept: list[Located] = []
+    for located in found:
+        if located.warning and located.position is not None:
+            if located.position in told:
+                continue
+            told.add(located.position)
+        kept.append(located)
+    return kept
 
 
 def all_wrong(found: Iterable[Located]) -> ConfigError:
@@ -100,17 +114,19 @@ class Origin:
         anywhere = missing or nodes[-1].value is None
         return any(node.incomplete for node in nodes) if anywhere else nodes[-1].incomplete
 
-    def hides(self, fault: ConfigFault, replaced: Collection[Loc] = ()) -> bool:
+    def hides(self, fault: ConfigFault, replaced: Collection[Loc] = (), left_out: Collection[Loc] = ()) -> bool:
         """Whether what seems wrong between parts of the configuration may only follow from something that could not be
-        read: on the way to it, in it, the section that it misses, or an input that it names. At the places that are
-        `replaced` there is something else than what was written."""
+        read: it, its section, or what it rests on; where that is not known, any input that it names. At the places
+        that are `replaced` there is something else than what was written, and nothing at those `left_out`."""
         loc = fault.loc
         nodes = [node for node, _ in self._path(loc)]
-        if any(node.incomplete for node in nodes) or any(node.incomplete for node in nodes[-1].children()):
+        if fault.rests_on is not None:
+            unread = nodes[-1].incomplete and not isinstance(nodes[-1].value, dict | list)
+            return unread or any(self._is_unsure(other, replaced, left_out) for other in fault.rests_on)
+        around = nodes[2:] if loc[:1] == ("lines",) else nodes  # what lines there are is nothing to one of them
+        if any(node.incomplete for node in (*around[-2:], *nodes[-1].children())):
             return True
-        if fault.needs and any(node.incomplete for node, _ in self._path((*loc[:2], fault.needs))):
-            return True
-        if fault.alone or loc[:1] != ("lines",) or not _names_inputs(loc):
+        if loc[:1] != ("lines",) or not _names_inputs(loc):
             return False
         inputs = self._path((*loc[:2], "inputs"))[-1][0]
         known = inputs.value if isinstance(inputs.value, dict) and len(loc) > 2 else {}
@@ -118,6 +134,17 @@ class Origin:
         if inputs.incomplete or (*loc[:2], "inputs") in replaced:
             return not _words(self._whole(loc)) <= known.keys() - unsure
         return bool(unsure) and not unsure.isdisjoint(_words(self._whole(loc)))
+
+    def _is_unsure(self, loc: Loc, replaced: Collection[Loc], left_out: Collection[Loc]) -> bool:
+        """Whether something else may have been meant to stand at `loc` than what could be read there."""
+        if any(loc[:depth] in replaced for depth in range(1, len(loc) + 1)):
+            return True
+        path = self._path(loc)
+        last = path[-1][0]
+        if len(path) > len(loc):
+            return last.has_gap()
+        misspelt = {str(other[-1]) for other in left_out if other[:-1] == loc[: len(path) - 1]}
+        return last.incomplete or nearest(str(loc[len(path) - 1]), misspelt) is not None
 
     def _whole(self, loc: Loc) -> Node:
         """What says together what `loc` is a part of: an entry of output and a rule stand for themselves."""
@@ -150,7 +177,8 @@ class Origin:
         return path
 
 
-_QUOTED = re.compile(r"'[^']*'")
+_FILLED_IN = re.compile(r"'[^']*'|its inputs are: [^;]*")
+"""What differs for each line in what is said of a template."""
 _NAMING = frozenset({"run", "batches", "states", "intervals", "scrap_yield", "rules"})
 """Sections of a line that name its inputs."""
 _DERIVING = frozenset({"expr", "words", "stale", "counter"})

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from gateway.config.schema import Config
+from gateway.config.schema import Config, LineKeys, TopLevelKeys
 
 Loc = tuple[str | int, ...]
 """A key path from the root of the configuration: keys, and indices of lists."""
@@ -61,6 +61,25 @@ def tag_of(annotation: Any, value: Any) -> Any:
 def section_keys(model: type[BaseModel]) -> dict[str, FieldInfo]:
     """The keys of a section, as they are written in the file, with their fields."""
     return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+@cache
+def every_key() -> frozenset[str]:
+    """The keys of all sections that there are."""
+    keys: set[str] = set()
+    seen: set[Any] = set()
+    waiting: list[Any] = [Config, LineKeys, TopLevelKeys]
+    while waiting:
+        annotation = waiting.pop()
+        for part in alternatives(annotation):
+            if get_origin(part) in {dict, list}:
+                waiting += get_args(part)
+        for model in section_models(annotation):
+            if model not in seen:
+                seen.add(model)
+                keys |= section_keys(model).keys()
+                waiting += (info.annotation for info in section_keys(model).values())
+    return frozenset(keys)
 
 
 def child_annotation(annotation: Any, key: object, tag: object) -> Any:

@@ -11,7 +11,7 @@ from gateway.config.error_messages import nearest, suggestion
 from gateway.config.files import Files, resolve_path
 from gateway.config.schema import Config, Line, LineKeys, TopLevelKeys
 from gateway.config.schema_walk import child_annotation, section_keys
-from gateway.config.substitution import Parameters, Substituter, overlay, without_keys
+from gateway.config.substitution import LINE_PARAMETERS, Parameters, Substituter, overlay, without_keys
 from gateway.config.yaml_tree import Key, Node, Position, quoted
 
 MAX_CHAIN = 10
@@ -19,8 +19,6 @@ MAX_CHAIN = 10
 
 _NEAR = 0.85
 """How alike words are of which one is most likely a slip of the other."""
-LINE_PARAMETERS = frozenset({"factory", "line"})
-"""Keys of a line that are also parameters of its template."""
 
 
 def expand_templates(root: Node, files: Files) -> Node:
@@ -80,7 +78,9 @@ class _Expander:
         self._substituter.inputs = self._only_inputs([row for rows in items for row in rows or ()])
         for rows in items:
             unread = unread or rows is None
-            lines += [self._line(row) for row in rows or ()]
+            for row in rows or ():
+                lines.append(self._line(row))
+                self._substituter.report_without_value()
         return Node(node.position, list(lines), incomplete=node.incomplete or (unread and not lines))
 
     def _only_inputs(self, lines: list[Node]) -> Collection[str]:
@@ -103,7 +103,7 @@ class _Expander:
             self._report(file.position, text)
         else:
             sheet = self._files.sheet(resolve_path(file.position, file.value), file.position)
-        if sheet is None:
+        if sheet is None or not sheet.rows:
             return None
         common = without_keys(item, {"file"})
         entries: Mapping[Key, Node] = common.value if isinstance(common.value, dict) else {}
@@ -170,7 +170,12 @@ class _Expander:
             return own
         base = self._instance(line.value["use"], parameters, line.position, ())
         self._report_unused(line, arguments, parameters.used, base)
-        return overlay(base, own)
+        result = overlay(base, own)
+        for key in LINE_PARAMETERS:  # that it is missing is told where a template asks for it, or that it is misplaced
+            if isinstance(result.value, dict) and (key in arguments or key in parameters.used):
+                result.value.setdefault(key, Node(line.position, None, incomplete=True))
+                result.keys.setdefault(key, line.position)
+        return result
 
     def _instance(self, use: Node, given: Parameters, line: Position, chain: tuple[str, ...]) -> Node:
         """The template that `use` names, expanded with the parameters that are `given` for the line at `line`.

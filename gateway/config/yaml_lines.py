@@ -8,7 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from gateway.config.addresses import JSON_PATH, own_path
 from gateway.config.invisible import BLANKS, QUOTES, WIDE, name_of
+from gateway.config.schema_walk import every_key
 from gateway.config.yaml_words import NO_COMMENT
 
 NEVER_CLOSED = "the quote that is opened here is never closed"
@@ -24,8 +26,14 @@ _SLASHES = re.compile(r"(?:^|[ \t])(//)(?=[ \t]|\Z)")
 _STRAIGHT = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'')
 _CURLY = re.compile(rf'(?<=[\s{{\[,:-])[{QUOTES}](?P<text>[^{QUOTES}"\n]*)[{QUOTES}"](?=\s*(?:[,}}\]#]|\Z))')
 """A value in quotes of a text program, of which the last may be a straight one."""
-_GLUED = re.compile(r"[{,][ \t]*[A-Za-z_][\w-]*(?:(?P<colon>:)|[ \t]*(?P<sign>=>|->|:=|=)[ \t]*)(?=[\"'{\[])")
+_GLUED = re.compile(
+    r"[{,][ \t]*[A-Za-z_][\w-]*(?:(?P<colon>:)|[ \t]*(?P<sign>=>|->|:=|=)[ \t]*)(?=[\"'{\[])"
+    r"(?P<filled>\{[ \t]*[A-Za-z_][\w.]*[ \t]*\}(?=[ \t]*[,}]))?"
+)
 """In brackets: a key and its value without what belongs between them."""
+_LAST_WORD = re.compile(r"(?P<value>[ \t]*[^\s\"']+)[ \t]+(?P<key>[a-z_]+)")
+_NEXT_KEY = re.compile(r"(?P<key>[a-z_]+):(?=[ \t]|\Z)")
+_JSON_PATH = re.compile(r"(?<=: )\$(?:\.\w+|\[(?:'[^'\]]*'|\"[^\"\]]*\"|-?\d+)\])+(?=[ \t]*[,}])")
 _SEMICOLON = re.compile(r"(?<=[\w\"'}\]])(?P<sign>;)[ \t]*(?=[A-Za-z_]\w*:[ \t])")
 _MOST_OFF = 3
 """Blanks by which an indent is taken for a slip."""
@@ -111,6 +119,13 @@ def likely_repairs(text: str) -> Iterator[Repair]:
     if curly is not None:
         reason = 'curly quotes mean nothing here; write straight ones (")'
         yield Repair(curly.start() + 1, reason, _CURLY.sub(lambda match: _in_quotes(match["text"]), text))
+    path = _JSON_PATH.search(text)
+    if path is not None:
+        yield Repair(
+            path.start() + 1,
+            f"{JSON_PATH} the name of the field, such as 'order.number'",
+            f"{text[: path.start()]}'{own_path(path[0])}'{text[path.end() :]}",
+        )
     secret = _SECRET.search(text)
     if secret is not None:
         reason = "no blank stands in ${secret:NAME}"
@@ -142,19 +157,25 @@ def repairs_at(text: str, index: int, said: str) -> Iterator[Repair]:
         yield Repair(index + 1, f"there is one '{stopped}' too many", text[:index] + text[index + 1 :])
     if text[max(index - 1, 0) : index] == "\\":
         yield Repair(index + 1, said, f"{text[:index]}\\{text[index:]}")
+    key = _NEXT_KEY.match(text, index)
+    if key is not None and key["key"] in every_key() and text[:index].rstrip()[-1:] in {'"', "'", "}", "]"}:
+        at = len(text[:index].rstrip())
+        yield Repair(at + 1, "a ',' is missing before the next key", f"{text[:at]},{text[at:]}")
     begin = max(text.rfind(sign, 0, index) for sign in "{[,") + 1
-    end = min((found for sign in "}]," if (found := text.find(sign, index)) >= 0), default=len(text))
-    key, colon, value = text[begin:end].partition(": ") if begin else ("", "", "")
+    end = _end_of_value(text, index)
+    name, colon, value = text[begin:end].partition(": ") if begin else ("", "", "")
     if colon and value.strip():
-        column, reason = begin + len(key) + 3, said
+        column, reason = begin + len(name) + 3, said
         if stopped == ":":
             reason = "a ',' is missing before the next key, or this text has a ': ' in it and needs quotes"
+            if (known := _known_key(text, begin + len(name) + 2, index)) is not None:
+                yield Repair(column, reason, f"{text[:known]},{text[known:]}")
         elif value[0] in "\"'":
             reason = _ends_early(value[0])
         else:
             column = index + 1
-        mended = f"{text[:begin]}{key}: {_in_quotes(value)}{text[end:]}"
-        yield Repair(column, reason, mended, begin + len(key) + 3)
+        mended = f"{text[:begin]}{name}: {_in_quotes(value)}{text[end:]}"
+        yield Repair(column, reason, mended, begin + len(name) + 3)
     begin = max(text.rfind(sign, 0, index) for sign in " \t{}[],") + 1
     filled_in = _FILLED_IN.match(text, begin)
     if filled_in is not None and scan(text[:index]).brackets:
@@ -167,6 +188,25 @@ def repairs_at(text: str, index: int, said: str) -> Iterator[Repair]:
             column, first = entry.start("value") + 1, entry["value"][0]
             reason = _ends_early(first)
         yield Repair(column, reason, entry["key"] + _in_quotes(entry["value"]), entry.start("value") + 1)
+
+
+def _end_of_value(text: str, index: int) -> int:
+    """Where the value in brackets ends that has the character at `index` in it: before a sign that is in no quotes, nor
+    in brackets of its own."""
+    plain = _STRAIGHT.sub(lambda match: "\0" * len(match[0]), text)
+    depth = 0
+    for at in range(index, len(plain)):
+        if depth == 0 and plain[at] in "}],":
+            return at
+        depth += (plain[at] in "{[") - (plain[at] in "}]")
+    return next((at for at in range(index, len(plain)) if plain[at] in "}],"), len(text))
+
+
+def _known_key(text: str, begin: int, index: int) -> int | None:
+    """Where the one word ends that is the value from `begin` on, behind which a key of the configuration stands, whose
+    ':' is at `index`; None: there is no such key."""
+    match = _LAST_WORD.fullmatch(text, begin, index)
+    return match.end("value") if match is not None and match["key"] in every_key() else None
 
 
 def _ends_early(sign: str) -> str:
@@ -233,7 +273,10 @@ def _glued(line: Line) -> Iterator[Repair]:
         reason = (
             "a blank is missing after this ':'" if match["colon"] else f"write ':' in the place of '{match['sign']}'"
         )
-        yield Repair(at + 1, reason, f"{text[:at].rstrip()}: {text[match.end() :]}")
+        value, rest = match["filled"] or "", text[match.end() :]
+        if value:
+            reason, value = f"{reason}, and quotes around the braces", f'"{value}"'
+        yield Repair(at + 1, reason, f"{text[:at].rstrip()}: {value}{rest}")
     for match in _SEMICOLON.finditer(text):
         at = match.start()
         yield Repair(at + 1, "write ',' in the place of ';'", f"{text[:at]}, {text[match.end() :]}")
@@ -260,18 +303,34 @@ def _closed_quote(line: Line, quote: int) -> Iterator[Repair]:
     if not line.flow:
         ends = [len(text.rstrip()), *ends]
     ends.sort(key=lambda end: text.count("{", quote, end) != text.count("}", quote, end))
+    other = "'" if text[quote] == '"' else '"'
+    for end in ends:
+        if text[end - 1] == other and text.count(other, quote, end) == 1:
+            yield Repair(
+                quote + 1, f"{NEVER_CLOSED}, but by another sign", f"{text[: end - 1]}{text[quote]}{text[end:]}"
+            )
     for end in dict.fromkeys(ends):
-        yield Repair(quote + 1, NEVER_CLOSED, f"{text[:end]}{text[quote]}{text[end:]}")
+        closed = f"{text[:end]}{text[quote]}{text[end:]}"
+        unsure = 0 if text.count("{", quote, end) == text.count("}", quote, end) else quote + 1
+        yield Repair(quote + 1, NEVER_CLOSED, closed, unsure)
+        missing = _missing_brackets(scan(closed)) if line.flow and not text[end:].strip() else ""
+        if missing:
+            reason = f"{NEVER_CLOSED}, and at the end a closing bracket is missing: '{missing}'"
+            yield Repair(quote + 1, reason, closed.rstrip() + missing, unsure)
 
 
 def _closed_brackets(line: Line) -> Iterator[Repair]:
-    text, missing = line.text, "".join(_CLOSERS[bracket] for bracket in reversed(line.brackets))
+    text, missing = line.text, _missing_brackets(line)
     if line.comment is not None:
         reason = "' #' begins a comment, so that the rest of this line is not read; put the text in quotes"
         yield Repair(line.comment + 1, reason, f"{text[: line.comment]}_{text[line.comment + 1 :]}")
     end = len(text[: line.comment].rstrip())
     reason = f"a closing bracket is missing: '{missing}'"
     yield Repair(end + 1, reason, f"{text[:end]}{missing}{text[end:]}")
+
+
+def _missing_brackets(line: Line) -> str:
+    return "".join(_CLOSERS[bracket] for bracket in reversed(line.brackets))
 
 
 def without_value(text: str) -> str | None:

@@ -169,7 +169,7 @@ class _Repaired:
                 further.append((group, then))
             # A text that was meant to end before has everything up to here in it, so this is likelier than what follows
             for group, then in further if kinds and stop.line > stop.begun else ():
-                ended = _said(group) == NEVER_CLOSED and group[0][0] < then.line <= stop.line
+                ended = _said(group).startswith(NEVER_CLOSED) and group[0][0] < then.line <= stop.line
                 if ended and (rest := self._then(group, then, kinds - 1)):
                     return rest
         for group, then in further if kinds else ():

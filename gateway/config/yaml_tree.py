@@ -30,7 +30,7 @@ from ruamel.yaml.events import (
 from ruamel.yaml.reader import ReaderError
 
 from gateway.config.invisible import INVISIBLE, invisible_in, name_of, without_invisible
-from gateway.config.yaml_words import NO_COMMENT, meant_by, no_key
+from gateway.config.yaml_words import DECIMAL_COMMA, NO_COMMENT, decimals, meant_by, no_key, wrong_type
 from gateway.model import Scalar
 
 MAX_VALUES = 400_000
@@ -41,6 +41,7 @@ TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep; nothing in this file need
 _CUT = re.compile(r" #[^\s#]\S*[ \t]*(?=[\r\n]|\Z)")
 """A comment of one word, close behind a text."""
 _SLASHES = re.compile(r"[ \t]//[ \t]")
+_COLON = re.compile(r"[ \t]*:")
 _MAX_NUMBER_LENGTH = 300
 """Characters; longer numbers are text."""
 
@@ -186,15 +187,6 @@ def stopped(text: str, file: Path, beyond: int) -> BrokenFileError | None:
     return None
 
 
-def _no_key(value: object) -> str:
-    """What is said of a key that is none."""
-    if isinstance(value, float) and value.is_integer():
-        return f"a key is text or a whole number: write {value:.0f}"
-    if isinstance(value, list):
-        return "a key is text or a whole number; write a line for each of these"
-    return "a key is text or a whole number; put other keys in quotes"
-
-
 class _Composer:
     def __init__(self, text: str, file: Path) -> None:
         self.findings: list[Finding] = []
@@ -280,13 +272,8 @@ class _Composer:
                 self.findings[found:] = [finding._replace(warning=False) for finding in self.findings[found:]]
                 mapping.incomplete = True
             item = self._node(next(self._events))
-            slip = None
-            if isinstance(event, ScalarEvent) and event.style is None:
-                slip = no_key(event.value, is_alone=item.empty)
-            if slip is not None:
-                at = replace(key.position, column=key.position.column + slip[0])
-                self.findings.append(Finding(at, slip[1]))
-                mapping.incomplete = True
+            plain = isinstance(event, ScalarEvent) and event.style is None
+            if plain and self._is_no_key(event, key, item, mapping, value):
                 continue
             item.incomplete = item.incomplete or bool(self._has_invisible and meant)
             if item.empty:
@@ -300,7 +287,7 @@ class _Composer:
                     pass
                 return
             if isinstance(key.value, bool) or not isinstance(key.value, Key):
-                self.findings.append(Finding(key.position, _no_key(key.value)))
+                self.findings.append(Finding(key.position, wrong_type(key.value)))
             elif key.value in value:
                 first = mapping.keys[key.value]
                 text = f"this key stands at line {first.line}, column {first.column} already; keep one of them"
@@ -311,6 +298,29 @@ class _Composer:
                 value[key.value] = item
                 mapping.keys[key.value] = key.position
         mapping.value = value
+
+    def _is_no_key(self, event: Event, key: Node, item: Node, mapping: Node, value: dict[Key, Node]) -> bool:
+        """Whether `key`, a plain one with the value `item` in `mapping`, was not meant to be one as it is written. Then
+        that is reported, and what was meant is put into `value`, the entries before it."""
+        has_colon = _COLON.match(self._text, event.end_mark.index) is not None
+        before = value[next(reversed(value))] if value and item.empty and not has_colon else None
+        number = decimals(key.written, before.written) if before is not None else None
+        if before is not None and number is not None:
+            before.value, before.written = scalar(number), ""
+            self.findings.append(Finding(key.position, DECIMAL_COMMA))
+            return True
+        slip = no_key(key.written, is_alone=item.empty, has_colon=has_colon)
+        if slip is None:
+            return False
+        at = key.position
+        self.findings.append(Finding(replace(at, column=at.column + slip.at), slip.text))
+        if not slip.key or slip.key in value:
+            mapping.incomplete = True
+            return True
+        text = key.written[slip.value :].strip("\"'")
+        value[slip.key] = Node(replace(at, column=at.column + slip.value), scalar(text), written=text)
+        mapping.keys[slip.key] = at
+        return True
 
     def _report_invisible(self, event: ScalarEvent) -> bool:
         """Report the invisible characters; whether one of them is certainly not meant."""

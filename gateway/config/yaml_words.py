@@ -3,9 +3,16 @@ file.
 """
 
 import re
+from typing import NamedTuple
+
+from gateway.config.schema_walk import every_key
 
 NO_COLON = "not YAML: a ':' is missing; write 'key: value', and put a text of several lines in quotes"
 """What is said of a text of several lines where a key was expected."""
+DECIMAL_COMMA = (
+    "a number with a decimal comma? Write it with a point, such as 0.5, and thousands without any sign: a ',' ends "
+    "what stands before it"
+)
 NO_COMMENT = "a comment begins with '#', not with '//'"
 
 _NO_KEY = re.compile(
@@ -13,22 +20,58 @@ _NO_KEY = re.compile(
 )
 """A key that is none: with what was to be its value, or a comment of another language."""
 _WITH_VALUE = re.compile(
-    r"(?!secret:)(?P<word>[\w.-]+)(?::(?P<no_blank>(?!//)\S)|[ \t]*(?P<sign>=>|->|:=|=)(?=[ \t]*\S))(?P<slashes>\Z.)?"
+    r"(?!secret:)(?P<word>[\w.-]+)"
+    r"(?::(?P<no_blank>(?!//)(?=\S))|[ \t]*(?P<sign>=>|->|:=|=|;|：)[ \t]*(?=\S))(?P<slashes>\Z.)?"
 )
 """The same of a key that has no value."""
+_NO_SIGN = re.compile(r"(?P<word>[A-Za-z_]\w*)[ \t]+(?=[\w\"'-])")
+_DECIMALS = re.compile(r"\d+ ?(?:[%/A-Za-z].{0,9})?")
 
 
-def no_key(text: str, *, is_alone: bool) -> tuple[int, str] | None:
-    """Where `text`, which stands as a key, was not meant to be one as it is written, and what is wrong there.
-    `is_alone`: it has no value."""
-    match = _NO_KEY.match(text) or (_WITH_VALUE.match(text) if is_alone else None)
+class NoKey(NamedTuple):
+    """What was not meant to be a key as it is written: what is wrong at its character `at`, from 0, and the key that
+    was meant, if that can be told, with the character at which its value begins."""
+
+    at: int
+    text: str
+    key: str = ""
+    value: int = 0
+
+
+def no_key(text: str, *, is_alone: bool, has_colon: bool) -> NoKey | None:
+    """Why `text`, which stands as a key, was not meant to be one as it is written; None: it was. `is_alone`: it has no
+    value, `has_colon`: but a ':' stands behind it."""
+    match = _NO_KEY.match(text)
+    meant: tuple[str, int] = ("", 0)
+    if match is None and is_alone and (match := _WITH_VALUE.match(text)) is not None:
+        meant = match["word"], match.end()
     if match is None:
-        return None
+        match = None if has_colon else _NO_SIGN.match(text)
+        if match is None or match["word"] not in every_key():
+            return None
+        return NoKey(match.end("word"), "a ':' is missing after this word", match["word"], match.end())
     if match["slashes"]:
-        return 0, NO_COMMENT
+        return NoKey(0, NO_COMMENT)
     if match["sign"]:
-        return match.start("sign"), f"write ':' in the place of '{match['sign']}'"
-    return match.end("word"), "a blank is missing after this ':'"
+        return NoKey(match.start("sign"), f"write ':' in the place of '{match['sign']}'", *meant)
+    return NoKey(match.end("word"), "a blank is missing after this ':'", *meant)
+
+
+def wrong_type(key: object) -> str:
+    """What is said of a key that is neither text nor a whole number."""
+    if isinstance(key, float) and key.is_integer():
+        return f"a key is text or a whole number: write {key:.0f}"
+    if isinstance(key, list):
+        return "a key is text or a whole number; write a line for each of these"
+    return "a key is text or a whole number; put other keys in quotes"
+
+
+def decimals(text: str, before: str) -> str | None:
+    """The number, with a point and with what is behind it, that was cut in two by its decimal comma, so that `text`
+    stands as a key without a value behind the value `before`; None: there is none."""
+    if _DECIMALS.fullmatch(text) is None or re.fullmatch(r"[-+]?\d*", before) is None:
+        return None
+    return f"{before or 0}.{text}"
 
 
 def meant_by(problem: str) -> str:

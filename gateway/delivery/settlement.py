@@ -13,8 +13,7 @@ import structlog
 from gateway.clock import Clock
 from gateway.delivery.breaker import CircuitBreaker, backoff
 from gateway.delivery.changes import UpdatesOrder, is_change
-from gateway.delivery.ends import EndsFirst, EndsOrder
-from gateway.delivery.learned import Effect, Learned, learned
+from gateway.delivery.learned import Effect, EndsFirst, EndsOrder, Learned, learned
 from gateway.delivery.outcome import Outcome
 from gateway.errors import OutboxError
 from gateway.model import Notice, Record, Setting, StartInterval, UpdateInterval

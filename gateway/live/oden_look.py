@@ -10,8 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from gateway.config.schema import Config, Line
-from gateway.live.findings import Finding
-from gateway.live.nearness import nearest_name
+from gateway.live.findings import Finding, nearest_name
 from gateway.oden import models
 from gateway.oden.errors import Forbidden, NotFound, NotSent, OdenError, Unauthorized
 from gateway.oden.exchange import iso

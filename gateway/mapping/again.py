@@ -1,6 +1,11 @@
-"""A line's steps, taken again because messages have come late, and what is to be told because of that.
+"""A line's steps, taken again because messages have come late or a source has kept some, and what is to be told because
+of that.
 
 Whatever takes steps again pauses between them, so that something else can turn, and returns what has come of them.
+
+What a source has kept while it was not heard is put in its places (`put_back`). Where nothing of it is missing for the
+line, and the line remembers what it has heard since, the source was heard after all: what was decided because it was
+not is decided again. Else that the source was lost stands.
 """
 
 from bisect import bisect_right
@@ -11,16 +16,18 @@ from typing import TypeVar
 
 from gateway.frozen import replace
 from gateway.mapping import corrections, facts
+from gateway.mapping.clocks import CALM
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.context import Recorder, Refused
+from gateway.mapping.context import Recorder, Refused, Share
 from gateway.mapping.facts import NOTHING, fold
 from gateway.mapping.intervals import EndedInterval, OpenInterval
 from gateway.mapping.line import LineState, Step, Tick, step
+from gateway.mapping.output import packed
 from gateway.mapping.owed import Owed, split, waiting
 from gateway.mapping.sessions import Moved
 from gateway.mapping.stamps import MOST_STAMPS, Stamps, free_stamp, with_stamp
-from gateway.mapping.trail import Entry, Feed, place_of, shortened, told_by, with_entries, with_stamps
-from gateway.model import Moment, Recovered, Sample
+from gateway.mapping.trail import MOST_AT_ALL, Entry, Feed, place_of, shortened, told_by, with_entries, with_stamps
+from gateway.model import IntervalType, Moment, Notice, Recovered, Sample
 
 MOST_CORRECTED = 64
 """Intervals of which the time stamps are remembered that were told before a correction, and for it."""
@@ -197,12 +204,20 @@ class Again:
             stamps[interval] = with_stamp(stamps.pop(interval, ()), stamp)
             return stamp
 
+        taken = {key[2:] for key, amount in moves_now if amount < 0} | {key[2:] for key, _ in moves_later}
+        more: dict[tuple[str, IntervalType], list[Share]] = {}
+        for (interval, kind, raw_data, names), amount in moves_now:
+            if (raw_data, names) not in taken:
+                more.setdefault((interval, kind), []).append((raw_data, names, amount))
         added: dict[facts.Shape, list[str]] = {}
         for (interval, kind, raw_data, names), amount in moves_now:
-            stamp = stamp_of(interval)
-            of = added.setdefault((raw_data, names), [])
-            after = tuple(of) if amount < 0 else ()
-            key = recorder.output(at, kind, interval, stamp, ((raw_data, names, amount),), corrects=True, after=after)
+            if (raw_data, names) not in taken:  # it is output as any, in as few entries
+                for shares in packed(more.pop((interval, kind), ())):
+                    recorder.output(at, kind, interval, stamp_of(interval), shares)
+                continue
+            of, share = added.setdefault((raw_data, names), []), (raw_data, names, amount)
+            after, stamp = tuple(of) if amount < 0 else (), stamp_of(interval)
+            key = recorder.output(at, kind, interval, stamp, (share,), corrects=True, after=after)
             if amount > 0:
                 of.append(key)
         recorder.records += [replace(setting, at=at) for setting in facts.untold_settings(told, now)]
@@ -279,3 +294,40 @@ class Again:
                 return fact.name or fact.type
         before = self._before(key)
         return (before.name if before is not None else None) or "?"
+
+
+def put_back(plan: LinePlan, line: Feed, kept: Recovered) -> Slices[tuple[Feed, Step]]:
+    """The line with what was `kept` in its places, and what is to be told because of that. The trail is recalled."""
+    line = replace(line, recovered={**line.recovered, kept.source: kept.received})
+    loss = line.state.lost.get(kept.source)
+    if loss is not None and loss.since is None and not kept.in_part:
+        # The gateway was off, and each line has heard it until another time.
+        newer = tuple(moment for moment in kept.moments if moment.received > loss.until)
+        kept = replace(kept, since=loss.until, moments=newer)
+    base = kept.received
+    if line.base is not None and line.base.after is not None:
+        base = max(line.base.at, line.base.after.now)
+    moments = [(moment, moment.received) for moment in kept.moments]
+    fitting = [(moment, said) for moment, said in moments if said >= base][-MOST_AT_ALL:]
+    lacking = kept.in_part or any(
+        source == kept.source and address in kept.missing for source, address in plan.subscriptions
+    )
+    whole = not lacking and base <= kept.since and len(fitting) == len(moments)
+    if not fitting and not whole:
+        return line, Step(line.state, notices=left_out(kept, len(moments)))
+    before = line
+    line, result = yield from corrected(plan, line, fitting, kept.received, kept if whole else None)
+    line = replace(line, corrected=before.corrected + 1)
+    if whole:
+        behind = {source: at for source, at in line.behind.items() if source != kept.source}
+        line = replace(line, behind=behind, calm_from={**line.calm_from, kept.source: kept.received + CALM})
+    notices = (*result.notices, *left_out(kept, len(moments) - len(fitting)))
+    return line, replace(result, notices=notices)
+
+
+def left_out(kept: Recovered, moments: int) -> tuple[Notice, ...]:
+    """What is said of so many moments that are not put in their places."""
+    if not moments:
+        return ()
+    text = f"{moments} moments that it had kept are older than what is remembered of the line, and left out"
+    return (Notice("gap", kept.received, kept.source, "", text),)

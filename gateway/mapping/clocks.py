@@ -75,6 +75,13 @@ def with_message(known: SenderClock | None, said: float, lag: float, *, is_live:
     return _with_lead(SenderClock(said, lags, known.ahead, known.less), -lag, is_live=is_live)
 
 
+def moved(known: SenderClock, by: float) -> SenderClock:
+    """The same once our own clock was set by so many seconds, back where that is negative: the sender's is ahead of it
+    by less, and its messages were later by it."""
+    ahead = max(0.0, known.ahead - by) if known.ahead else 0.0
+    return replace(known, lags=tuple(lag + by for lag in known.lags), ahead=ahead, less=None)
+
+
 def _with_lead(clock: SenderClock, lead: float, *, is_live: bool) -> SenderClock:
     """What is known after a message that was ahead by `lead` seconds, of which `clock` knows all but that."""
     known, lags = clock.ahead, clock.lags

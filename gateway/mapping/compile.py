@@ -79,6 +79,20 @@ class LinePlan:
         """Whether messages must fit a schema."""
         return any(plan.schema is not None for plan in self.inputs.values())
 
+    @cached_property
+    def rests_on(self) -> frozenset[str]:
+        """The inputs on which state, run and output rest; where none do, all."""
+        names = {*self.states.inputs} if self.states is not None else set()
+        names |= {self.run.main_input} if self.run is not None else set()
+        names |= {*self.output.entries} if self.output is not None else set()
+        return frozenset(names & self.inputs.keys() or self.inputs)
+
+    @cached_property
+    def rests_on_sources(self) -> frozenset[str]:
+        """The sources that feed these inputs."""
+        fed = self.subscriptions.items()
+        return frozenset(source for (source, _), plans in fed if any(plan.name in self.rests_on for plan in plans))
+
     def takes(self, sample: Sample) -> bool:
         """Whether any input has the address of `sample`."""
         return (sample.source, sample.address) in self.subscriptions

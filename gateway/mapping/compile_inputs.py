@@ -259,7 +259,8 @@ def compile_output(scope: Scope, output: ScrapYield, loc: Loc, *, of: OwnerKind,
         return None
     if not possible:
         section = "run" if of == "run" else "batches"
-        scope.fault(loc, f"output belongs to a {of}: say under '{section}' how they are recognised", needs=section)
+        reason = f"output belongs to a {of}: say under '{section}' how they are recognised"
+        scope.fault(loc, reason, rests_on=[(*loc[:2], section)])
     return OutputPlan(
         "RUN" if of == "run" else "BATCH",
         output.every,
@@ -282,8 +283,12 @@ def _entry(scope: Scope, place: int, entry: Entry, loc: Loc, codes: Lookups) -> 
     fixed: list[tuple[str, Scalar]] = []
     filled: list[tuple[str, Pattern]] = []
     amount_names: list[str] = []
+    meant = _meant_amount(entry)
     for key, value in entry.raw_data.items():
         at = (*loc, "raw_data", key)
+        if key == meant:
+            scope.fault(at, 'the amount is missing: one value must be "{n}"', rests_on=[])
+            continue
         pattern = scope.pattern(value, at, AMOUNT, lookups=codes) if isinstance(value, str) else None
         if pattern is None:
             fixed.append((key, value))
@@ -295,8 +300,9 @@ def _entry(scope: Scope, place: int, entry: Entry, loc: Loc, codes: Lookups) -> 
                 scope.fault(at, 'the amount stands alone: write "{n}" without anything around it')
         else:
             fixed.append((key, pattern.render(lambda _: None)))
-    if not amount_names:
-        scope.fault((*loc, "raw_data", *_meant_amount(entry)), 'the amount is missing: one value must be "{n}"')
+    if not amount_names and meant is None and not any(AMOUNT in pattern.references for _, pattern in filled):
+        at = (*loc, "raw_data")
+        scope.fault(at, 'the amount is missing: one value must be "{n}"', rests_on=[at])
     is_tag_event = section is not None and (section.edge is not None or section.trigger == "timestamp")
     each = 1 if is_tag_event else entry.each
     names = tuple(amount_names)
@@ -304,11 +310,13 @@ def _entry(scope: Scope, place: int, entry: Entry, loc: Loc, codes: Lookups) -> 
     return EntryPlan(place, name, path, tuple(fixed), tuple(filled), names, each, factor, entry.max)
 
 
-def _meant_amount(entry: Entry) -> tuple[str, ...]:
-    """The key of what is most likely meant to be the amount; empty: nothing is."""
+def _meant_amount(entry: Entry) -> str | None:
+    """The key of what is most likely meant to be the amount, where none is; None: nothing is."""
     nearly = {"n", entry.count.casefold()}
-    texts = ((key, value) for key, value in entry.raw_data.items() if isinstance(value, str))
-    return next(((key,) for key, value in texts if value.strip("{}[]()<>$%# ").casefold() in nearly), ())
+    texts = [(key, value) for key, value in entry.raw_data.items() if isinstance(value, str)]
+    if any(value == "{n}" for _, value in texts):
+        return None
+    return next((key for key, value in texts if value.strip("{}[]()<>$%# ").casefold() in nearly), None)
 
 
 def _factor(scope: Scope, factor: str, loc: Loc) -> Number | Reference:

@@ -38,7 +38,7 @@ def compile_run(scope: Scope, run: Run, loc: Loc) -> IntervalPlan | None:
 def product_template(scope: Scope, name: str | None, oden_id: str | None, loc: Loc) -> Template:
     """The product that is said at `loc`, by its name or its id; as metadata and settings have it."""
     if (name is None) == (oden_id is None):
-        scope.fault(loc, "say which product it is: write either 'product' or 'product_id'")
+        scope.missing(loc, "say which product it is: write either 'product' or 'product_id'", "product", "product_id")
     if oden_id is not None:
         return {"id": TextTemplate(scope.pattern(oden_id, (*loc, "product_id")) or NO_PATTERN)}
     return TextTemplate(scope.pattern(name or "", (*loc, "product")) or NO_PATTERN)
@@ -49,10 +49,10 @@ def compile_batches(scope: Scope, batches: Batches, loc: Loc, *, with_run: bool)
     _check_one_of(scope, loc, ("key", batches.key), ("start", batches.start), ("every", batches.every))
     if not with_run and not batches.without_run:
         remedy = "say under 'run' how runs are recognised, or write 'without_run: true'"
-        scope.fault(loc, f"batches are inside runs: {remedy}", needs="run")
+        scope.fault(loc, f"batches are inside runs: {remedy}", rests_on=[(*loc[:2], "run")])
     start = _start(scope, batches, loc)
     if (batches.every is None) != (batches.count is None):
-        scope.fault(loc, "'every' and 'count' belong together: so many of what are a batch?")
+        scope.missing(loc, "'every' and 'count' belong together: so many of what are a batch?", "every", "count")
     elif batches.every is not None and batches.count is not None:
         _check_counter(scope, batches.count, (*loc, "count"))
         start = ByCount(batches.count, batches.every)
@@ -77,7 +77,7 @@ def compile_intervals(
         _check_one_of(scope, at, ("key", interval.key), ("start", interval.start), ("calendar", interval.calendar))
         if interval.inside_run and not with_run:
             text = "there are no runs: say under 'run' how they are recognised"
-            scope.fault((*at, "inside_run"), text, needs="run")
+            scope.fault((*at, "inside_run"), text, rests_on=[(*loc[:2], "run")])
         start = _start(scope, interval, at)
         if interval.calendar is not None:
             start = _calendar(scope, interval.calendar, (*at, "calendar"))
@@ -121,7 +121,8 @@ def _check_one_of(scope: Scope, loc: Loc, *ways: tuple[str, object]) -> None:
     section = [name for name, value in ways if value is not None]
     if len(section) != 1:
         choice = " or ".join(f"'{name}'" for name, _ in ways)
-        scope.fault(loc, f"what begins it is missing: write {choice}" if not section else f"write only one of {choice}")
+        text = f"what begins it is missing: write {choice}" if not section else f"write only one of {choice}"
+        scope.missing(loc, text, *(name for name, _ in ways))
 
 
 def _start(scope: Scope, section: IntervalSection, loc: Loc) -> StartPlan | None:
@@ -155,7 +156,7 @@ def _end(scope: Scope, end: End, loc: Loc) -> EndPlan | None:
         scope.fault((*loc, "key"), "'key' belongs to 'event': what does the event name?")
     if end.idle is None:
         if end.when is None and end.event is None:
-            scope.fault(loc, "write one of 'when', 'event' and 'idle'")
+            scope.missing(loc, "write one of 'when', 'event' and 'idle'", "when", "event", "idle")
         if end.count:
             scope.fault((*loc, "count"), "'count' belongs to 'idle': for how long must nothing have been counted?")
         return _event_or_condition(scope, end, loc)

@@ -47,7 +47,7 @@ def _rule(scope: Scope, rule: Rule, loc: Loc, possible: Mapping[OwnerKind, bool]
     if isinstance(rule, TargetRule):
         any_of = LIMITS & fields.keys()
         if not any_of:
-            scope.fault(loc, "a target needs at least one of 'value', 'lsl' and 'usl'")
+            scope.missing(loc, "a target needs at least one of 'value', 'lsl' and 'usl'", *sorted(LIMITS))
     elif isinstance(rule, WorkOrderRule):
         needed = frozenset({"external_id"})
     digest = hashlib.blake2b(rule.model_dump_json().encode(), digest_size=8).hexdigest()

@@ -63,6 +63,8 @@ class CounterMemory:
     def with_move(self, amount: Number) -> "CounterMemory":
         """After one more move."""
         number = self.moved + 1
+        if self.largest and amount >= self.largest[0][1]:
+            return CounterMemory(number, ((number, amount),), self.excursion)
         oldest = number - REMEMBERED_MOVES
         kept = [move for move in self.largest if move[1] > amount and move[0] > oldest]
         return CounterMemory(number, (*kept, (number, amount)), self.excursion)
@@ -132,6 +134,11 @@ def delta(
     way is counted. What goes away by an implausible move, to zero or over the rollover, and comes back by a move that
     it cannot have made, to what it showed or a little more, was a glitch; so it is where it has counted on for a while.
     """
+    if watched and not restarted and memory.excursion is None and _goes_up(counter, last, value):
+        most = _most(counter, max(elapsed, 0.0), memory, watched=True)
+        if most is None or value - last <= most:  # as nearly always: the rest of this module has nothing to say of it
+            amount = value - last
+            return CounterDelta(amount, None, memory if counter.max_rate is not None else memory.with_move(amount))
     move = _Move(counter, last, value, max(elapsed, 0.0), memory, watched=watched)
     if restarted:
         return move.restarted()
@@ -314,13 +321,17 @@ def _count(counter: Counter, value: Number) -> Number:
     return value if counter.direction == "up" else -value
 
 
+def _goes_up(counter: Counter, last: Number, value: Number) -> bool:
+    """Whether it shows more than it did, which can mean nothing but that so many more were counted."""
+    return last < value != 0 and counter.direction == "up" and counter.signed is None and counter.backwards != "count"
+
+
 def _most(counter: Counter, elapsed: float, memory: CounterMemory, *, watched: bool) -> float | None:
     """What it can have counted at most in so many seconds; None where that is not known."""
     if counter.max_rate is not None:
         return counter.max_rate * (elapsed + JITTER) + 1
-    if memory.usual is None or not watched:
-        return None
-    return FAR * memory.usual
+    usual = memory.usual
+    return None if usual is None or not watched else FAR * usual
 
 
 def displayed(amount: Number) -> Number:

@@ -56,13 +56,13 @@ class KnownOutput:
         return at <= self.credited or at in self.stamps or is_older
 
 
-def known_output(plan: LinePlan, state: LineState) -> list[KnownOutput]:
-    """The intervals of a line of which something may have been told lately that would be told again; one without a key
-    where none is known yet, and a counter is."""
+def known_output(plan: LinePlan, state: LineState, *, waits: bool = False) -> list[KnownOutput]:
+    """The intervals of a line of which something may have been told lately that would be told again, as where something
+    `waits` that was told already; one without a key where none is known yet, and a counter is."""
     found = []
     for output, stamped, intervals in _parts(plan, state):
         counted = _counted(plan, state, output, stamped)
-        if not counted and not stamped.pending:
+        if not counted and not stamped.pending and not waits:
             continue
         credited = stamped.credited_until
         both: list[OpenInterval | EndedInterval | None] = [intervals.current, intervals.last]

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any, Literal, Protocol
 
 from gateway.config.error_messages import suggestion
-from gateway.config.lint_expressions import EMPTY, meant_name, why_unreadable
+from gateway.config.lint_expressions import EMPTY, contradictions, meant_name, why_unreadable
 from gateway.mapping.values import find, flaw, number, whole
 
 FUNCTIONS = frozenset({"contains", "endsWith", "matches", "size", "startsWith", "double", "int", "string", "uint"})
@@ -44,6 +44,8 @@ _BIT = re.compile(
 MOST_BITS = 64
 """How many bits a whole number has."""
 
+_NEAR = 0.7
+"""How much like an input's a name is that is most likely a slip of it, and no text without its quotes."""
 _SYNTAX = re.compile(r"ERROR: <input>:(\d+):(\d+): ")
 _TOKENS = re.compile(
     r"""(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
@@ -140,13 +142,18 @@ def _copy(message: dict[str, object], part: dict[str, object], path: tuple[str, 
         _copy(inner, below, tuple(rest))
 
 
-class SyntaxFaultError(ValueError):
-    """A text is no expression, whatever inputs there are."""
+class ExpressionError(ValueError):
+    """A text can be no expression over the inputs that there are. `faults` says all that is wrong with it, each with
+    the name that is none of them; None: it is wrong whatever inputs there are."""
+
+    def __init__(self, *faults: tuple[str, str | None]) -> None:
+        self.faults = faults
+        super().__init__("; ".join(text for text, _ in faults))
 
 
 def parse(source: str, known: Collection[str], kinds: Mapping[str, ValueKind] | None = None) -> Condition:
     """Compile a condition. Raises ValueError, with a sentence, where it can never be one over `known` inputs, of which
-    `kinds` says what is known of their values; where it is no expression at all, that is a SyntaxFaultError."""
+    `kinds` says what is known of their values: an ExpressionError where it is wrong whatever those are."""
     condition = _parse(source, known)
     results = _probe(condition, kinds or {})
     if results and not any(isinstance(result, bool) for result in results):
@@ -180,40 +187,49 @@ def _engine() -> Any:
 def _parse(source: str, known: Collection[str]) -> Condition:
     cel = _engine()
     if len(source) > LONGEST_SOURCE:
-        raise ValueError(
-            f"an expression has up to {LONGEST_SOURCE} characters: take it apart into derived inputs ('expr')"
-        )
+        text = f"an expression has up to {LONGEST_SOURCE} characters: take it apart into derived inputs ('expr')"
+        raise ExpressionError((text, None))
     null = next((token for token in _TOKENS.finditer(source) if token["names"] == "null"), None)
     if null is not None:
-        raise ValueError(f'"{source}" can never hold, at character {null.start() + 1}: {EMPTY}')
+        raise ExpressionError((f'"{source}" can never hold, at character {null.start() + 1}: {EMPTY}', None))
     written, bits = _without_bits(source)
     try:
         program: Program = cel.compile(written)
     except ValueError as error:
         match = _SYNTAX.search(str(error))
         stopped = int(match[2]) if match else None
-        raise SyntaxFaultError(f'"{source}" is not an expression, {why_unreadable(source, stopped)}') from None
+        text = f'"{source}" is not an expression, {why_unreadable(source, stopped)}'
+        raise ExpressionError((text, None)) from None
     named = dict.fromkeys(program.variables())
     names = tuple(dict.fromkeys(bits[name][0][0] if name in bits else name for name in named))
-    for name in names:
-        if name not in known:
-            at = re.search(rf"\b{re.escape(name)}\b", source)
-            where = f"; at character {at.start() + 1}" if at else ""
-            raise ValueError(
-                f'"{name}" is not an input of this line; its inputs are: {", ".join(sorted(known))}{where}'
-                f"{meant_name(name, known) or f'; a text stands in quotes: {name!r}'}"
-            )
+    faults: list[tuple[str, str | None]] = [
+        (_unknown(name, source, known), name) for name in names if name not in known
+    ]
+    faults += ((text, None) for text in contradictions(source))
     for function in program.functions():
         if function == "bit":
-            raise ValueError('write "bit(alarms, 3)": the name of an input, and the number of the bit, from 0')
-        if function.isidentifier() and function not in FUNCTIONS:
-            raise ValueError(f'there is no function "{function}"{suggestion(function, sorted({*FUNCTIONS, "bit"}))}')
-    if not names:
-        raise ValueError(f'"{source}" names no input, so it never changes')
+            text = 'write "bit(alarms, 3)": the name of an input, and the number of the bit, from 0'
+            faults.append((text, None))
+        elif function.isidentifier() and function not in FUNCTIONS:
+            near = suggestion(function, sorted({*FUNCTIONS, "bit"}))
+            faults.append((f'there is no function "{function}"{near}', None))
+    if not names and not faults:
+        faults.append((f'"{source}" names no input, so it never changes', None))
+    if faults:
+        raise ExpressionError(*faults)
     decimal = None
     if not _CALCULATES.isdisjoint(program.functions()):
         decimal = cel.compile(_TOKENS.sub(lambda token: f"{token[0]}.0" if token["whole"] else token[0], written))
     return Condition(source, names, program, decimal, _fields(source, names), bits)
+
+
+def _unknown(name: str, source: str, known: Collection[str]) -> str:
+    at = re.search(rf"\b{re.escape(name)}\b", source)
+    where = f"; at character {at.start() + 1}" if at else ""
+    return (
+        f'"{name}" is not an input of this line; its inputs are: {", ".join(sorted(known))}{where}'
+        f"{meant_name(name, known, _NEAR) or f'; a text stands in quotes: {name!r}'}"
+    )
 
 
 def _without_bits(source: str) -> tuple[str, dict[str, tuple[tuple[str, ...], int]]]:
@@ -225,7 +241,8 @@ def _without_bits(source: str) -> tuple[str, dict[str, tuple[tuple[str, ...], in
             return match[0]
         path, bit = tuple(re.split(r"\s*\.\s*", match["of"])), int(match["bit"])
         if bit >= MOST_BITS:
-            raise ValueError(f"bits are counted from 0 to {MOST_BITS - 1}, and there is no bit {bit}")
+            text = f"bits are counted from 0 to {MOST_BITS - 1}, and there is no bit {bit}"
+            raise ExpressionError((text, None))
         name = f"bit_{bit}_of_{'_of_'.join(reversed(path))}"
         while name in source or bits.get(name, (path, bit)) != (path, bit):
             name += "_"

@@ -20,7 +20,7 @@ is to remember nothing.
 *The line's clock* stands for what rests on a source that is not heard (`hearing`). A source that is back is heard out
 first: until nothing has come of the time that it was lost for HEARD_OUT seconds, or for LONGEST_BACKLOG at most. Then
 it is heard, and what had to wait for it is decided. Late messages are put in their places before anything runs out.
-One that has kept what it would have said is heard with that (`recovery`).
+One that has kept what it would have said is heard with that (`again.put_back`).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,13 +28,12 @@ from math import inf
 from operator import itemgetter
 
 from gateway.frozen import replace
-from gateway.mapping.again import Late, Slices, at_once, corrected, recalled
+from gateway.mapping.again import Late, Slices, at_once, corrected, left_out, put_back, recalled
 from gateway.mapping.clocks import CALM, LONG, SenderClock, delay, lead, problem, with_message
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.inputs import SOON, is_outdated, plant_time, stated_time
 from gateway.mapping.line import LineState, Step, Tick, after_absence, step
 from gateway.mapping.line import due as line_due
-from gateway.mapping.recovery import left_out, put_back
 from gateway.mapping.sessions import BEHIND, Moved, moved
 from gateway.mapping.trail import Entry, Feed, Waiting, shortened, told_by, with_time
 from gateway.mapping.values import excerpt

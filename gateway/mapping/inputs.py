@@ -224,9 +224,8 @@ def read(
         return Reading(sample, memory, after, usable=False, notices=(notice_of("reject", plan, now, text),))
     if plan.counter is not None:
         value = number(value)
-        before = number(memory.value)
-        older = before is not None and value is not None and counters.is_before(plan.counter, value, before)
-        if sample.retained and older:
+        before = number(memory.value) if sample.retained else None
+        if before is not None and value is not None and counters.is_before(plan.counter, value, before):
             # A broker can keep an older count than the one that came live. The next live one tells what is true.
             text = f"{plan.name}: the broker kept {value}, but {before} was seen already: not counted"
             return Reading(sample, memory, memory, usable=False, notices=(notice_of("gap", plan, now, text),))
@@ -237,9 +236,11 @@ def read(
         at, distrust = now, f"the clock of the device was set back by {back:.0f} s, so the time of arrival counts"
     untimed = plan.time is not None and find(sample.value, plan.time) is ABSENT
     known_already = memory.untimed is not None if untimed else not (memory.clock_trusted or memory.untimed)
-    quiet_at, stale = memory.quiet_at if plan.quiet_after is not None else None, memory.stale
-    if plan.quiet_after is not None and (changed or plan.fresh is not None or memory.value is None):
-        quiet_at, stale = now + plan.quiet_after, False
+    quiet_after, quiet_at, stale = plan.quiet_after, None, memory.stale
+    if quiet_after is not None:
+        quiet_at = memory.quiet_at
+        if changed or plan.fresh is not None or memory.value is None:
+            quiet_at, stale = now + quiet_after, False
     after = InputMemory(
         plan.origin,
         value,
@@ -320,14 +321,14 @@ def _why_unusable(plan: InputPlan, value: object) -> str | None:
         return f'is missing: the message has no field "{written_path(plan.field)}"'
     if isinstance(value, NoNumber):
         return value.text
+    count = number(value) if plan.counter is not None else None
+    if plan.counter is not None and count is not None:  # which has no flaw
+        return counters.refusal(plan.counter, count)
     problem = flaw(value)
     if problem is not None:
         return problem
     if plan.counter is not None:
-        count = number(value)
-        if count is None:
-            return "is not a number, which a counter is" + text_remedy(value, has_key=plan.reads_text)
-        return counters.refusal(plan.counter, count)
+        return "is not a number, which a counter is" + text_remedy(value, has_key=plan.reads_text)
     if plan.reads_text and isinstance(value, str) and value.strip():
         return f"is text that is no number{text_remedy(value, has_key=True)}"
     if plan.plain and isinstance(value, dict | list):

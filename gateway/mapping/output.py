@@ -185,7 +185,10 @@ class OutputState:
 
 def owner_of(state: OutputState, intervals: IntervalsState, at: float) -> OpenInterval | EndedInterval | None:
     """As `owner`, where intervals are `kept` that lie before those that are known else."""
-    return next((ended for ended in state.kept if at < ended.ended), None) or owner(intervals, at)
+    for ended in state.kept:
+        if at < ended.ended:
+            return ended
+    return owner(intervals, at)
 
 
 def keeping(state: OutputState, intervals: IntervalsState, ended: EndedInterval) -> OutputState:
@@ -196,15 +199,23 @@ def keeping(state: OutputState, intervals: IntervalsState, ended: EndedInterval)
     return replace(state, kept=(*state.kept, ended)[-MOST_KEPT:])
 
 
-def with_amount(state: OutputState, amount: Amount, intervals: IntervalsState, plan: OutputPlan) -> OutputState | None:
-    """Keep `amount` until it is reported; None where there is no room for yet another kind of it."""
-    pending = (*state.pending, amount)
+def with_amounts(
+    state: OutputState, amounts: Iterable[Amount], intervals: IntervalsState, plan: OutputPlan
+) -> OutputState | None:
+    """Keep `amounts`, one after the other, until they are reported; None where there is no room for yet another kind of
+    them."""
+    pending = [*state.pending]
     # Not before as many have come as are left when equal ones have become one: else each amount costs as much as all.
-    if len(pending) > max(2 * EXACT_AMOUNTS, EXACT_AMOUNTS + 3 * plan.kinds):
-        pending = _condensed(state, pending[:-EXACT_AMOUNTS], intervals, plan) + pending[-EXACT_AMOUNTS:]
-    if len(pending) > MOST_AMOUNTS:
-        pending = _condensed(state, pending, intervals, None)
-    return replace(state, pending=pending) if len(pending) <= MOST_AMOUNTS else None
+    most = max(2 * EXACT_AMOUNTS, EXACT_AMOUNTS + 3 * plan.kinds)
+    for amount in amounts:
+        pending.append(amount)
+        if len(pending) > most:
+            pending = [*_condensed(state, pending[:-EXACT_AMOUNTS], intervals, plan), *pending[-EXACT_AMOUNTS:]]
+        if len(pending) > MOST_AMOUNTS:
+            pending = [*_condensed(state, pending, intervals, None)]
+        if len(pending) > MOST_AMOUNTS:
+            return None
+    return replace(state, pending=tuple(pending))
 
 
 def _condensed(
@@ -214,13 +225,14 @@ def _condensed(
     `plan`, where its windows wait, those of one window."""
     groups: dict[tuple[str | None, AmountKey, float], list[Amount]] = {}
     first = _first_window(plan, intervals) if plan is not None else 0.0
+    windows = plan.every if plan is not None and plan.wait else None
     for amount in amounts:
         interval = owner_of(state, intervals, amount.at)
-        window = (amount.at - first) // plan.every if plan is not None and plan.wait else 0.0
+        window = (amount.at - first) // windows if windows is not None else 0.0
         key = (interval.interval if interval is not None else None, amount.key, window)
         groups.setdefault(key, []).append(amount)
     return tuple(
-        Amount(min(amount.at for amount in group), total([amount.amount for amount in group]), key)
+        Amount(min([amount.at for amount in group]), total([amount.amount for amount in group]), key)
         for (_, key, _), group in groups.items()
     )
 
@@ -313,7 +325,7 @@ def report(
             rest += amounts.pop(shape)
     taken = state.stamps.get(interval.interval, ())
     sums = ((*shape, rounded_total([amount.amount for amount in group])) for shape, group in amounts.items())
-    for shares in _packed(sums):
+    for shares in packed(sums):
         stamp = free_stamp(interval, taken, min(now, until))
         taken = with_stamp(taken, stamp)
         recorder.output(now, plan.type, interval.interval, stamp, shares)
@@ -358,26 +370,26 @@ def without_untold(
 
 def record_stand_in(untold: Untold, plan: OutputPlan, now: float, recorder: Recorder) -> None:
     """Record a run that stands in for one that was not recorded, with what was made in that."""
-    entries = _packed(untold.made)
+    entries = packed(untold.made)
     interval = recorder.start(now, plan.type, untold.start, STAND_IN, {"product": STAND_IN})
     for place, entry in enumerate(entries, max(untold.start, untold.end - len(entries))):
         recorder.output(now, plan.type, interval, place, entry)
     recorder.end(now, plan.type, interval, untold.end)
 
 
-def _packed(sums: Iterable[Share]) -> list[list[Share]]:
+def packed(sums: Iterable[Share]) -> list[list[Share]]:
     """The sums, by the entries that hold them; kinds that have no name in common share one, first come first put."""
-    packed: list[list[Share]] = []
+    entries: list[list[Share]] = []
     for raw_data, amount_names, amount in sums:
         if amount == 0:
             continue
         names = {*amount_names, *dict(raw_data)}
-        room = next((entry for entry in packed if names.isdisjoint(_names(entry))), None)
+        room = next((entry for entry in entries if names.isdisjoint(_names(entry))), None)
         if room is None:
-            packed.append([(raw_data, amount_names, amount)])
+            entries.append([(raw_data, amount_names, amount)])
         else:
             room.append((raw_data, amount_names, amount))
-    return packed
+    return entries
 
 
 def _names(entry: Sequence[Share]) -> set[str]:

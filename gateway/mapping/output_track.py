@@ -29,7 +29,7 @@ from gateway.mapping.output import (
     report,
     rounded_total,
     unassigned_amounts,
-    with_amount,
+    with_amounts,
     with_window,
     without_unowned,
     without_untold,
@@ -48,6 +48,8 @@ class OutputTrack:
         self.context = context
         self.track: IntervalTrack | None = None
         self._intervals = intervals
+        self._counted: list[tuple[InputPlan, Amount]] = []
+        """Of the moment that is being taken, not kept yet."""
 
     @property
     def intervals(self) -> IntervalsState:
@@ -64,6 +66,8 @@ class OutputTrack:
         for name, reading in readings.items():
             for entry in self.plan.entries.get(name, ()):
                 self._count(entry, self.context.plans[name], reading)
+        if self._counted:
+            self._keep()
 
     def _count(self, entry: EntryPlan, plan: InputPlan, reading: Reading) -> None:
         at = reading.memory.at
@@ -187,16 +191,30 @@ class OutputTrack:
             self.context.missed.update(dict.fromkeys(self.context.missed.keys() - missed_before, True))
             text = f"{counted:g} of {plan.name} counted without {' and without '.join(missing)}"
             self.context.notice("reject", plan.name, text)
-        state = with_amount(self.state, Amount(at, amount, key), self.intervals, self.plan)
+        self._counted.append((plan, Amount(at, amount, key)))
+
+    def _keep(self) -> None:
+        """Keep what the moment has counted until it is reported: at once, where that opens and ends no window."""
+        counted, self._counted = self._counted, []
+        if self.state.flush_at is not None:
+            state = with_amounts(self.state, (amount for _, amount in counted), self.intervals, self.plan)
+            if state is not None:
+                self.state = state
+                return
+        for plan, amount in counted:
+            self._keep_one(plan, amount)
+
+    def _keep_one(self, plan: InputPlan, amount: Amount) -> None:
+        state = with_amounts(self.state, (amount,), self.intervals, self.plan)
         if state is None:  # what each run has by now goes before the end of its window
             self._end_window()
-            state = with_amount(self.state, Amount(at, amount, key), self.intervals, self.plan)
+            state = with_amounts(self.state, (amount,), self.intervals, self.plan)
         if state is None:
-            text = f"{plan.name}: {amount} is lost, too much different output waits for a run"
+            text = f"{plan.name}: {amount.amount} is lost, too much different output waits for a run"
             self.context.notice("loss", plan.name, text)
             return
         self.state = state
-        if state.flush_at is None and owner_of(state, self.intervals, at) is not None:
+        if state.flush_at is None and owner_of(state, self.intervals, amount.at) is not None:
             self.open_window()
 
     # Windows

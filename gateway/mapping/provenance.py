@@ -11,7 +11,8 @@ from gateway.mapping.compile import LinePlan
 from gateway.mapping.hearing import inputs_of
 from gateway.mapping.line import Step, Tick
 from gateway.mapping.values import excerpt
-from gateway.model import Contact, Moment, Output, Record, Recovered, Sample, Setting, UpdateInterval
+from gateway.model import Contact, Moment, Record, Recovered, Sample, UpdateInterval
+from gateway.record_kinds import kind_of
 
 MOST_BEHIND = 6
 """Samples that are named behind a wait or a window."""
@@ -60,9 +61,9 @@ class Provenance:
     def section(self) -> str:
         """The part of the line's configuration by which the record was made."""
         record = self.record
-        if isinstance(record, Setting) or (isinstance(record, Output) and record.quality_schema is not None):
+        if kind_of(record).by_rule:
             return "rules"
-        if isinstance(record, Output):
+        if kind_of(record).interval == "adds":
             return "scrap_yield"
         return {"RUN": "run", "STATE": "states", "BATCH": "batches"}.get(record.type, "intervals")
 
@@ -124,9 +125,9 @@ def _behind(plan: LinePlan, result: Step, record: Record, rule: str) -> tuple[Sa
 
 def _looked_at(plan: LinePlan, record: Record, rule: str) -> Iterable[str]:
     """The inputs by which such a record is made."""
-    if isinstance(record, Setting) or (isinstance(record, Output) and record.quality_schema is not None):
+    if kind_of(record).by_rule:
         return next((each.inputs for each in plan.rules if each.key == rule), ())
-    if isinstance(record, Output):
+    if kind_of(record).interval == "adds":
         output = plan.batch_output if record.type == "BATCH" else plan.output
         return output.entries if output is not None else ()
     if record.type == "STATE":

@@ -1,6 +1,6 @@
 """What the parts of a line's configuration may name, and the faults where they name something else."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -11,8 +11,8 @@ from gateway.config.schema_io import EVENT_FIELDS, Input
 from gateway.errors import ConfigFault
 from gateway.mapping import expressions, templates
 from gateway.mapping.derived import RUN, RUN_FIELDS
-from gateway.mapping.expressions import Condition, Expression, ValueKind
-from gateway.mapping.templates import Pattern, Reference
+from gateway.mapping.expressions import Condition, Expression, ExpressionError, ValueKind
+from gateway.mapping.templates import Pattern, PatternError, Reference
 from gateway.model import NO_LOOKUPS, Lookups
 
 Loc = tuple[str | int, ...]
@@ -46,8 +46,19 @@ class Scope:
         """What is known of the values of inputs."""
         self.faults: list[ConfigFault] = []
 
-    def fault(self, loc: Loc, text: str, *, alone: bool = False, needs: str = "") -> None:
-        self.faults.append(ConfigFault(loc, text, alone=alone, needs=needs))
+    def fault(self, loc: Loc, text: str, *, rests_on: Iterable[Loc] | None = None) -> None:
+        """Note what is wrong at `loc`; `rests_on` as of a ConfigFault."""
+        self.faults.append(ConfigFault(loc, text, rests_on=None if rests_on is None else tuple(rests_on)))
+
+    def missing(self, loc: Loc, text: str, *keys: str) -> None:
+        """Note that of the `keys` of the section at `loc` there are too few, or too many."""
+        self.fault(loc, text, rests_on=[(*loc, key) for key in keys])
+
+    def unknown(self, name: str, loc: Loc) -> None:
+        """Note that what is named at `loc` is no input."""
+        known = ", ".join(sorted(self.inputs))
+        text = f'"{name}" is not an input of this line; its inputs are: {known}{meant_name(name, self.inputs)}'
+        self.fault(loc, text, rests_on=[_input(loc, name)])
 
     def has_table(self, name: str) -> bool:
         return name in self._lookups
@@ -56,28 +67,31 @@ class Scope:
         """The input that is named at `loc`."""
         section = self.inputs.get(name)
         if section is None:
-            self.fault(loc, self._unknown(name))
+            self.unknown(name, loc)
         return section
 
     def pattern(self, pattern: str, loc: Loc, *extra: Reference, lookups: Lookups = NO_LOOKUPS) -> Pattern | None:
         """The parsed pattern; its placeholders are inputs, or one of `extra`. `lookups` are further
         tables, for it alone."""
-        parsed = self._try(loc, lambda: templates.parse(pattern, {**self._lookups, **lookups}))
-        for looked_up in parsed.lookups if parsed is not None else ():
+        try:
+            parsed = templates.parse(pattern, {**self._lookups, **lookups})
+        except PatternError as error:
+            self.fault(loc, str(error), rests_on=[("tables", error.table)] if error.table else [])
+            return None
+        for looked_up in parsed.lookups:
             learned = looked_up.table.learned
             if learned is not None and looked_up.name not in self.learned:
                 problem = f'"{looked_up.name}" learns from the input "{learned.input}", which this line does not have'
-                self.fault(loc, problem)
-        for reference in parsed.references if parsed is not None else ():
+                self.fault(loc, problem, rests_on=[_input(loc, learned.input)])
+        for reference in parsed.references:
             if reference.input in self._lookups and not reference.path:
                 continue  # a table that learns
             section = self.inputs.get(reference.input)
             if section is None and reference not in extra:
-                self.fault(loc, self._unknown(reference.input))
+                self.unknown(reference.input, loc)
             elif reference.path and section is not None and (not section.has_fields or section.counter is not None):
-                self.fault(
-                    loc, f'"{reference.input}" is a plain value and has no fields: write "{{{reference.input}}}"'
-                )
+                text = f'"{reference.input}" is a plain value and has no fields: write "{{{reference.input}}}"'
+                self.fault(loc, text, rests_on=[_input(loc, reference.input)])
             elif reference.path and section is not None:
                 self.event_field(section, reference.path, loc)
         return parsed
@@ -101,7 +115,15 @@ class Scope:
         return parsed
 
     def _note_run(self, expression: Expression | None, loc: Loc) -> None:
-        """Whether the expression looks at the run that is on, and at what there is to know of it."""
+        """Whether the expression looks at the run that is on, and whether there are the fields that it names."""
+        for name, paths in (expression.fields or {}).items() if expression is not None else ():
+            section = self.inputs.get(name)
+            if section is not None and (not section.has_fields or section.counter is not None):
+                text = f'"{name}" is a plain value and has no fields: write "{name}"'
+                self.fault(loc, text, rests_on=[_input(loc, name)])
+            elif section is not None:
+                for path in paths:
+                    self.event_field(section, path, loc)
         if expression is None or not self.has_run or RUN not in expression.names:
             return
         self.reads_run = True
@@ -122,14 +144,17 @@ class Scope:
         """What expressions can name."""
         return {*self.inputs, *self.learned, *((RUN,) if self.has_run else ())}
 
-    def _unknown(self, name: str) -> str:
-        return f'"{name}" is not an input of this line; its inputs are: {", ".join(sorted(self.inputs))}' + meant_name(
-            name, self.inputs
-        )
-
     def _try(self, loc: Loc, parse: Callable[[], Parsed]) -> Parsed | None:
         try:
             return parse()
+        except ExpressionError as error:
+            for text, name in error.faults:
+                self.fault(loc, text, rests_on=[] if name is None else [_input(loc, name)])
         except ValueError as error:
-            self.fault(loc, str(error), alone=isinstance(error, expressions.SyntaxFaultError))
-            return None
+            self.fault(loc, str(error))
+        return None
+
+
+def _input(loc: Loc, name: str) -> Loc:
+    """Where in the configuration the input `name` is, of the same line as `loc`."""
+    return (*loc[:2], "inputs", name)

@@ -28,6 +28,15 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*")
 _LOOKED_UP = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\[([^\[\]]*)\]\.(.+)")
 
 
+class PatternError(ValueError):
+    """A text is no pattern. `table` is the table that there is not, or not with such a column; empty: it is none
+    whatever tables there are."""
+
+    def __init__(self, text: str, table: str = "") -> None:
+        self.table = table
+        super().__init__(text)
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """One placeholder: an input and, for a message, the field of it."""
@@ -176,13 +185,13 @@ def _value(part: Part, resolve: Resolver) -> Scalar:
 
 
 def parse(pattern: str, lookups: Lookups = NO_LOOKUPS) -> Pattern:
-    """Parse `pattern`, which may look inputs up in `lookups`. Raises ValueError, with a
+    """Parse `pattern`, which may look inputs up in `lookups`. Raises PatternError, with a
     sentence, for braces that enclose no name."""
     parts: list[Part] = []
     for match in _PIECE.finditer(pattern):
         piece, name = match[0], match[1]
         if piece in {"{", "}"}:
-            raise ValueError(f'a lone "{piece}": write "{piece}{piece}" for the character itself')
+            raise PatternError(f'a lone "{piece}": write "{piece}{piece}" for the character itself')
         if name is not None:
             parts.append(_placeholder(name, lookups))
             continue
@@ -197,9 +206,9 @@ def parse(pattern: str, lookups: Lookups = NO_LOOKUPS) -> Pattern:
 def _placeholder(name: str, lookups: Lookups) -> Reference | LookedUp | OrElse:
     name, bar, otherwise = name.partition("|")
     if bar and (otherwise.startswith("|") or name != name.strip()):
-        raise ValueError(f'one "|" without a blank before it, as in "{{{name.strip()}|unknown}}"')
+        raise PatternError(f'one "|" without a blank before it, as in "{{{name.strip()}|unknown}}"')
     if _SECOND_BAR.match(otherwise):
-        raise ValueError(f'one "|"; a second one has braces of its own, as in "{{{name}|{{other|unknown}}}}"')
+        raise PatternError(f'one "|"; a second one has braces of its own, as in "{{{name}|{{other|unknown}}}}"')
     known = _known(name, lookups)
     return OrElse(known, parse(otherwise, lookups)) if bar else known
 
@@ -208,9 +217,10 @@ def _known(name: str, lookups: Lookups) -> Reference | LookedUp:
     if match := _LOOKED_UP.fullmatch(name):
         table = lookups.get(match[1])
         if table is None:
-            raise ValueError(f'"{match[1]}" is not one of the tables{suggestion(match[1], lookups)}')
+            raise PatternError(f'"{match[1]}" is not one of the tables{suggestion(match[1], lookups)}', match[1])
         if match[3] not in table.columns:
-            raise ValueError(f'"{match[1]}" has no column "{match[3]}"{suggestion(match[3], sorted(table.columns))}')
+            near = suggestion(match[3], sorted(table.columns))
+            raise PatternError(f'"{match[1]}" has no column "{match[3]}"{near}', match[1])
         return LookedUp(_reference(match[2]), match[1], table, match[3])
     return _reference(name)
 
@@ -219,8 +229,8 @@ def _reference(name: str) -> Reference:
     if not _NAME.fullmatch(name):
         foreign = foreign_letter(name)
         if foreign is not None:
-            raise ValueError(f'"{{{name}}}" is not a placeholder: {foreign}, type it anew')
-        raise ValueError(f'"{{{name}}}" is not a placeholder: write the name of an input, such as "{{order}}"')
+            raise PatternError(f'"{{{name}}}" is not a placeholder: {foreign}, type it anew')
+        raise PatternError(f'"{{{name}}}" is not a placeholder: write the name of an input, such as "{{order}}"')
     first, *path = name.split(".")
     return Reference(first, tuple(path))
 

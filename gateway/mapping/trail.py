@@ -14,7 +14,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from gateway.frozen import dataclass, replace
-from gateway.mapping.clocks import SenderClock
+from gateway.mapping.clocks import SenderClock, moved
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.facts import NOTHING, Told
 from gateway.mapping.intervals import IntervalsState
@@ -170,6 +170,10 @@ class Feed:
         if all(late.sample.received - late.said <= PROMPT for late in self.late):
             return last
         return min(last + SETTLED, first + MOST_SETTLING)
+
+    def with_clock_set(self, by: float) -> "Feed":
+        """The line after our clock was set by so many seconds."""
+        return replace(self, clocks={stream: moved(clock, by) for stream, clock in self.clocks.items()})
 
     def before(self, said: float) -> "Feed":
         """The line as it was after its newest entry, where its time has gone beyond `said` since."""

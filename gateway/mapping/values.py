@@ -43,7 +43,9 @@ _SHOWN = json.JSONEncoder(ensure_ascii=False, default=lambda other: f"<{type(oth
 def find(value: object, path: Sequence[str]) -> object:
     """The field at `path` of a message (`config.addresses.path_of`); ABSENT where there is none, None where it, or what
     it would be in, is null. An empty path is the value itself. A sum of what are not all numbers is the list of it."""
-    if path and path[0] == SUM:
+    if not path:
+        return value
+    if path[0] == SUM:
         return _sum(value, path[1:])
     for depth, part in enumerate(path):
         if value is None and depth > 0:
@@ -103,10 +105,8 @@ def whole(value: Number) -> Number:
 
 def number(value: object) -> Number | None:
     """The value as an amount or a count; None for anything else: text, booleans, more than a PLC's numbers hold."""
-    if isinstance(value, bool):
-        return None
     if isinstance(value, int):
-        return value if value.bit_length() <= 64 else None
+        return None if isinstance(value, bool) or value.bit_length() > 64 else value
     if isinstance(value, float) and abs(value) < 2**53:
         return whole(value)
     return None
@@ -198,9 +198,10 @@ def text_remedy(value: object, *, has_key: bool) -> str:
 
 def total(amounts: Sequence[Number]) -> Number:
     """The sum: exact for ints, correctly rounded once for floats."""
-    if all(isinstance(amount, int) for amount in amounts):
-        return sum(amounts)
-    return math.fsum(amounts)
+    for amount in amounts:
+        if not isinstance(amount, int):
+            return math.fsum(amounts)
+    return sum(amounts)
 
 
 def digest(value: object) -> str:
@@ -214,11 +215,13 @@ def flaw(value: object) -> str | None:
     Usable is what JSON can hold and every reader of it agrees on: finite numbers, integers of 64 bits, text
     that is Unicode, and lists and objects of these, not too deep and not too long.
     """
-    return _flaw(value, DEEPEST) or _too_long(value)
+    if isinstance(value, str | dict | list):
+        return _flaw(value, DEEPEST) or _too_long(value)
+    return _flaw(value, DEEPEST)
 
 
 def _flaw(value: object, depth: int) -> str | None:
-    if value is None or isinstance(value, bool):
+    if value is None:
         return None
     if isinstance(value, int):
         return None if value.bit_length() <= 64 else "is an integer of more than 64 bits"
@@ -250,13 +253,8 @@ def _is_unicode(value: str) -> bool:
     return True
 
 
-def _too_long(value: object) -> str | None:
-    if isinstance(value, str):
-        length = len(value)
-    elif isinstance(value, dict | list):
-        length = len(json.dumps(value))
-    else:
-        return None
+def _too_long(value: str | dict[object, object] | list[object]) -> str | None:
+    length = len(value) if isinstance(value, str) else len(json.dumps(value))
     return f"is longer than {LONGEST} characters" if length > LONGEST else None
 
 

@@ -22,6 +22,7 @@ import structlog
 from aiohttp import hdrs
 
 from gateway import __version__
+from gateway.clock_evidence import ServerTime
 from gateway.config.loader import Loaded
 from gateway.errors import GatewayError
 from gateway.oden import exchange
@@ -31,7 +32,6 @@ from gateway.oden.http_answer import LARGEST_ANSWER, UNREACHABLE, read_response,
 from gateway.oden.long_answer import Keeps, LongAnswer
 from gateway.oden.objects import Objects
 from gateway.oden.pace import Pace
-from gateway.oden.server_time import ServerTime
 
 __all__ = ["CONNECT_TIMEOUT", "Answer", "OdenClient", "configured_client"]
 

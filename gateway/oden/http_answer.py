@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import aiohttp
 
-from gateway.obstacles import name_obstacle, obstacle
+from gateway.errors import name_obstacle, obstacle
 from gateway.oden.classification import Answer
 from gateway.oden.long_answer import Keeps, kept
 

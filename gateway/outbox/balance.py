@@ -11,7 +11,7 @@ from gateway.model import Output, Record, StartInterval, UpdateInterval, record_
 from gateway.outbox.entries import DEAD_LETTER, Interval
 from gateway.outbox.lanes import DEAD, StoredRecord, output_lanes, parked_lane, starts_lane, updates_lane
 from gateway.outbox.transaction import Place, Transaction
-from gateway.record_kinds import kind_of
+from gateway.record_kinds import kind_of, moves_amounts
 
 MOST_LOOKED = 2_000
 """Rows of a lane that are looked at for the output of an interval that never was."""
@@ -24,9 +24,10 @@ def awaits(transaction: Transaction, stored: StoredRecord) -> list[str]:
     return [key for key in after if transaction.awaiting(key) is not None]
 
 
-def expect(transaction: Transaction, output: Output) -> None:
-    """Others may wait for this entry of a correction, which is appended now."""
-    transaction.awaited[output.key] = []
+def expect(transaction: Transaction, record: Record) -> None:
+    """Where `record`, which is appended now, is an entry of a correction, others may wait for it."""
+    if moves_amounts(record):
+        transaction.awaited[record.key] = []
 
 
 def set_aside(transaction: Transaction, stored: StoredRecord, after: list[str]) -> None:
@@ -39,20 +40,21 @@ def set_aside(transaction: Transaction, stored: StoredRecord, after: list[str]) 
         transaction.awaited[key] = [*(transaction.awaiting(key) or []), position]
 
 
-def arrived(transaction: Transaction, output: Output) -> list[StoredRecord]:
-    """The entry is at Oden: the records that waited for it and for no other are no longer parked."""
+def arrived(transaction: Transaction, record: Record) -> list[StoredRecord]:
+    """The record is at Oden: where it is an entry of a correction, what waited for it and for no other is no longer
+    parked."""
     released = []
-    for position, stored in _waiting_for(transaction, output):
+    for position, stored in _waiting_for(transaction, record):
         if not awaits(transaction, stored):
             _unpark(transaction, position, stored)
             released.append(stored)
     return released
 
 
-def lost(transaction: Transaction, output: Output) -> int:
-    """The entry will never be at Oden: what waited for it is not taken from where it is. Answers how many records that
-    were."""
-    waiting = _waiting_for(transaction, output)
+def lost(transaction: Transaction, record: Record) -> int:
+    """The record never comes to Oden: where it is an entry of a correction, what waited for it is not taken from where
+    it is. Answers how many records that were."""
+    waiting = _waiting_for(transaction, record)
     for position, stored in waiting:
         _unpark(transaction, position, stored)
         interval = transaction.interval_of(stored.record)
@@ -61,8 +63,10 @@ def lost(transaction: Transaction, output: Output) -> int:
     return len(waiting)
 
 
-def _waiting_for(transaction: Transaction, output: Output) -> list[tuple[int, StoredRecord]]:
-    """What waits for the entry, which is no longer waited for."""
+def _waiting_for(transaction: Transaction, output: Record) -> list[tuple[int, StoredRecord]]:
+    """What waits for the entry, which is no longer waited for; nothing waits for what is none of a correction."""
+    if not moves_amounts(output):
+        return []
     positions = transaction.awaiting(output.key) or []
     if transaction.awaiting(output.key) is not None:
         transaction.awaited[output.key] = None

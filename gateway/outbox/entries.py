@@ -4,17 +4,17 @@ Names of fields and phases differ from the stored ones in places: stored ones ne
 """
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import field
+from operator import itemgetter
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, JsonValue, PlainSerializer, TypeAdapter
 
 from gateway.frozen import dataclass, replace
 from gateway.message_ids import IdsOfCommit
-from gateway.model import NONE_KEPT, RECORD, SPARED, STORED, KeptReject, KeptRejects, Notice, Record, Reject, Setting
-from gateway.receipts import Changes
+from gateway.model import NONE_KEPT, RECORD, SPARED, STORED, KeptRejects, Notice, Record, Reject
+from gateway.receipt_rows import Changes
 from gateway.record_kinds import kind_of
 
 Phase = Literal["sending", "retry", "in_doubt"]
@@ -23,6 +23,9 @@ Phase = Literal["sending", "retry", "in_doubt"]
 _STORED_PHASES = {"retry": "again", "in_doubt": "doubt"}
 _PHASES = {stored: phase for phase, stored in _STORED_PHASES.items()}
 
+
+MOST_SENT = 8
+"""Of an interval: entries of output that are remembered by their keys."""
 
 ABSENT = Field(exclude_if=lambda value: value is None)
 """Of a field that came later than its row, of which also an empty value says something."""
@@ -117,6 +120,9 @@ class Interval:
     told: Annotated[dict[str, JsonValue] | None, ABSENT] = None
     """What Oden has been told of it last, by field as in `merge.set_fields`: what it shows otherwise, somebody has
     changed there. None: that is not known."""
+    sent: Annotated[dict[str, int] | None, ABSENT] = None
+    """Entries of output that Oden has from here, those of the latest time stamps: these, by their keys. None: that is
+    not known."""
 
     @property
     def held(self) -> bool:
@@ -150,6 +156,17 @@ class Interval:
         elif self.outputs:
             self.outputs -= 1
 
+    def count_sent(self, key: str, timestamp: int) -> None:
+        """Oden has an entry of output from here."""
+        if self.sent is not None:
+            self.sent = dict(sorted([*self.sent.items(), (key, timestamp)], key=itemgetter(1))[-MOST_SENT:])
+
+    def was_sent(self, key: str, timestamp: int) -> bool | None:
+        """Whether Oden has the entry from here; None where that is not known (any more)."""
+        if self.sent is None or key in self.sent:
+            return None if self.sent is None else True
+        return False if len(self.sent) < MOST_SENT or timestamp > min(self.sent.values()) else None
+
     def count_told(self, fields: Mapping[str, JsonValue]) -> None:
         """Oden has been told `fields`."""
         if self.told is not None:
@@ -159,24 +176,6 @@ class Interval:
         """An update, later than all before, sets `fields`."""
         for name in fields:
             self.field_versions[name] = self.field_versions.get(name, 0) + 1
-
-
-@dataclass(slots=True)
-class SettingEntry:
-    """What there is of one thing that settings of one line are about."""
-
-    __pydantic_config__ = STORED
-
-    waiting_at: Annotated[int | None, Field(alias="at")] = None
-    """The position of the setting that waits and that no attempt carries."""
-    refused: list[int] = field(default_factory=list)
-    """The positions of dead letters about it, oldest first."""
-
-
-def setting_key(setting: Setting) -> str:
-    """The key of the row of `SettingEntry` of what `setting` is about on its line."""
-    words = json.dumps([setting.line, setting.type, setting.about], sort_keys=True)
-    return f"thing/{hashlib.blake2b(words.encode(), digest_size=16).hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,12 +278,8 @@ class LineRef:
     oden_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StoredSession:
-    """The rows of an MQTT session's unconfirmed receipts: its head, and blocks by their first places."""
-
-    head: str
-    blocks: Mapping[int, str]
+Within = tuple[tuple[str, int, str], ...]
+"""Output that waits: lanes, positions and keys."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,7 +296,7 @@ class Commit:
     be used and are kept, `rejects_left_out` how many more there were; `replayed` are those that were taken once more,
     by their numbers, with what is still wrong with them, where something is. `refused` is how many values and messages
     could not be used, whether or not a notice says so. `within` is output that waits and is not to be sent, because it
-    is at Oden within other entries: lanes, positions and keys."""
+    is at Oden within other entries."""
 
     number: int
     states: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
@@ -317,7 +312,7 @@ class Commit:
     replayed: Mapping[int, Reject | None] = field(default_factory=dict)
     rejects_left_out: int = 0
     refused: int = 0
-    within: tuple[tuple[str, int, str], ...] = ()
+    within: Within = ()
 
     def mark(self) -> "CommitMark":
         """What is remembered of it: equal for equal commits alone."""
@@ -349,24 +344,6 @@ class CommitMark:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
-    """How many records are in which state, and since when the oldest waits."""
-
-    waiting: int
-    sending: int
-    in_doubt: int
-    parked: int
-    dead: int
-    oldest_at: float | None
-    unsettled: int = 0
-    """Dead letters that may be at Oden; no part of `dead`."""
-    by_line: Mapping[str, int] = field(default_factory=dict)
-    """What is not at Oden yet, by line: waiting, sending, in doubt or parked."""
-    held: int = 0
-    """Intervals that somebody has deleted at Oden while they were open; their records are among `parked`."""
-
-
-@dataclass(frozen=True, slots=True)
 class Pause:
     """A person has paused delivery: since when (epoch), who, and why where that was said."""
 
@@ -375,30 +352,10 @@ class Pause:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What a person wants to know of the outbox; lists newest first."""
-
-    counts: Counts
-    totals: Totals
-    notices: tuple[Notice, ...]
-    dead_letters: tuple[DeadLetter, ...]
-    bytes: int
-    full: str | None
-    """Why nothing more is taken in; None while there is room."""
-    damaged: tuple[str, ...]
-    """Folders of damaged files that nobody has seen to yet."""
-    rejects: tuple[KeptReject, ...] = ()
-    intervals: Mapping[str, Interval] = field(default_factory=dict)
-    """By key, what is known of the intervals that the dead letters are about."""
-    pause: Pause | None = None
-
-
 ATTEMPT = TypeAdapter(Attempt)
 IDS_OF_COMMIT = TypeAdapter(IdsOfCommit)
 COMMIT_MARK = TypeAdapter(CommitMark)
 INTERVAL = TypeAdapter(Interval)
-SETTING_ENTRY = TypeAdapter(SettingEntry)
 DEAD_LETTER = TypeAdapter(DeadLetter)
 TOTALS = TypeAdapter(Totals)
 NOTICE = TypeAdapter(Notice)

@@ -2,7 +2,7 @@
 held until a person says what becomes of it. Each call is one transaction."""
 
 from gateway.errors import OutboxError
-from gateway.model import Output, StartInterval
+from gateway.model import StartInterval
 from gateway.outbox import balance, record_rules
 from gateway.outbox.entries import Interval, Work
 from gateway.outbox.lanes import StoredRecord, parked_lane
@@ -53,8 +53,8 @@ def forgotten(outbox: Outbox, work: Work) -> None:
 
 
 def keep_end(outbox: Outbox, key: str, end: int) -> bool:
-    """Somebody has ended the interval `key` at Oden, at `end`, while it was open here: whether that stays. Not, where
-    its end has been told since."""
+    """Somebody has ended the interval `key` at Oden, at `end`, while it was open here. Answers whether that end stays:
+    it does not where the gateway has told one since."""
     with outbox.transaction() as transaction:
         interval = transaction.interval(key)
         if interval is None or interval.ended or interval.end_kept:
@@ -66,7 +66,7 @@ def keep_end(outbox: Outbox, key: str, end: int) -> bool:
 
 def recreate(outbox: Outbox, key: str) -> bool:
     """Make the interval `key` anew at Oden, as it was told last; what is held for it follows. It is looked up first.
-    Whether it was gone."""
+    Answers whether it was gone."""
     with outbox.transaction() as transaction:
         interval = transaction.interval(key)
         if interval is None or not interval.gone:
@@ -103,8 +103,7 @@ def drop_held(transaction: Transaction, key: str) -> None:
         transaction.totals.dropped += 1
         if kind_of(stored.record).interval == "adds":
             interval.count_out(late=stored.late)
-        if isinstance(stored.record, Output) and stored.record.corrects:
-            transaction.totals.dropped += balance.lost(transaction, stored.record)
+        transaction.totals.dropped += balance.lost(transaction, stored.record)
     interval.parked = 0
     if interval.ended:
         transaction.totals.held -= 1

@@ -1,15 +1,28 @@
-"""What is stored of the messages that were taken in, so that one that comes again is known: receipts and ids."""
+"""What is stored of the messages that were taken in: receipts and ids, so that one that comes again is known; and what
+lines have heard, for those that come late: a row for each commit in which they have, and for each line where it begins.
+"""
 
 import json
+from collections.abc import Mapping
 
+from gateway.frozen import dataclass
 from gateway.message_ids import COMMITS_KEPT, MessageIds
-from gateway.outbox.entries import IDS_OF_COMMIT, Commit, StoredSession
+from gateway.outbox.cache import OutboxCache
+from gateway.outbox.entries import IDS_OF_COMMIT, Commit, CommitMark
 from gateway.outbox.key_value import KeyValueStore
 from gateway.outbox.transaction import Transaction
-from gateway.receipts import HEAD
+from gateway.receipt_rows import HEAD
 
 RING = 1000
 """Deliveries of a source that an earlier version has kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSession:
+    """The rows of an MQTT session's unconfirmed receipts: its head, and blocks by their first places."""
+
+    head: str
+    blocks: Mapping[int, str]
 
 
 def take(transaction: Transaction, commit: Commit) -> None:
@@ -54,3 +67,19 @@ def old_ring(rows: KeyValueStore, source: str, number: int) -> list[tuple[int, s
     keys = [f"receipt/{source}/{slot}" for slot in old_slots(number)]
     found = rows.get_all(keys)
     return [tuple(json.loads(found[key])) for key in keys if found.get(key)]
+
+
+def take_heard(transaction: Transaction, commit: Commit, last: CommitMark) -> None:
+    """Store what `commit`, which follows the `last` one, says of what lines have heard; drop what is needed no more."""
+    if commit.heard:
+        transaction.put[f"heard/{commit.number}"] = commit.heard
+    transaction.put |= {f"trail/{line}": begun for line, begun in commit.trails.items()}
+    transaction.drop |= {f"heard/{number}" for number in range(last.heard_since, commit.heard_since)}
+
+
+def heard(cache: OutboxCache) -> list[tuple[int, str]]:
+    """What is still needed of what lines have heard, by the number of the commit, the oldest first."""
+    mark = cache.last_commit
+    numbers = range(mark.heard_since, mark.number + 1) if mark.heard_since else ()
+    texts = ((number, cache.row(f"heard/{number}")) for number in numbers)
+    return [(number, text) for number, text in texts if text is not None]

@@ -7,7 +7,9 @@ that is unsure: it is looked up before it is sent, as after a damage.
 """
 
 import hashlib
+import json
 import os
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +20,7 @@ from ulid import ULID
 
 from gateway.outbox import left_open
 from gateway.outbox.lanes import DEAD
+from gateway.outbox.ready_set import RESTING
 from gateway.outbox.store import Outbox
 from gateway.outbox.transaction import Transaction
 from gateway.record_kinds import creates
@@ -133,9 +136,21 @@ def uncompared(outbox: Outbox) -> str | None:
     return outbox.row(UNCOMPARED)
 
 
-def keep_uncompared(outbox: Outbox, text: str | None) -> None:
-    """Keep what has yet to be compared; None where that is nothing."""
+def resting(outbox: Outbox) -> frozenset[str]:
+    """The lines of which output that is unsure is not sent before they are compared."""
+    return frozenset(json.loads(outbox.row(RESTING) or "[]"))
+
+
+def keep_uncompared(outbox: Outbox, text: str | None, lines: Collection[str] = ()) -> None:
+    """Keep what has yet to be compared, None where that is nothing, and of which `lines` output that is unsure is not
+    sent before."""
+    is_changed = resting(outbox) != frozenset(lines)
     with outbox.transaction() as transaction:
+        transaction.changes_all = is_changed
+        if lines:
+            transaction.put[RESTING] = json.dumps(sorted(lines))
+        elif is_changed:
+            transaction.drop.add(RESTING)
         life = replace(LIFE.validate_json(outbox.row("life") or ""), compared=text is None, noted=True)
         transaction.put["life"] = LIFE.dump_json(life).decode()
         if text is not None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from pydantic import ValidationError
 
 from gateway.errors import OutboxError
-from gateway.model import RECORD, Addition, Output, Record, Setting, StartInterval, UpdateInterval
+from gateway.model import RECORD, Addition, Record, Setting, StartInterval, UpdateInterval
 from gateway.outbox import balance, gone, record_rules, settings_index
 from gateway.outbox.entries import PAUSE, DeadLetter, Interval, Pause
 from gateway.outbox.lanes import DEAD, StoredRecord, is_parked, parked_lane, starts_lane
@@ -154,8 +154,7 @@ def drop(outbox: Outbox, records: Sequence[Listed], dependents: Sequence[Listed]
                 continue
             _take(transaction, listed)
             transaction.totals.dropped += 1
-            if isinstance(listed.record, Output) and listed.record.corrects:
-                transaction.totals.dropped += balance.lost(transaction, listed.record)
+            transaction.totals.dropped += balance.lost(transaction, listed.record)
             interval = transaction.interval_of(listed.record)
             if kind_of(listed.record).withdrawal == "with_interval":
                 withdrawn.add(listed.record.interval)
@@ -200,7 +199,7 @@ def _lose(transaction: Transaction, name: str, position: int) -> None:
     stored = transaction.record(name, position)
     transaction.take(name, position)
     transaction.totals.dropped += 1
-    if stored is not None and isinstance(stored.record, Output) and stored.record.corrects:
+    if stored is not None:
         transaction.totals.dropped += balance.lost(transaction, stored.record)
 
 

@@ -5,6 +5,7 @@ It is made from rows when something of a lane has changed, and kept until then: 
 waits.
 """
 
+import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Protocol
@@ -14,7 +15,7 @@ from gateway.model import RECORD, Output, Record, Setting, StartInterval, Update
 from gateway.outbox.entries import Attempt, Interval, Work
 from gateway.outbox.lanes import Lane, goes_after, keeps_order, takes_turns
 from gateway.outbox.transaction import Transaction
-from gateway.record_kinds import end_of, kind_of
+from gateway.record_kinds import corrects, end_of, kind_of
 
 LOOK = 16
 """How many records at the beginning of a part of a lane are looked at for one that can be sent."""
@@ -38,6 +39,9 @@ MOST_SEARCHED = 200
 """Records of a lane that are looked through for those that one search shows."""
 SPANNED = 86_400
 """Seconds: starts that one search shows are no further apart."""
+RESTING = "resting"
+"""The row that names the lines of which what Oden shows has yet to be compared with what counts: output that is unsure
+is neither looked up nor sent until then."""
 UNSURE = "the outbox was damaged, or is a copy: Oden may have it, which is looked up"
 
 
@@ -263,12 +267,14 @@ class ReadySet:
             looked += 1
             if kind_of(record).interval == "changes" and interval is not None and interval.updating:
                 continue  # also one that is only looked up: what the other becomes decides what is to be told
+            if stored.unsure and isinstance(record, Output) and self._rests(record.line):
+                continue
             work = Work(name, (record,), (position,), interval, oden_ids=ids, live=live)
             if stored.unsure and (any(ids) or not kind_of(record).needs_interval):
                 return [*found, self._in_doubt(work, last)], oldest
             if not work.stuck and not is_ready(record, interval):
                 continue
-            if keeps_order(name) or not _corrects(record):
+            if keeps_order(name) or not corrects(record):
                 return [*found, work], oldest
             found = found or [work]
             waiting += 1
@@ -276,6 +282,9 @@ class ReadySet:
         if oldest is None:
             self._pass_over(name, first, last, live=live)
         return found, oldest
+
+    def _rests(self, line: str) -> bool:
+        return line in json.loads(self._source.row(RESTING) or "[]")
 
     def _in_doubt(self, work: Work, last: int) -> Work:
         """`work`, which is unsure, with others up to `last` that the same search shows; carried by an attempt of which
@@ -324,11 +333,6 @@ def goes_on(attempts: Collection[Attempt]) -> bool:
     young = sum(attempt.tries + attempt.looks < LASTING for attempt in attempts)
     carried = sum(len(attempt.positions) for attempt in attempts)
     return young < MOST_ATTEMPTS and len(attempts) < MOST_LASTING and carried < MOST_CARRIED
-
-
-def _corrects(record: Record) -> bool:
-    """Whether it corrects what was told: what is new goes past it."""
-    return isinstance(record, StartInterval | Output | UpdateInterval) and record.corrects
 
 
 def is_pending(interval: Interval | None) -> bool:

@@ -53,7 +53,7 @@ def _append(transaction: Transaction, record: Record) -> None:
     records, role, late = transaction.totals.records, kind_of(record).interval, False
     records[record.kind] = records.get(record.kind, 0) + 1
     if isinstance(record, StartInterval):
-        transaction.intervals[record.key] = Interval(record.line, record.type, record.start)
+        transaction.intervals[record.key] = Interval(record.line, record.type, record.start, sent={})
     elif isinstance(record, Setting):
         settings_index.overtake(transaction, record)
     interval = transaction.interval_of(record)
@@ -78,8 +78,7 @@ def _append(transaction: Transaction, record: Record) -> None:
     if after:
         balance.set_aside(transaction, stored, after)
         return
-    if isinstance(record, Output) and record.corrects:
-        balance.expect(transaction, record)
+    balance.expect(transaction, record)
     queue(transaction, stored)
 
 
@@ -202,9 +201,8 @@ def delivered(transaction: Transaction, stored: StoredRecord, oden_id: str | Non
     """Oden has the record; `oden_id` is the id under which it has it, where the record's kind adopts one."""
     record, kind = stored.record, kind_of(stored.record)
     transaction.totals.delivered += 1
-    if isinstance(record, Output) and record.corrects:
-        for released in balance.arrived(transaction, record):
-            put_back(transaction, released)
+    for released in balance.arrived(transaction, record):
+        put_back(transaction, released)
     interval = transaction.interval_of(record)
     if interval is None:
         return
@@ -216,6 +214,8 @@ def delivered(transaction: Transaction, stored: StoredRecord, oden_id: str | Non
         interval.oden_id, interval.stalled = oden_id, False
         if interval.parked:
             _release(transaction, record.interval, interval)
+    if isinstance(record, Output) and record.amounts:
+        interval.count_sent(record.key, record.timestamp)
     if kind.interval == "adds":
         interval.count_out(late=stored.late)
     elif end_of(record) is not None:
@@ -283,8 +283,7 @@ def give_up(transaction: Transaction, name: str, position: int, stored: StoredRe
     transaction.take(name, position)
     transaction.totals.given_up += 1
     interval = transaction.interval_of(stored.record)
-    if isinstance(stored.record, Output) and stored.record.corrects:
-        transaction.totals.given_up += balance.lost(transaction, stored.record)
+    transaction.totals.given_up += balance.lost(transaction, stored.record)
     if interval is not None:
         interval.count_out(late=stored.late)
         retire(transaction, stored.record.interval, interval)

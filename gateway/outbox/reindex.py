@@ -16,27 +16,25 @@ from contextlib import suppress
 from dataclasses import field
 
 from gateway.frozen import dataclass, replace
-from gateway.model import KeptReject, Output, Setting, StartInterval
+from gateway.model import KeptReject, Setting, StartInterval
 from gateway.outbox.entries import (
     ATTEMPT,
     DEAD_LETTER,
     IDS_OF_COMMIT,
     INTERVAL,
     PAUSE,
-    SETTING_ENTRY,
     TOTALS,
     Attempt,
     Interval,
-    SettingEntry,
     Totals,
-    setting_key,
 )
 from gateway.outbox.key_value import KeyValueStore
 from gateway.outbox.lanes import DEAD, LANE, Lane, StoredRecord, is_parked, starts_lane, stored_record, takes_turns
 from gateway.outbox.record_rules import MOST_OPEN
 from gateway.outbox.rejects import KEPT_REJECT, counted
-from gateway.receipts import BLOCK, HEAD
-from gateway.record_kinds import creates, end_of, kind_of
+from gateway.outbox.setting_entry import SETTING_ENTRY, SettingEntry, setting_key
+from gateway.receipt_rows import BLOCK, HEAD
+from gateway.record_kinds import creates, end_of, kind_of, moves_amounts
 
 
 @dataclass(slots=True)
@@ -202,7 +200,7 @@ def _take_in(structure: _Structure, key: str, rest: str, text: str) -> None:
         return
     record = stored.record
     structure.unsettled += letter is not None and letter.unsettled
-    if isinstance(record, Output) and record.corrects:
+    if moves_amounts(record):
         structure.corrections.add(record.key)
         for other in record.after if is_parked(lane) else ():
             structure.awaited.setdefault(other, []).append(position)

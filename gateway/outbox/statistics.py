@@ -1,17 +1,57 @@
-"""How many records are where, and what lately was out of the ordinary."""
+"""How many records are where, and what lately was out of the ordinary: as a person wants to know it of the outbox."""
 
 import json
 from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import field
 
-from gateway.model import Notice
+from gateway.frozen import dataclass
+from gateway.model import KeptReject, Notice
 from gateway.outbox import rejects
 from gateway.outbox.cache import OutboxCache
-from gateway.outbox.entries import DEAD_LETTER, NOTICE, PAUSE, Counts, DeadLetter, Summary
+from gateway.outbox.entries import DEAD_LETTER, NOTICE, PAUSE, DeadLetter, Interval, Pause, Totals
 from gateway.outbox.key_value import KeyValueStore
 from gateway.outbox.lanes import DEAD, is_parked, takes_turns
 from gateway.outbox.transaction import Transaction
 
 NOTICES_KEPT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many records are in which state, and since when the oldest waits."""
+
+    waiting: int
+    sending: int
+    in_doubt: int
+    parked: int
+    dead: int
+    oldest_at: float | None
+    unsettled: int = 0
+    """Dead letters that may be at Oden; no part of `dead`."""
+    by_line: Mapping[str, int] = field(default_factory=dict)
+    """What is not at Oden yet, by line: waiting, sending, in doubt or parked."""
+    held: int = 0
+    """Intervals that somebody has deleted at Oden while they were open; their records are among `parked`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a person wants to know of the outbox; lists newest first."""
+
+    counts: Counts
+    totals: Totals
+    notices: tuple[Notice, ...]
+    dead_letters: tuple[DeadLetter, ...]
+    bytes: int
+    full: str | None
+    """Why nothing more is taken in; None while there is room."""
+    damaged: tuple[str, ...]
+    """Folders of damaged files that nobody has seen to yet."""
+    rejects: tuple[KeptReject, ...] = ()
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    """By key, what is known of the intervals that the dead letters are about."""
+    pause: Pause | None = None
 
 
 def keep(transaction: Transaction, notice: Notice) -> None:

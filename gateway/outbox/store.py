@@ -66,6 +66,7 @@ All rows are JSON text; names in them never change within a format:
     damage                  reports of damage that nobody has acknowledged
     clock, life             the last time that was confirmed; the last opening, by its ULID
     left-open, uncompared   what another life has to see to at Oden, and since when; what it knew of counters then
+    resting                 lines of which output that is unsure waits for that
 
 Opening a directory (`recovery`) brings a store of format 1 to this one (`migrate`), moves the rows of one of format 2
 (`database`), and replaces a damaged one by what can be read of it (`salvage`), with bounds and counts made anew from
@@ -92,23 +93,21 @@ from gateway.errors import CommitConflict, OutboxError, OutboxFull
 from gateway.frozen import replace
 from gateway.message_ids import MessageIds
 from gateway.model import Notice, Record, StartInterval
-from gateway.outbox import ends, heard, known_messages, overflow, record_rules, rejects, statistics
+from gateway.outbox import ends, known_messages, overflow, record_rules, rejects, statistics
 from gateway.outbox.cache import OutboxCache
 from gateway.outbox.entries import (
     COMMIT_MARK,
     LINE_REFS,
     Attempt,
     Commit,
-    Counts,
     DeadLetter,
     Interval,
     LineRef,
-    StoredSession,
-    Summary,
     Totals,
     Work,
 )
 from gateway.outbox.key_value import KeyValueStore
+from gateway.outbox.known_messages import StoredSession
 from gateway.outbox.lanes import Lane, StoredRecord, keeps_order, resumed, takes_turns
 from gateway.outbox.transaction import Transaction
 
@@ -187,7 +186,7 @@ class Outbox:
 
     def heard(self) -> list[tuple[int, str]]:
         """What lines have heard, as far as it is still needed, by the number of the commit, the oldest first."""
-        return heard.rows(self._cache)
+        return known_messages.heard(self._cache)
 
     def session(self, name: str) -> StoredSession | None:
         """What is stored of an MQTT session; None where it was never seen."""
@@ -229,7 +228,7 @@ class Outbox:
             transaction.put["commit"] = COMMIT_MARK.dump_json(mark).decode()
             for line, rows in commit.states.items():
                 transaction.set_line_state(line, rows)
-            heard.take(transaction, commit, last)
+            known_messages.take_heard(transaction, commit, last)
             known_messages.take(transaction, commit)
             rejects.take(transaction, commit)
             for notice in commit.notices:
@@ -259,8 +258,8 @@ class Outbox:
 
     def work(self) -> list[Work]:
         """What can be gone on with in each lane: its attempts, the first record of its live part that can be sent or is
-        stuck, and the same of its backlog. What damage has made the outbox unsure of is offered as an attempt in
-        doubt."""
+        stuck, and the same of its backlog. What Oden may have already, as far as a damaged outbox can tell, is offered
+        as an attempt in doubt."""
         return self._cache.ready.work()
 
     def gather(self, work: Work, fits: Callable[[Record], bool], most: int) -> Work:
@@ -357,7 +356,7 @@ class Outbox:
 
     # What status needs
 
-    def counts(self) -> Counts:
+    def counts(self) -> statistics.Counts:
         """How many records are where."""
         return statistics.counts(self._cache)
 
@@ -369,7 +368,7 @@ class Outbox:
         """The last dead letters, newest first."""
         return statistics.dead_letters(self._cache, newest)
 
-    def summary(self, newest: int) -> Summary:
+    def summary(self, newest: int) -> statistics.Summary:
         """Counts, and the `newest` of what a person should see."""
         return statistics.summary(self._cache, self._rows, newest)
 

@@ -8,7 +8,7 @@ from gateway.frozen import replace
 from gateway.model import Notice, StartInterval, UpdateInterval, record_key
 from gateway.outbox import record_rules, statistics
 from gateway.outbox.entries import DeadLetter, Interval, Work
-from gateway.outbox.lanes import StoredRecord, starts_lane, updates_lane
+from gateway.outbox.lanes import StoredRecord, output_lanes, parked_lane, starts_lane, updates_lane
 from gateway.outbox.merge import set_fields, without
 from gateway.outbox.store import Outbox
 
@@ -39,6 +39,12 @@ def known_before(outbox: Outbox, line: str, interval_type: str, start: int) -> l
     Oden."""
     known = sorted((one.start, key, one.oden_id) for key, one in _known(outbox, line, interval_type).items())
     return [(key, oden_id) for begun, key, oden_id in known if begun < start and oden_id is not None]
+
+
+def has_output(outbox: Outbox, line: str) -> bool:
+    """Whether output of a line may wait."""
+    lanes = (outbox.lanes.get(name) for name in (*output_lanes(line), parked_lane(line)))
+    return any(lane is not None and lane.waiting for lane in lanes)
 
 
 def known_ids(outbox: Outbox, line: str, interval_type: str) -> frozenset[str]:

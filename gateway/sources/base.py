@@ -27,12 +27,13 @@ class Connected:
     """A connection to an MQTT broker has begun: the first that a source hands over of it.
 
     `session` names the session: broker and client. `resumed` says that the broker has kept it. `at` is on the monotonic
-    clock.
+    clock; so is `lost_at`, when the connection before was lost, None where this life of the source had none.
     """
 
     session: str
     resumed: bool
     at: float
+    lost_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,8 @@ class Arrival:
     notices and what they caused are on disk, and never raises. Each QoS 1 PUBLISH of a connection has an arrival with
     its `receipt`, whatever it says, in their order. `confirmed` are those whose acknowledgement the broker has provably
     processed, by their numbers on the connection, from 1 on. `weight` is the KiB of what it was made of. `rejects` are
-    messages of it that the source could not read, to be kept; `replay` says that it is one of these again.
+    messages of it that the source could not read, to be kept; `replay` says that it is one of these again. One that
+    says that our clock was set (`clock_set`: by so many seconds) comes of no source.
     """
 
     source: str
@@ -78,6 +80,7 @@ class Arrival:
     rejects: tuple[Reject, ...] = ()
     replay: Replay | None = None
     recovered: Recovered | None = None
+    clock_set: float = 0.0
 
     @property
     def size(self) -> int:

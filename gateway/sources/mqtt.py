@@ -98,6 +98,8 @@ class MqttSource(Source):
         self._short = 0
         """Connections in a row that stood, and were closed soon without a word."""
         self._handing_over_since: float | None = None
+        self._ended_at: float | None = None
+        """When a connection that stood was last lost, on the monotonic clock."""
 
     async def _serve(self, take: Take) -> NoReturn:
         url = self._addresses[self._address]
@@ -120,7 +122,7 @@ class MqttSource(Source):
             log.debug("mqtt_connected", source=self.name, session_kept=connack.resumed)
             self._connected()
             stood_at = self._clock.monotonic()
-            connected = Connected(self._session, connack.resumed, self._clock.monotonic())
+            connected = Connected(self._session, connack.resumed, self._clock.monotonic(), self._ended_at)
             await take(Arrival(self.name, notices=self._session_lost(resumed=connack.resumed), connected=connected))
             self._had_session = True
             self._note_expiry(connack)
@@ -134,6 +136,7 @@ class MqttSource(Source):
             watching.cancel()
             self.health.heard_at = connection.heard_at
             connection.close()
+            self._ended_at = connection.lost_at if stood_at < math.inf else self._ended_at
             short = self._clock.monotonic() - stood_at < _SHORT and connection.closed_without_a_word
             self._short = self._short + 1 if short else 0
 

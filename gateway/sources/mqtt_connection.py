@@ -110,14 +110,12 @@ class MqttConnection:
         self._reader = packets.Reader(version)
         self._stream: Stream | None = None
         self._inbox: deque[Packet] = deque()
-        self._held_bytes = 0
         self._filled = asyncio.Event()
-        self._number = 0
+        self._number = self._last_id = self._held_bytes = 0
         self._greeted = False
         self._lost: Exception | None = None
         self._asked_for: dict[int, tuple[str, ...]] = {}
         """The topics of requests that are not answered, by packet id."""
-        self._last_id = 0
         self._out: list[bytes] = []
         self._sending: asyncio.Handle | None = None
         self._asking: asyncio.Handle | None = None
@@ -128,8 +126,9 @@ class MqttConnection:
         """When anything last came of the broker, be it the end of the connection."""
         self.closed_without_a_word = False
         """The broker has ended a connection that stood, and did not say why."""
+        self.lost_at: float | None = None
         self.paused_since: float | None = None
-        """Since when nothing is read, on the monotonic clock; None while it is."""
+        """When it was lost, and since when nothing is read, on the monotonic clock; None while it stands, and is."""
 
     @property
     def held(self) -> int:
@@ -389,7 +388,8 @@ class MqttConnection:
             self._stop()
             if self._stream is not None:
                 self._stream.close()
-            self._confirmation.lost(self._clock.monotonic())
+            self.lost_at = self._clock.monotonic()
+            self._confirmation.lost(self.lost_at)
             self._on_loss(str(error))
         self._filled.set()
 

@@ -18,8 +18,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from gateway.config.schema_mqtt import MqttConfig
-from gateway.errors import SourceError
-from gateway.obstacles import name_obstacle, obstacle
+from gateway.errors import SourceError, name_obstacle, obstacle
 
 CONNECT_TIMEOUT = 10.0
 _PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}

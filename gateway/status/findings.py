@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from gateway.batch import IntakeHealth
+from gateway.errors import CERTIFICATE_DATES
 from gateway.health import Condition, KindName
 from gateway.model import Notice
-from gateway.obstacles import CERTIFICATE_DATES
 from gateway.oden.http_answer import UNREACHABLE
 from gateway.outbox.directory import REMOVED
 from gateway.outbox.entries import Pause

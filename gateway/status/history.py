@@ -1,10 +1,10 @@
-"""What Oden was told of each line over the last hours: its states, runs and other intervals, with their totals. For the
-page alone.
+"""What Oden was told of each line over the last hours, its states, runs and other intervals with their totals; and how
+much waited for Oden meanwhile, a point a minute. For the page alone. Pure.
 
-It is folded from the records, after each commit that holds them, so that what comes late corrects it as it corrects
-Oden: an end that was another, output that is taken off again. Output is counted for its run or batch, and for each
-interval of the factory's own, such as a shift, that was on at the time stamp under which Oden has it. Beside what was
-told stand the times in which nothing was known of the line.
+What was told is folded from the records, after each commit that holds them, so that what comes late corrects it as it
+corrects Oden: an end that was another, output that is taken off again. Output is counted for its run or batch, and for
+each interval of the factory's own, such as a shift, that was on at the time stamp under which Oden has it. Beside what
+was told stand the times in which nothing was known of the line.
 
 It is kept in a file of its own (`history_file`) beside the outbox, not in its transactions: Oden's totals are exact
 whatever happens, these are for people. A line of the file says all of one interval; a later one says it anew. It is
@@ -13,6 +13,7 @@ has added. A line that cannot be read is left out. What ended more than KEPT sec
 beyond MOST intervals the oldest; the file is written anew once it holds far more than that.
 """
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gateway.mapping.values import DECIMALS, Number, whole
 from gateway.model import BUILT_IN, Output, Record, Scalar, StartInterval, UpdateInterval
+from gateway.status.snapshot import Snapshot
 
 KEPT = 13 * 3600.0
 """Seconds: the twelve hours that the page shows, and a little."""
@@ -238,3 +240,80 @@ def with_amount(details: Mapping[str, Number], detail: str, amount: Number) -> M
     """The details with so much more of one; beyond MOST_DETAILS it is one more of the others."""
     name = detail if detail in details or len(details) < MOST_DETAILS else REST
     return {**details, name: whole(round(details.get(name, 0) + amount, DECIMALS))}
+
+
+MINUTE = 60
+MOST_POINTS = 12 * 60
+"""Points: those of twelve hours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A minute: when it began, the most that waited in it, the requests that ended in it, and the seconds that draining
+    was to take at its end; None while nothing was delivered.
+    """
+
+    minute: int
+    waiting: int
+    requests: int
+    drain: float | None
+
+
+POINT = TypeAdapter(Point)
+
+
+class Trend:
+    """The points, oldest first. A minute in which the gateway did not run has none."""
+
+    def __init__(self) -> None:
+        self._points: deque[Point] = deque(maxlen=MOST_POINTS)
+        self._requests: int | None = None
+        self._unsaved: list[Point] = []
+
+    @property
+    def size(self) -> int:
+        """How many points there are."""
+        return len(self._points)
+
+    def since(self, minute: float) -> Sequence[Point]:
+        """The points from `minute` on (epoch), also the one that is not at its end yet."""
+        return [point for point in self._points if point.minute >= minute]
+
+    def take(self, picture: Snapshot) -> None:
+        """The gateway as it is now. One from before the newest point, after a clock was set back, begins anew there."""
+        made = sum(picture.oden.requests.values())
+        requests = made - self._requests if self._requests is not None and made >= self._requests else 0
+        self._requests = made
+        drain = picture.outbox.drain_seconds
+        minute = int(picture.now // MINUTE * MINUTE)
+        waiting = sum(number for where, number in picture.outbox.records.items() if where not in {"dead", "unsettled"})
+        while self._points and self._points[-1].minute > minute:
+            self._points.pop()
+        now = Point(minute, waiting, requests, drain if drain < float("inf") else None)
+        last = self._points[-1] if self._points else None
+        if last is not None and last.minute == minute:
+            self._points[-1] = replace(now, waiting=max(waiting, last.waiting), requests=last.requests + requests)
+        else:
+            self._unsaved += [last] if last is not None else []
+            self._points.append(now)
+
+    # As lines of the file
+
+    def unsaved(self) -> list[str]:
+        """Whole minutes since the last call."""
+        points, self._unsaved = self._unsaved, []
+        return [POINT.dump_json(point).decode() for point in points]
+
+    def all_lines(self) -> list[str]:
+        """Everything."""
+        self._unsaved = []
+        return [POINT.dump_json(point).decode() for point in self._points]
+
+    def load(self, lines: Iterable[str]) -> None:
+        """What such lines say; those that are none are left out."""
+        known: dict[int, Point] = {}
+        for line in lines:
+            with suppress(ValidationError):
+                point = POINT.validate_json(line)
+                known[point.minute] = point
+        self._points = deque((known[minute] for minute in sorted(known)), maxlen=MOST_POINTS)

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from gateway.status.history import History
-from gateway.status.trend import Trend
+from gateway.status.history import History, Trend
 
 log = structlog.get_logger()
 

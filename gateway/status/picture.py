@@ -3,7 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from gateway.build import described
@@ -23,7 +23,8 @@ from gateway.mapping.shifts import ShiftCalendar
 from gateway.mapping.values import DECIMALS, Number, total, whole
 from gateway.model import Quality, StartInterval
 from gateway.outbox.entries import DeadLetter as StoredLetter
-from gateway.outbox.entries import Summary
+from gateway.outbox.statistics import Summary
+from gateway.outbox.words import began, in_words
 from gateway.sources.base import Source
 from gateway.status import findings
 from gateway.status.history import Amounts, History, Span, detail_of, with_amount
@@ -42,7 +43,6 @@ from gateway.status.snapshot import (
     StateStatus,
     Total,
 )
-from gateway.status.words import began, in_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +62,20 @@ class Parts:
     history: History
 
 
-def snapshot(parts: Parts, problems: Problems, summary: Summary, now: float, stuck: str | None) -> Snapshot:
-    """The picture at `now`; `stuck` says what does not turn, None where everything does.
+def snapshot(
+    parts: Parts, problems: Problems, summary: Summary, now: float, stuck: str | None, *, whole: bool = True
+) -> Snapshot:
+    """The picture at `now`; `stuck` says what does not turn, None where everything does. Unless it is `whole`, it is
+    without what only those see who look at a line: inputs, totals, and what has come to nothing.
 
     What is wrong with the parts is observed in `problems`, beside `parts.conditions`, which are the process's own.
     """
     sources = tuple(_source(parts, source, summary) for source in parts.sources)
     away = {source.name: source.since or parts.started_at for source in sources if not source.connected}
     tones = shown_as(parts.config)
-    lines = tuple(_line(parts, plan, summary, away, tones.get(plan.key, {}), now) for plan in parts.plans)
+    lines = tuple(_line(parts, plan, summary, away, tones.get(plan.key, {})) for plan in parts.plans)
+    if whole:
+        lines = tuple(_seen(parts, plan, line, now) for plan, line in zip(parts.plans, lines, strict=True))
     oden = _oden(parts, now)
     outbox = _outbox(summary, oden, parts.drain.gap, parts.config.outbox.size_limit)
     problems.set_conditions(
@@ -153,7 +158,7 @@ def _source(parts: Parts, source: Source, summary: Summary) -> SourceStatus:
 
 
 def _line(
-    parts: Parts, plan: LinePlan, summary: Summary, away: Mapping[str, float], tones: Mapping[str, Tone], now: float
+    parts: Parts, plan: LinePlan, summary: Summary, away: Mapping[str, float], tones: Mapping[str, Tone]
 ) -> LineStatus:
     """`away` are the sources that are not connected, with since when; `tones` how categories of the line are shown."""
     state = parts.intake.state(plan.key)
@@ -168,18 +173,11 @@ def _line(
         run=RunStatus(run.name, run.product, run.start) if run else None,
         state=StateStatus(meaning.category, meaning.reason, state.states.earliest_start - 1) if meaning else None,
         held=hold.reason if hold else None,
-        inputs={
-            name: InputStatus(known.value, known.at or None, known.quality)
-            for name, known in state.inputs.items()
-            if name in plan.inputs and plan.inputs[name].learned is None and not plan.inputs[name].of_run
-        },
+        inputs={},
         without_run=_without_run(state),
         waiting=summary.counts.by_line.get(plan.key, 0),
-        without_value=tuple(without_value(plan, state)),
-        missed=missed(state),
         tone=tones.get(meaning.category) if meaning else None,
         tones=tones,
-        totals=tuple(totals(plan, state, parts.history, now)),
         revision=parts.history.changed.get(plan.key, 0),
         lateness=parts.intake.lateness.of(plan.key),
         corrections=parts.intake.lateness.corrections(plan.key),
@@ -193,6 +191,22 @@ def _line(
     )
 
 
+def _seen(parts: Parts, plan: LinePlan, line: LineStatus, now: float) -> LineStatus:
+    """The line with what those see who look at it."""
+    state = parts.intake.state(plan.key)
+    return replace(
+        line,
+        inputs={
+            name: InputStatus(known.value, known.at or None, known.quality)
+            for name, known in state.inputs.items()
+            if name in plan.inputs and plan.inputs[name].learned is None and not plan.inputs[name].of_run
+        },
+        without_value=tuple(without_value(plan, state)),
+        missed=missed(state),
+        totals=tuple(totals(plan, state, parts.history, now)),
+    )
+
+
 def totals(plan: LinePlan, state: LineState, history: History, now: float) -> Iterator[Total]:
     """What was made in the run, in the batch, and in each shift of a calendar that is on: what Oden was told, and of
     run and batch what is yet to be told.
@@ -203,9 +217,10 @@ def totals(plan: LinePlan, state: LineState, history: History, now: float) -> It
         span = history.span(plan.key, intervals.current.interval)
         amounts = dict(span.amounts) if span is not None else {}
         pending: defaultdict[AmountKey, list[Number]] = defaultdict(list)
-        for amount in output.pending:
-            if owner(intervals, amount.at) is intervals.current:
-                pending[amount.key].append(amount.amount)
+        begun, ended = times_of_current(intervals)
+        for at, amount, key in output.pending:
+            if begun <= at < ended:
+                pending[key].append(amount)
         for key, made in pending.items():
             detail = detail_of(dict(key.raw_data))
             for name in key.amount_names:
@@ -215,6 +230,13 @@ def totals(plan: LinePlan, state: LineState, history: History, now: float) -> It
         if isinstance(interval.start, ShiftCalendar):
             span = history.on(plan.key, interval.type, now)
             yield from _totals(interval.type, span.amounts if span is not None else {})
+
+
+def times_of_current(intervals: IntervalsState) -> tuple[float, float]:
+    """From when on, and before when, something is of the interval that is on, by what `owner` says."""
+    change = intervals.pending_change
+    begun = intervals.last.ended if intervals.last is not None else -math.inf
+    return begun, change.previous_end if change is not None else math.inf
 
 
 def _totals(of: str, amounts: Amounts) -> Iterator[Total]:
@@ -267,15 +289,9 @@ def _interval(state: IntervalsState) -> IntervalStatus | None:
 
 def unknown_since(plan: LinePlan, state: LineState, away: Mapping[str, float]) -> float | None:
     """Since when the inputs on which state, run and output rest have not been heard; None where all are."""
-    rests_on = set(plan.states.inputs) if plan.states is not None else set()
-    rests_on |= {plan.run.main_input} if plan.run is not None else set()
-    rests_on |= set(plan.output.entries) if plan.output is not None else set()
-    names = rests_on & plan.inputs.keys() or plan.inputs.keys()
-    until = known_until(plan.inputs, state.inputs, state.lost, names)
-    feeding = {source for (source, _), fed in plan.subscriptions.items() if any(each.name in names for each in fed)}
-    return min(
-        [*([until] if until < math.inf else []), *(away[source] for source in feeding if source in away)], default=None
-    )
+    until = known_until(plan.inputs, state.inputs, state.lost, plan.rests_on)
+    gone = (away[source] for source in plan.rests_on_sources if source in away) if away else ()
+    return min([*([until] if until < math.inf else []), *gone], default=None)
 
 
 def _dead_letter(letter: StoredLetter, summary: Summary) -> DeadLetter:
@@ -297,6 +313,8 @@ def _dead_letter(letter: StoredLetter, summary: Summary) -> DeadLetter:
 
 def _without_run(state: LineState) -> dict[str, Number]:
     """The output that no run has yet, summed by the names in its raw data that hold amounts."""
+    if state.runs.current is not None and state.runs.pending_change is None:
+        return {}
     amounts: dict[str, list[Number]] = defaultdict(list)
     for amount in state.output.pending:
         if owner(state.runs, amount.at) is None:

@@ -7,12 +7,14 @@ and a field is a time exactly where it is called `at`, `now` or `since` or its n
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field, fields, is_dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from gateway.config.schema_process import Tone
+from gateway.frozen import dataclass
 from gateway.health import FlowHealth, KindName, Problem
 from gateway.mapping.lateness import Lateness
 from gateway.model import KeptReject, Notice, Quality
@@ -312,17 +314,27 @@ def to_json(snapshot: Snapshot) -> str:
 
 
 def _fields(thing: "DataclassInstance") -> dict[str, object]:
-    return {field.name: _field(field.name, getattr(thing, field.name)) for field in fields(thing)}
+    return {name: shown(getattr(thing, name)) for name, shown in _shown(type(thing))}
 
 
-def _field(name: str, value: object) -> object:
-    if name == "requests" and isinstance(value, Mapping):
-        return [{"object": o, "action": a, "outcome": r, "count": n} for (o, a, r), n in value.items()]
+@cache
+def _shown(kind: "type[DataclassInstance]") -> tuple[tuple[str, Callable[[object], object]], ...]:
+    """How the fields of this kind of thing are shown: found out once, for the page asks again and again."""
+    return tuple((field.name, _way(field.name)) for field in fields(kind))
+
+
+def _way(name: str) -> Callable[[object], object]:
+    if name == "requests":
+        return _requests
     if name == "value":
-        return _value(value)
-    if isinstance(value, int | float) and is_time(name):
-        return _time(value)
-    return _plain(value)
+        return _value
+    return _time if is_time(name) else _plain
+
+
+def _requests(value: object) -> object:
+    if not isinstance(value, Mapping):
+        return _plain(value)
+    return [{"object": o, "action": a, "outcome": r, "count": n} for (o, a, r), n in value.items()]
 
 
 def is_time(name: str) -> bool:
@@ -331,20 +343,22 @@ def is_time(name: str) -> bool:
 
 
 def _plain(value: object) -> object:
-    if is_dataclass(value) and not isinstance(value, type):
-        return _fields(value)
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    return _fields(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
-def _time(at: float) -> str | None:
+def _time(value: object) -> object:
+    if not isinstance(value, int | float):
+        return _plain(value)
     try:
-        return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return datetime.fromtimestamp(value, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     except (ValueError, OverflowError, OSError):
         return None
 

@@ -12,19 +12,24 @@ A file holds one case or a list of them:
       - interval/set: {type: {name: RUN}, name: "4711"}
 
 `set` gives values to inputs that are tags or metrics of devices, by name, with their own time where `source_time` says
-one; a message goes to its topic. `gone` names a source, or a device, that cannot be reached any more, `back` a source
-that can be again; so it can as soon as something comes of it. `expect` lists all requests in order; of each body only
-what is written there must be the same, and what is null there must not be. `never` has requests of which none may come.
+one; a message goes to its topic. `gone` names a source, or a device, that cannot be reached any more; `back` a source
+that can be reached again, which is also taken to be so as soon as something comes from it. `expect` lists all requests
+in order; of each body only what is written there must be the same, and what is null there must not be. `never` has
+requests of which none may come.
 """
 
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from gateway.config.addresses import SPARKPLUG
 from gateway.config.model_files import config_error, read_model_file
@@ -32,13 +37,13 @@ from gateway.config.schema_base import Duration
 from gateway.config.schema_messages import Form
 from gateway.config.schema_walk import Loc
 from gateway.config.yaml_tree import Node
-from gateway.errors import ConfigError, ConfigFault, Diagnostic
-from gateway.kept_rejects import payload_of
+from gateway.errors import ConfigError, ConfigFault, Diagnostic, GatewayError
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.coverage import Coverage
 from gateway.mapping.inputs import form_of
 from gateway.model import Contact, Notice, Quality, Sample
 from gateway.oden.requests import Wording
+from gateway.rejects import payload_of
 from gateway.sources.mqtt_forms import Topics
 from gateway.trial.play import RequestPreview, play, previews
 
@@ -64,8 +69,8 @@ class _Part(BaseModel):
 class Given(_Part):
     """What happens at the time `at`, counted from the beginning of the case.
 
-    Tags and metrics change, a message arrives, a source or device cannot be reached any more, a source can be again, or
-    only time passes. The devices' own time, `source_time`, is counted like `at`.
+    Tags and metrics change, a message arrives, a source or device cannot be reached any more, a source can be reached
+    again, or only time passes. The devices' own time, `source_time`, is counted like `at`.
     """
 
     at: Duration
@@ -282,3 +287,30 @@ def _unequal(wanted: object, actual: object, where: str) -> Iterator[tuple[str, 
         return
     elif wanted != actual or isinstance(wanted, bool) != isinstance(actual, bool):
         yield where, wanted, actual
+
+
+def accept(path: Path, results: Sequence[CaseResult]) -> None:
+    """Let the cases of the file at `path`, of which these are the results in their order, expect what came where it was
+    not as expected. All else in the file stays, with its comments. Raises GatewayError where it cannot be written.
+    """
+    yaml = YAML()
+    yaml.width = 4096
+    yaml.preserve_quotes = True
+    try:
+        cases = yaml.load(path.read_text(encoding="utf-8-sig"))
+        for case, result in zip(cases if isinstance(cases, list) else [cases], results, strict=True):
+            if result.differences:
+                case["expect"] = CommentedSeq([_flow({request.path: request.body}) for request in result.came])
+        text = StringIO()
+        yaml.dump(cases, text)
+        beside = path.with_name(f".{path.name}.new")
+        beside.write_text(text.getvalue(), encoding="utf-8")
+        os.replace(beside, path)  # noqa: PTH105 - as everywhere that a file is replaced
+    except OSError as error:
+        raise GatewayError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _flow(value: Mapping[str, Any]) -> CommentedMap:
+    made = CommentedMap(value)
+    made.fa.set_flow_style()
+    return made

@@ -140,6 +140,7 @@ class _World:
 
     async def run(self) -> Result:
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(_unless_killed)
         restarting = [asyncio.ensure_future(self._restart(at, away)) for at, away in self.schedule.restarts]
         loop.call_at(self.schedule.quiet, self.oden.injector.clear)
         acting = [asyncio.ensure_future(self._act(deed)) for deed in self.schedule.deeds]
@@ -353,6 +354,12 @@ class _Process:
                 self.world.result.wrong.append(f"{failure.name} failed: {text}")
         if self.supervisor.fatal is not None:
             self.world.result.wrong.append(f"found a damage: {self.supervisor.fatal}")
+
+
+def _unless_killed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Nobody is left to ask what a kill has done to a task."""
+    if not isinstance(context.get("exception"), Killed):
+        loop.default_exception_handler(context)
 
 
 def _order(task: "asyncio.Task[Any]") -> tuple[int, str]:

@@ -6,15 +6,14 @@ from pathlib import Path
 import pytest
 
 from tests.cli.outbox_rig import END, ENTRY, RUN, STATE, Site, stored
+from tests.processes import end_all
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     site = Site(tmp_path)
     yield site
-    for process in site.processes:
-        process.kill()
-        process.communicate()
+    end_all(site.processes)
 
 
 @pytest.fixture

@@ -16,7 +16,9 @@ import pytest
 from gateway.__main__ import main
 from gateway.oden.endpoints import ENDPOINTS
 from gateway.simulator.oden.persistence import read_ledger
-from tests.peers import PATIENCE, Tap, free_port, wait_for
+from tests.links import Tap
+from tests.peers import PATIENCE, free_port, wait_for
+from tests.processes import end_all
 
 TOKEN = "secret-of-the-plant"
 CONFIG = """
@@ -106,9 +108,7 @@ class Site:
 def site(tmp_path: Path) -> Iterator[Site]:
     site = Site(tmp_path)
     yield site
-    for process in site.processes:
-        process.kill()
-        process.communicate()
+    end_all(site.processes)
 
 
 def test_the_list_has_every_endpoint(site: Site) -> None:

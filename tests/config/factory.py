@@ -109,19 +109,27 @@ def spoilt(text: str, slip: Slip) -> str:
     return text.replace(slip.old, slip.new)
 
 
-def said_of(folder: Path, in_head: Iterable[Slip], in_lines: Sequence[Slip], in_one_line: Iterable[Slip] = ()) -> Said:
-    """What one run says of a plant with all these mistakes, each of `in_lines` in a line of its own, and those
-    `in_one_line` together in the last."""
+def said_of(
+    folder: Path,
+    in_head: Iterable[Slip],
+    in_lines: Sequence[Slip],
+    in_one_line: Iterable[Slip] = (),
+    *,
+    lines: int = LINES,
+) -> Said:
+    """What one run says of a plant of so many `lines` with all these mistakes, each of `in_lines` in a line of its own,
+    and those `in_one_line` together in the last."""
     head = HEAD
     for one in in_head:
         head = spoilt(head, one)
     parts, together = [head], sorted(in_one_line, key=lambda one: LINE.index(one.old))
-    for number in range(LINES):
+    for number in range(lines):
         line = LINE
         if 0 < number <= len(in_lines):
             line = spoilt(line, in_lines[number - 1])
-        for one in together if number == LINES - 1 else ():
-            line = spoilt(line, one)
+        for one in reversed(together) if number == lines - 1 else ():
+            begin = LINE.index(one.old)
+            line = f"{line[:begin]}{one.new}{line[begin + len(one.old) :]}"
         parts.append(line.replace("L00", f"L{number:02}").replace("Line 00", f"Line {number:02}"))
     marked = "".join(parts)
     places = places_of(marked)

@@ -9,7 +9,7 @@ from tests.config.factory import Slip, said_of, slip
 from tests.config.plant import PLANT, planted
 
 NODE = 'source: plc, node: "nsu=urn:acme:line;s=L00.T3"'
-UNSURE = slip(NODE, f"source: ▲{NODE.removeprefix('source: ').replace(',', '')}", "a ',' is missing")
+UNSURE = slip(NODE, f"source: ▲{NODE.removeprefix('source: ').replace(', node', ' tag')}", "a ',' is missing")
 WRONG_FORM = slip(f"t3: {{{NODE}}}", "t3: ▲5", "keys and values")
 OTHERS = (
     slip("line: Line 00", "line: ▲Line 00,", "the ',' at its end", warning=True),
@@ -34,6 +34,44 @@ def test_p10_what_cannot_be_read_hides_no_other_mistake_of_its_line(unreadable: 
     assert len(answer.problems) + len(answer.warnings) == 1 + len(OTHERS)
     counted = slip("- {count: reject,", "- {count: ▲t3,", "")  # whether it is a counter is not known
     assert len(said_of(tmp_path / "names", (), (), (unreadable, counted)).problems) == 1
+
+
+T4 = 't4: {source: plc, node: "nsu=urn:acme:line;s=L00.T4"}'
+NAMES_IT = (
+    slip(T4, 't4: {expr: ▲"stat == 1 && t3 > 5 && t3 < size(stat)"}', '"stat" is not an input'),
+    slip('name: "{order}"', 'name: ▲"{ordr} {t3}"', '"ordr" is not an input'),
+    slip('product: "{sku}", metric', 'product: ▲"{t3}{skus}", metric', '"skus" is not an input'),
+    slip('lot: "{order}"', 'lot: ▲"{goals[t3].x}"', '"goals" is not one of the tables'),
+    slip("- {count: good, raw_data", "- {count: ▲goods, raw_data", '"goods" is not an input'),
+)
+
+
+@pytest.mark.parametrize("unreadable", [UNSURE, WRONG_FORM], ids=["unsure", "another form"])
+def test_p10_a_name_that_is_unsure_hides_nothing_said_of_another(unreadable: Slip, tmp_path: Path) -> None:
+    """Where a text names an input of which nothing is known and one that there is not, the latter is told."""
+    answer = said_of(tmp_path / "c", (), (), (unreadable, *NAMES_IT), lines=2)
+    expected = {answer.expected[case]: case for case in (unreadable, *NAMES_IT)}
+    assert sorted(where for where, _ in answer.problems) == sorted(expected)
+    assert all(word in text for where, text in answer.problems for word in expected[where].words)
+
+
+def test_p10_a_missing_comma_before_a_key_leaves_nothing_open(tmp_path: Path) -> None:
+    """It is one mistake at one place, and what stands behind it is read."""
+    slips = (
+        slip(NODE, 'source: ▲plc node: "ns=2,s=${plc}.Speed"', "a ',' is missing"),
+        slip('name: "{order}"', 'name: ▲"{ordr} {t3}"', '"ordr" is not an input'),
+    )
+    wheres = [where for where, _ in said_of(tmp_path / "c", (), (), slips, lines=2).problems]
+    line, column = next(iter(wheres)).rsplit(":", 2)[1:]
+    assert wheres[1] == f"gateway.yaml:{line}:{int(column) + 10}"
+    assert len(wheres) == 3
+
+
+def test_p10_what_two_names_of_one_expression_are_not(tmp_path: Path) -> None:
+    """Each name that is no input, and each function that there is not, is told."""
+    wrong = slip(T4, 't4: {expr: ▲"stat == 1 && goods > max(speeds)"}', "")
+    texts = [text for _, text in said_of(tmp_path / "c", (), (), (wrong,), lines=2).problems]
+    assert sorted(text.split('"')[1] for text in texts) == ["goods", "max", "speeds", "stat"]
 
 
 def test_p10_an_included_file_that_is_not_there_is_told_alone(

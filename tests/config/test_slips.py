@@ -12,6 +12,7 @@ import pytest
 
 from tests.config.factory import Said, Slip, said_of, slip
 from tests.config.more_slips import MORE
+from tests.config.slips_of_signs import OF_SIGNS
 from tests.config.yet_more_slips import YET_MORE
 
 STATE = 'state: {source: plc, node: "nsu=urn:acme:line;s=L00.State"}'
@@ -308,6 +309,7 @@ GROUPS: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
     "newer keys, doubtful": ((), NEWER_DOUBTFUL),
     **MORE,
     **YET_MORE,
+    **OF_SIGNS,
     "all kinds at once": (
         HEAD,
         (*SYNTAX[:6], *SYNTAX_2[:3], *SCHEMA[:6], *REFERENCES[:8], *CERTAIN[:6], *DOUBTFUL[:9]),
@@ -342,6 +344,14 @@ def test_p10_nothing_is_told_that_only_follows(name: str) -> None:
 def test_more_than_a_hundred() -> None:
     """The table is as long as it is said to be."""
     assert len(CASES) > 190
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_p10_each_slip_is_told_once(name: str) -> None:
+    """One mistake is one message: whoever mends what it says finds nothing more said of the place."""
+    answer = said(name)
+    places = [where for where, _ in (*answer.problems, *answer.warnings)]
+    assert sorted(places) == sorted(answer.expected.values())
 
 
 def test_p10_a_source_that_nobody_knows_is_told_once() -> None:

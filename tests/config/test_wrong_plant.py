@@ -107,7 +107,7 @@ CASES: dict[str, Wrong] = {
     "value in a template": edit(MAIN, "settle: 1s", "settle: ▲1", "duration", "used at lines.csv:2:1 and 2 more"),
     "key in a template": edit(MAIN, "every: 60s", "▲evry: 60s", "mean 'every'", "used at lines.csv:2:1 and 2 more"),
     "reference in a template": edit(
-        MAIN, "key: order", "key: ▲ordre", "not an input", "used at lines.csv:2:1 and 1 more"
+        MAIN, "key: order", "key: ▲ordre", "not an input", "used at lines.csv:2:1 and 2 more"
     ),
     "parameter without with": edit(
         SPECIAL, "    use: ex", "    ▲plc: L09\n    use: ex", "unknown key 'plc'", "under 'with'"
@@ -193,6 +193,22 @@ def test_p10_a_heading_that_is_misspelt_is_told_alone(
     said = capsys.readouterr().err.splitlines()
     assert [line.split(": ")[0] for line in said] == ["lines.csv:1:1", "tags.csv:1:18", "tags.csv:2:17"]
     assert all("(used at lines.csv:2:1 and 2 more)" in line for line in said[1:])
+
+
+@pytest.mark.parametrize("given", ["", ", with: {line: 7}"])
+def test_p10_a_line_without_the_name_that_its_template_asks_for(
+    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is told once, and the cure is one that is taken: a key of the line itself."""
+    text = PLANT[MAIN].replace("{file: lines.csv, use: extruder, factory: Factory A}", f"{{use: one{given}}}")
+    one = '  one:\n    factory: A\n    inputs: {x: {source: floor, topic: "${line}/x"}}\n'
+    one += '    run: {key: x, product: "{x}"}\n'
+    files = {**PLANT, MAIN: text.replace("templates:\n", f"templates:\n{one}")}
+    monkeypatch.chdir(planted(tmp_path, files).parent)
+    assert main(["check", "-c", MAIN]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "a key of the line itself" in said
+    assert given or "under 'with'" not in said
 
 
 def test_p10_an_input_written_as_a_parameter_is_told_once(

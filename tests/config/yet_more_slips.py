@@ -122,7 +122,7 @@ WIDE = (
     slip("max_rate: 5/s}", "max_rate: 5/s▲｝", "a fullwidth right curly bracket", "write }"),
     slip("{rollover: 65536, max", "{rollover: 65536▲， max", "a fullwidth comma", "write ,"),
     slip(PRODUCT, "product: ▲＂{sku}＂\n", "write straight ones"),
-    slip("speed: {source: plc,", "speed: {▲source： plc,", "in the place of '：'"),
+    slip("speed: {source: plc,", "speed: {source▲： plc,", "in the place of '：'"),
 )
 YET_MORE: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
     "written by half": ((), WRITTEN),

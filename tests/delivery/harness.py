@@ -18,8 +18,9 @@ from gateway.model import Output, Record, StartInterval, UpdateInterval, record_
 from gateway.oden.client import OdenClient
 from gateway.oden.pace import Pace
 from gateway.oden.requests import DEFAULT
-from gateway.outbox.entries import Commit, Counts, LineRef
+from gateway.outbox.entries import Commit, LineRef
 from gateway.outbox.key_value import MemoryStore
+from gateway.outbox.statistics import Counts
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.simulator.oden.model import OdenModel

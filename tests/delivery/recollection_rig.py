@@ -11,7 +11,7 @@ from gateway.mapping.state_rows import StateRows
 from gateway.model import Sample
 from gateway.oden.client import OdenClient
 from gateway.oden.pace import Pace
-from gateway.outbox.entries import Commit
+from gateway.outbox.entries import Commit, Within
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.life import LifeMark, begin_life, is_compared
 from gateway.outbox.store import Outbox
@@ -45,14 +45,15 @@ class Amended(Amendments):
         super().__init__(lambda: None)
         self._outbox = outbox
 
-    async def make(self, line: str, change: Change) -> None:
-        await self._outbox(_amend, line, change)
+    async def make(self, line: str, change: Change, within: Within = ()) -> None:
+        await self._outbox(_amend, line, change, within)
 
 
-def _amend(outbox: Outbox, line: str, change: Change) -> None:
+def _amend(outbox: Outbox, line: str, change: Change, within: Within) -> None:
     rows = StateRows(outbox.line_state(line))
     state, notices = change(rows.state(PLAN))
-    outbox.commit(Commit(number=outbox.last_commit() + 1, states={line: rows.changes(state)}, notices=notices))
+    states, number = {line: rows.changes(state)}, outbox.last_commit() + 1
+    outbox.commit(Commit(number=number, states=states, notices=notices, within=within))
 
 
 class Gateway:

@@ -13,9 +13,10 @@ from gateway.model import Output, Record, Scalar, StartInterval, UpdateInterval,
 from gateway.oden.client import OdenClient
 from gateway.oden.pace import Pace
 from gateway.outbox.control_handlers import ControlHandlers, Question
-from gateway.outbox.entries import Commit, Counts, DeadLetter
+from gateway.outbox.entries import Commit, DeadLetter
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.life import begin_life
+from gateway.outbox.statistics import Counts
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.simulator.oden.fault_injection import FaultInjector

@@ -9,8 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from gateway.delivery.ends import EndsOrder
-from gateway.delivery.learned import AGAIN
+from gateway.delivery.learned import AGAIN, EndsOrder
 from gateway.delivery.schedule import ENDS_WAIT
 from gateway.delivery.settlement import DeliveryOptions
 from gateway.model import StartInterval

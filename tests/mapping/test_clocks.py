@@ -8,7 +8,7 @@ import pytest
 
 from gateway.errors import InvalidConfig
 from gateway.mapping.again import at_once
-from gateway.mapping.clocks import SenderClock, with_message
+from gateway.mapping.clocks import SenderClock, moved, with_message
 from gateway.mapping.feeder import Event, feed, prepared
 from gateway.mapping.line import LineState, Tick, dump, load
 from gateway.mapping.trail import Feed
@@ -295,6 +295,15 @@ def leads(*said: float) -> SenderClock:
 def test_p13_how_much_a_clock_is_ahead_is_learned(said: list[float], ahead: float) -> None:
     """A few seconds from one message, more from five in a row that show the same; until it has been put right."""
     assert leads(*said).ahead == ahead
+
+
+@pytest.mark.parametrize(("said", "by", "ahead"), [(3, 40, 0), (90, 40, 50), (90, -40, 130), (0, -40, 0)])
+def test_p13_what_was_learned_moves_with_our_own_clock(said: float, by: float, ahead: float) -> None:
+    """Once it is set, the sender's is ahead of it by less, and its messages were later by it; what is not known of a
+    clock stays so."""
+    known = leads(*[said] * 5)
+    after = moved(known, by)
+    assert (after.ahead, after.lags) == (ahead, tuple(lag + by for lag in known.lags))
 
 
 def test_p13_a_late_message_of_a_clock_that_is_ahead_comes_to_its_place() -> None:

@@ -1,5 +1,6 @@
 """Counters: what two sightings and the time between them say."""
 
+from dataclasses import fields
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -8,7 +9,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gateway.config.schema_io import Counter
-from gateway.mapping.counters import NOTHING_KNOWN, delta, refusal
+from gateway.frozen import replace
+from gateway.mapping.counters import NOTHING_KNOWN, CounterMemory, _Move, delta, refusal
+from gateway.mapping.input_track import with_counting
+from gateway.mapping.inputs import InputMemory
 
 
 def counter(rollover: int | None = None, rate: str | None = None) -> Counter:
@@ -309,3 +313,40 @@ def test_p2_a_glitch_before_any_rollover(
     if "signed" in spec:
         shown = [value - size if value >= size // 2 else value for value in shown]
     assert counted(policy(**spec, max_rate="5/s"), shown)[0] == sum(parts)
+
+
+@given(
+    st.sampled_from([{}, {"rollover": 500}, {"max_rate": "5/s"}, {"direction": "down"}, {"backwards": "count"}]),
+    st.lists(st.integers(1, 30), max_size=4),
+    st.integers(-3, 400),
+    st.integers(-3, 400),
+    st.floats(-2, 90),
+)
+def test_what_nearly_always_comes_is_judged_as_anything_else(
+    spec: dict[str, Any], moves: list[int], last: int, value: int, elapsed: float
+) -> None:
+    """A counter that just goes on is told so at once, and it is what the long way says."""
+    one, memory = Counter.model_validate(spec), CounterMemory()
+    assume(last != value and all(refusal(one, shown) is None for shown in (last, value)))
+    for amount in moves:
+        memory = memory.with_move(amount)
+    long = _Move(one, last, value, max(elapsed, 0.0), memory, watched=True)
+    assert delta(one, last, value, elapsed, watched=True, memory=memory) == (long.returned() or long.taken())
+
+
+@given(st.lists(st.integers(1, 5), max_size=400))
+def test_the_largest_of_the_last_moves_is_usual(moves: list[int]) -> None:
+    memory = CounterMemory()
+    for amount in moves:
+        memory = memory.with_move(amount)
+    assert memory.usual == max(moves[-100:], default=None)
+
+
+def test_what_a_counter_remembers_is_replaced_as_anything_else() -> None:
+    memory = InputMemory("plc", 5, 1.0, "uncertain", clock_trusted=False, bad_since=2.0, quiet_at=3.0, stale=True)
+    memory = replace(memory, restart_basis="A", received=4.0, untimed=True, reset_at=5.0, torn_since=6.0)
+    memory = replace(memory, learned={"a": 7.0}, source_time=8.0)
+    counting = CounterMemory(7, ((7, 1),))
+    assert with_counting(memory, counting) == replace(memory, counting=counting)
+    unset = [field.name for field in fields(memory) if getattr(memory, field.name) == field.default]
+    assert unset == ["counting"], "each field is another than it is by itself, so that none is forgotten"

@@ -10,7 +10,7 @@ from gateway.mapping.output import (
     AmountKey,
     OutputPlan,
     OutputState,
-    with_amount,
+    with_amounts,
 )
 from tests.mapping.output_rig import LINE_01
 from tests.mapping.recording import LINE, T0, message, order, plan, play, scrap, tag, tick
@@ -208,12 +208,23 @@ def test_p12_amounts_keep_their_own_times_while_there_is_room() -> None:
     keys = [AmountKey(0, (("code", number),), ("scrap",)) for number in range(MOST_AMOUNTS - 1)]
     full = OutputState(tuple(Amount(number, 1, key) for number, key in enumerate(keys)))
     runs, plan_ = IntervalsState(), OutputPlan("RUN", 60.0, {})
-    two = with_amount(full, Amount(MOST_AMOUNTS, 2, keys[-1]), runs, plan_)
+    two = with_amounts(full, [Amount(MOST_AMOUNTS, 2, keys[-1])], runs, plan_)
     assert two is not None
     assert [amount.amount for amount in two.pending[-2:]] == [1, 2]
-    one = with_amount(two, Amount(MOST_AMOUNTS + 1, 4, keys[-1]), runs, plan_)
+    one = with_amounts(two, [Amount(MOST_AMOUNTS + 1, 4, keys[-1])], runs, plan_)
     assert one is not None
     assert one.pending[-1] == Amount(MOST_AMOUNTS - 2, 7, keys[-1])
+
+
+@pytest.mark.parametrize("many", [3, 100, 1_500])
+def test_p13_amounts_of_one_moment_are_kept_as_one_after_the_other(many: int) -> None:
+    runs, plan_ = IntervalsState(), OutputPlan("RUN", 60.0, {})
+    amounts = [Amount(number, 1, AmountKey(0, (("code", number % 200),), ("scrap",))) for number in range(many)]
+    single: OutputState | None = OutputState()
+    for amount in amounts:
+        assert single is not None
+        single = with_amounts(single, [amount], runs, plan_)
+    assert with_amounts(OutputState(), amounts, runs, plan_) == single
 
 
 def test_p12_memory_is_bounded_over_many_runs() -> None:

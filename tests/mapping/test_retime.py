@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.mapping.line import LineState, Tick
-from gateway.mapping.retime import TIMES, retimed
+from gateway.mending import TIMES, retimed
 from gateway.model import Sample
 from tests.mapping.recording import PLC, T0, message, plan, play, tag, tick
 

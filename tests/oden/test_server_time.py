@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from gateway.clock_evidence import FEWEST, ServerTime
 from gateway.oden.client import OdenClient
 from gateway.oden.endpoints import LINE_SEARCH
 from gateway.oden.pace import Pace
-from gateway.oden.server_time import FEWEST, ServerTime
 from tests.oden.test_transport import peer, site
 from tests.oden.wire import Talk, request
 

@@ -15,7 +15,7 @@ from gateway.outbox.listing import Filter, page
 from gateway.outbox.operator_actions import drop, retry
 from gateway.outbox.sqlite_store import SqliteStore
 from gateway.outbox.store import Outbox
-from gateway.receipts import Changes
+from gateway.receipt_rows import Changes
 from tests.outbox.failing_rows import FailingRows
 from tests.outbox.floor import LINE, Floor, Oden, attempt_for, begun, commit, drain, next_commit, packable, work_in
 

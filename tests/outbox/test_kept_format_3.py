@@ -15,11 +15,12 @@ import pytest
 
 from gateway.model import Notice, StartInterval
 from gateway.outbox import gone, told
-from gateway.outbox.entries import Counts, LineRef
+from gateway.outbox.entries import LineRef
 from gateway.outbox.left_open import left_open
 from gateway.outbox.life import LifeMark, begin_life
 from gateway.outbox.listing import Filter, page
 from gateway.outbox.operator_actions import retry, settle
+from gateway.outbox.statistics import Counts
 from gateway.outbox.store import Outbox
 from tests.outbox.floor import LINE, OTHER, Floor, Oden, begun, commit, deliver, drain, id_of, next_commit, work_in
 from tests.outbox.test_kept_store import opened, problems

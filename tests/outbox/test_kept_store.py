@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from gateway.model import Notice, Setting, StartInterval, UpdateInterval
-from gateway.outbox.entries import ATTEMPT, Attempt, Counts, Interval, LineRef, Totals, Work
+from gateway.outbox.entries import ATTEMPT, Attempt, Interval, LineRef, Totals, Work
 from gateway.outbox.lanes import Lane
 from gateway.outbox.listing import Filter, page
 from gateway.outbox.operator_actions import retry
+from gateway.outbox.statistics import Counts
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import open_outbox
 from gateway.outbox.verify import check, lines, strays

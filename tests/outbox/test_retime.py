@@ -1,11 +1,10 @@
 """Times of what waits, mended after a wrong clock."""
 
 from gateway.clock_watch import KnownTime
+from gateway.mending import keep_time, known_time, retime
 from gateway.model import Output, StartInterval, UpdateInterval
 from gateway.outbox.entries import Attempt, Commit
 from gateway.outbox.key_value import MemoryStore
-from gateway.outbox.known_time import keep_time, known_time
-from gateway.outbox.retime import retime
 from gateway.outbox.store import Outbox
 from tests.outbox.floor import LINE
 

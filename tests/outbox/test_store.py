@@ -6,10 +6,10 @@ import pytest
 
 from gateway.errors import OutboxError, OutboxFull
 from gateway.model import Notice, Output, StartInterval, UpdateInterval
-from gateway.outbox.entries import StoredSession
 from gateway.outbox.key_value import MemoryStore
+from gateway.outbox.known_messages import StoredSession
 from gateway.outbox.store import Outbox
-from gateway.receipts import Changes
+from gateway.receipt_rows import Changes
 from tests.outbox.conftest import Box, offered
 from tests.outbox.floor import (
     LINE,

@@ -11,14 +11,16 @@ from pathlib import Path
 import pytest
 
 from gateway.model import Notice, NoticeKind, Output, StartInterval
-from gateway.outbox.entries import LineRef, StoredSession
+from gateway.outbox.entries import LineRef
 from gateway.outbox.key_value import MemoryStore
+from gateway.outbox.known_messages import StoredSession
 from gateway.outbox.ready_set import LOOK, MOST_ATTEMPTS
 from gateway.outbox.record_rules import CLOSED_KEPT, CORRECTABLE, MOST_CLOSED_KEPT
 from gateway.outbox.sqlite_store import SqliteStore
 from gateway.outbox.statistics import NOTICES_KEPT
 from gateway.outbox.store import MOST_PARTS, Outbox
-from gateway.receipts import Changes, Session
+from gateway.receipt_rows import Changes
+from gateway.receipts import Session
 from tests.outbox.conftest import Box, offered
 from tests.outbox.floor import (
     LINE,

@@ -12,7 +12,7 @@ from dataclasses import replace
 from gateway.health import KINDS, FlowHealth, KindName, Problem
 from gateway.model import KeptReject, Notice, Output, Record, StartInterval, UpdateInterval, record_key
 from gateway.status.actions import Actions
-from gateway.status.history import History, Span
+from gateway.status.history import History, Span, Trend
 from gateway.status.snapshot import (
     DeadLetter,
     Histogram,
@@ -28,7 +28,6 @@ from gateway.status.snapshot import (
     StateStatus,
     Total,
 )
-from gateway.status.trend import Trend
 from gateway.status.web import StatusServer
 
 TOKEN = "0123456789abcdef"

@@ -22,7 +22,8 @@ from asyncua.client.client import Client
 from gateway.clock import AnchoredClock
 from gateway.live.browse import BrowseQuestion, browse
 from gateway.sources.opcua.source import OpcuaSource
-from tests.peers import Link, wait_until
+from tests.links import Link
+from tests.peers import wait_until
 from tests.real_peers.load import cpu, say
 from tests.real_peers.opcua_servers import SERVERS, NodeOpcua, OpcuaPeer
 from tests.sources.harness import Intake, opcua_config, opcua_tags, running

@@ -10,7 +10,8 @@ import pytest
 
 from gateway.clock import AnchoredClock
 from gateway.sources.opcua.source import OpcuaSource
-from tests.peers import Link, wait_until
+from tests.links import Link
+from tests.peers import wait_until
 from tests.real_peers.gateway_run import GatewayRun
 from tests.real_peers.opcua_servers import NodeOpcua
 from tests.sources.harness import Intake, opcua_config, opcua_tags, running

@@ -15,7 +15,8 @@ from gateway.sources.opcua.certificates import PkiFolder, thumbprint
 from gateway.sources.opcua.channel import Channel
 from gateway.sources.opcua.session_key import key_file
 from gateway.sources.opcua.source import OpcuaSource
-from tests.peers import Link, wait_until
+from tests.links import Link
+from tests.peers import wait_until
 from tests.real_peers.opcua_servers import SERVERS, NodeOpcua, OpcuaPeer
 from tests.sources.harness import Intake, opcua_config, opcua_tags, running
 from tests.sources.opcua.authority import Issued

@@ -149,6 +149,26 @@ class Restarted(NewFirst):
 
 
 @dataclass(frozen=True)
+class Stopped(Restarted):
+    """NATS that is stopped and started anew with each cut: while it stops it still answers, but it has stored nothing
+    of the last PUBACKs that it has taken, up to `unstored` of them."""
+
+    unstored: int = 1
+    taken: tuple[int, ...] = ()
+    """The messages of these."""
+
+    def acknowledge(self, packet_id: int) -> Model:
+        done = tuple(entry.message for entry in self.pending if entry.packet_id == packet_id)
+        pending = tuple(entry for entry in self.pending if entry.packet_id != packet_id)
+        return replace(self, pending=pending, taken=(*self.taken, *done)[-self.unstored :])
+
+    def connect(self) -> Model:
+        left = (*self.taken, *(entry.message for entry in self.pending))
+        pending = tuple(Pending(message, 0, again=True) for message in left)
+        return replace(self, pending=pending, next_id=1, taken=())
+
+
+@dataclass(frozen=True)
 class NeverDup(Model):
     """aedes: ids go on from an arbitrary one; what is pending comes again in order, with new ones mixed in, and never
     with DUP."""

@@ -79,6 +79,8 @@ def essence(session: Session) -> object:
         (*session._begins,),
         (*session._again,),
         session._closed,
+        tuple(digest for digest, _ in session._confirmed),
+        tuple(digest for digest, _ in session._in_doubt),
     )
 
 

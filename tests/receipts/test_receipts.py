@@ -4,7 +4,7 @@ import pytest
 
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.store import Outbox
-from gateway.receipts import LEFTOVER, MOST_BLOCKS, Session, Verdict
+from gateway.receipts import LEFTOVER, MOST_BLOCKS, STORED_LATE, Session, Verdict
 from tests.outbox.floor import next_commit
 
 WEEKEND = 3 * 86_400.0
@@ -19,8 +19,8 @@ class Life:
         self.now = 0.0
         self.outbox = Outbox(self.rows)
 
-    def connect(self, *, resumed: bool = True) -> None:
-        self.session.connect(self.now, resumed=resumed)
+    def connect(self, *, resumed: bool = True, lost_at: float | None = None) -> None:
+        self.session.connect(self.now, resumed=resumed, lost_at=lost_at)
 
     def comes(self, *deliveries: tuple[int, str], dup: bool = False) -> list[Verdict]:
         """What the rule says of packet ids and payloads; each is committed where it is new."""
@@ -75,6 +75,45 @@ def test_p2_nats_sends_new_ones_first_and_old_ones_later(life: Life) -> None:
     assert life.comes((1, "a"), dup=True) == ["twice"]
     life.session.confirm((2, 3))
     assert life.comes((1, "a")) == ["new"]
+
+
+def _stopped_after(life: Life, seconds: float) -> None:
+    """A broker that uses ids again has confirmed two messages, is stopped so many seconds later, and started anew."""
+    assert life.comes((1, "a"), (1, "b")) == ["new", "new"]
+    life.session.confirm((1, 2))
+    assert len(life.session) == 0
+    lost_at = life.now + seconds
+    life.now = lost_at + 60.0
+    life.connect(lost_at=lost_at)
+
+
+def test_p2_nats_sends_again_what_it_confirmed_while_it_stopped(life: Life) -> None:
+    """It stores nothing any more and still answers: with DUP and other ids, each comes once more, also at a second
+    start. What is new, or comes without DUP, is new."""
+    _stopped_after(life, STORED_LATE / 2)
+    assert life.comes((1, "b"), dup=True) == ["again"]
+    assert life.comes((2, "a")) == ["new"]
+    life.connect(lost_at=life.now)
+    assert life.comes((1, "a"), (2, "b"), (3, "a"), (4, "a"), dup=True) == ["again", "again", "again", "new"]
+
+
+def test_p2_what_nats_confirmed_long_before_it_stopped_is_stored(life: Life) -> None:
+    """An equal message that was on its way is new then, and where its ids have gone on it was only cut."""
+    _stopped_after(life, STORED_LATE + 1.0)
+    assert life.comes((1, "b"), dup=True) == ["new"]
+    life.connect(resumed=False)
+    _stopped_after(life, 0.0)
+    assert life.comes((2, "b"), dup=True) == ["new"]
+
+
+def test_p12_what_a_broker_may_not_have_stored_is_bounded(life: Life) -> None:
+    """The last thousand, for ten minutes of connection."""
+    many = [(1, f"payload {number}") for number in range(2_000)]
+    assert life.comes(*many) == ["new"] * 2_000
+    life.connect(lost_at=life.now)
+    assert life.comes((1, "payload 1999"), (2, "payload 998"), dup=True) == ["again", "new"]
+    life.now += LEFTOVER + 60.0
+    assert life.comes((3, "payload 1500"), dup=True) == ["new"]
 
 
 def test_p2_rabbitmq_sends_again_under_new_ids_after_two_cuts_in_a_row(life: Life) -> None:

@@ -30,6 +30,9 @@ class HandClock:
     def monotonic(self) -> float:
         return self.time - 1_767_000_000.0
 
+    def slept(self) -> float:
+        return 0.0
+
     def advance(self, seconds: float) -> None:
         self.time += seconds
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,19 +10,13 @@ from gateway.clock import AnchoredClock
 from gateway.sources.base import TURN
 from gateway.sources.mqtt import MqttSource
 from gateway.sources.mqtt_connection import HELD_MESSAGES, WINDOW, MqttConnection, Publish, Subscribed
-from tests.peers import PATIENCE, Link, Mosquitto, wait_until
+from tests.links import Link
+from tests.peers import PATIENCE, Mosquitto, wait_until
 from tests.sources.harness import Intake, mqtt_config, mqtt_source, running
 
 ORDER = "plant-a/L01/events/order"
 SCRAP = "plant-a/L01/events/scrap"
 BOTH = pytest.mark.parametrize("version", ["5", "3.1.1"])
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A running broker."""
-    with Mosquitto(tmp_path / "broker") as broker:
-        yield broker
 
 
 @BOTH

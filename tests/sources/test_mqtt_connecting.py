@@ -3,7 +3,7 @@
 import asyncio
 import random
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -13,20 +13,14 @@ from aiohttp import WSMsgType, web
 from gateway.clock import AnchoredClock
 from gateway.sources.mqtt import MqttSource
 from gateway.sources.mqtt_subscriptions import MANY, SMALL, Subscriptions
-from tests.peers import Link, Mosquitto, free_port, wait_until
+from tests.links import Link
+from tests.peers import Mosquitto, free_port, wait_until
 from tests.receipts.models import KeepsIds
 from tests.sources.harness import Intake, mqtt_config, mqtt_source, running
 from tests.sources.scripted_broker import ScriptedBroker, packet_of
 from tests.sources.test_mqtt_security import certificates, client_certificate
 
 ORDER = "plant-a/L01/events/order"
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A running broker."""
-    with Mosquitto(tmp_path / "broker") as broker:
-        yield broker
 
 
 # Versions and addresses

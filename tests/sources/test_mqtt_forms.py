@@ -15,13 +15,13 @@ from gateway.config.schema import Line
 from gateway.config.schema_messages import Binary, Form, Parts
 from gateway.errors import ConfigError
 from gateway.frozen import replace
-from gateway.kept_rejects import payload_of
 from gateway.mapping.compile import LinePlan, compile_line
 from gateway.mapping.inputs import form_of
 from gateway.mapping.line import LineState, step
 from gateway.mapping.values import NoNumber, flaw, number_in_bytes
 from gateway.model import Moment, Output, Reject, Sample
 from gateway.outbox.store import Outbox
+from gateway.rejects import payload_of
 from gateway.sources.mqtt import MqttSource
 from gateway.sources.mqtt_decode import LARGEST
 from gateway.sources.mqtt_forms import MOST_AROUND, MOST_PARTS, Part, Topics

@@ -1,9 +1,6 @@
 """Topics that have left the configuration, and messages that nobody can use."""
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from gateway.clock import AnchoredClock
 from gateway.sources.mqtt import MqttSource
@@ -13,13 +10,6 @@ from tests.sources.harness import Intake, mqtt_config, mqtt_source, running
 from tests.sources.test_mqtt_rubbish import answering
 
 ORDER, SCRAP = "plant-a/L01/events/order", "plant-a/L01/events/scrap"
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A running broker."""
-    with Mosquitto(tmp_path / "broker") as broker:
-        yield broker
 
 
 def source_of(broker: Mosquitto, *topics: str, directory: Path) -> MqttSource:

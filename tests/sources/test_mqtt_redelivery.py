@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway import receipts
 from gateway.clock import AnchoredClock
 from gateway.config.schema import Line
 from gateway.intake import Intake
@@ -22,7 +23,7 @@ from gateway.outbox.lanes import stored_record
 from gateway.outbox.thread import OutboxThread, open_outbox
 from gateway.sources.mqtt import MqttSource
 from tests.peers import PATIENCE, wait_until
-from tests.receipts.models import Counts, KeepsIds, Model, NeverDup, NewFirst, OneAtATime
+from tests.receipts.models import Counts, KeepsIds, Model, NeverDup, NewFirst, OneAtATime, Stopped
 from tests.sources.harness import Intake as Remembering
 from tests.sources.harness import mqtt_config, running
 from tests.sources.scripted_broker import ScriptedBroker
@@ -229,6 +230,29 @@ async def test_p2_old_ones_that_come_half_a_minute_after_new_ones(tmp_path: Path
             broker.pump()
             await wait_until(lambda: broker.done)
         assert await _settled(gateway, broker, range(10)) == {f"code {number}": 1 for number in range(10)}
+
+
+async def test_p2_what_a_broker_confirmed_while_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NATS answers for a moment after it has stopped storing: what it confirmed then comes again when it has been
+    started anew, with other ids, beside new messages. The test's machine may be slow, a stop is not."""
+    monkeypatch.setattr(receipts, "STORED_LATE", PATIENCE)
+    async with ScriptedBroker(Stopped(window=20, unstored=10)) as broker:
+        gateway = Gateway(broker, tmp_path)
+        async with gateway.alive() as intake:
+
+            def confirmed(again: int = 0) -> bool:
+                came_again = sum(packet.dup for packet in broker.sent) >= again
+                return broker.done and came_again and not any(map(len, intake._repeats.sessions.values()))
+
+            broker.publish(BEGIN)
+            await wait_until(confirmed)
+            for again in range(4):
+                broker.publish(*scrap(*range(10 * again, 10 * again + 10)))
+                await wait_until(partial(confirmed, 10 * again))
+                broker.cut()
+            await wait_until(partial(confirmed, 40))
+            await asyncio.sleep(HEARD_OUT)
+        assert await gateway.counted() == {f"code {number}": 1 for number in range(40)}
 
 
 async def test_p2_what_the_broker_has_confirmed_is_not_remembered() -> None:

@@ -1,7 +1,6 @@
 """Shared subscriptions: what a broker does with them, and why the configuration refuses them."""
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,6 @@ from tests.sources.harness import HandClock, Intake, mqtt_config, running
 
 TOPIC = "plant/l01/scrap"
 EVENTS = 200
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    with Mosquitto(tmp_path / "broker") as broker:
-        yield broker
 
 
 async def test_a_broker_deals_the_messages_out(broker: Mosquitto) -> None:

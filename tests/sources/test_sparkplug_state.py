@@ -1,7 +1,6 @@
 """STATE of a primary host: what is made of it, and what the gateway says as one."""
 
 import json
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,17 +13,12 @@ from gateway.errors import ConfigError
 from gateway.live.visit import visitor
 from gateway.sources.mqtt_presence import announcement, state
 from gateway.sources.sparkplug_state import PrimaryHost
-from tests.peers import Link, Mosquitto, wait_until
+from tests.links import Link
+from tests.peers import Mosquitto, wait_until
 from tests.sources.harness import Intake, mqtt_config, mqtt_source, running
 
 NEW, OLD = "spBv1.0/STATE/SCADA", "STATE/SCADA"
 HOST = "primary host SCADA"
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    with Mosquitto(tmp_path / "broker") as broker:
-        yield broker
 
 
 def states(intake: Intake) -> list[Any]:

@@ -1,5 +1,9 @@
-"""A picture of a gateway in mixed weather, for all tests here; they change what their claim is about."""
+"""A picture of a gateway in mixed weather, and a server that shows it, for all tests here; they change what their claim
+is about."""
 
+from collections.abc import AsyncIterator
+
+import aiohttp
 import pytest
 
 from gateway.health import FlowHealth, Problem
@@ -20,6 +24,8 @@ from gateway.status.snapshot import (
     StateStatus,
     Total,
 )
+from gateway.status.web import StatusServer
+from tests.status.served import Gateway, Served
 
 NOW = 1_795_334_400.0  # 2026-11-22T08:00:00Z
 
@@ -108,3 +114,15 @@ def picture() -> Snapshot:
         notices=(Notice("reject", NOW - 9, "floor", "a/b", "not JSON"), Notice("gap", NOW - 99, "floor", "", "away")),
         dead_letters=(DeadLetter("01J", "Factory A/Line 01", "output", NOW - 500, "400: unknown scrap_code"),),
     )
+
+
+@pytest.fixture
+async def served(picture: Snapshot) -> AsyncIterator[Served]:
+    gateway = Gateway(picture)
+    async with (
+        StatusServer(
+            "127.0.0.1:0", lambda: gateway.snapshot, lambda: gateway.stuck, hosts=["Gw.Plant.example"]
+        ) as server,
+        aiohttp.ClientSession() as client,
+    ):
+        yield Served(gateway, server.url, client)

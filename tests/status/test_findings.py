@@ -6,10 +6,9 @@ from dataclasses import replace
 import pytest
 
 from gateway.batch import IntakeHealth
-from gateway.errors import OutboxError, OutboxFull
+from gateway.errors import CERTIFICATE_DATES, OutboxError, OutboxFull
 from gateway.health import Condition
 from gateway.model import Notice
-from gateway.obstacles import CERTIFICATE_DATES
 from gateway.outbox.directory import REMOVED
 from gateway.status import findings
 from gateway.status.findings import LATE, LATELY

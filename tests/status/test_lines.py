@@ -3,16 +3,19 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.config.schema import Config, Line
 from gateway.mapping.compile import compile_line
+from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval, PendingChange, owner
 from gateway.mapping.line import LineState, after_absence, step
 from gateway.model import Contact, Output, Record, Sample, Setting, StartInterval, UpdateInterval
 from gateway.outbox.entries import Commit, Interval
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.store import Outbox
-from gateway.status.picture import shown_as, unknown_since
-from gateway.status.words import began, in_words
+from gateway.outbox.words import began, in_words
+from gateway.status.picture import shown_as, times_of_current, unknown_since
 
 T = 1_800_000_000.0
 
@@ -161,3 +164,20 @@ def test_the_summary_says_what_waits_for_a_dead_letter() -> None:
     outbox.settle(start, {}, {start.positions[0]: "400: no such product"}, T)
     summary = outbox.summary(10)
     assert summary.intervals["k"].waiting_for_start == 1
+
+
+@given(
+    st.sampled_from([None, 10.0, 12.5]),
+    st.sampled_from([None, 11.0, 14.0]),
+    st.sampled_from([None, 13.0]),
+    st.floats(9, 16),
+)
+def test_what_is_of_the_run_that_is_on_is_known_by_two_times(
+    ended: float | None, change: float | None, left: float | None, at: float
+) -> None:
+    on = OpenInterval("B", 12)
+    last = EndedInterval("A", 8, 12, ended) if ended is not None else None
+    pending = PendingChange("C", change, change + 1, left) if change is not None else None
+    intervals = IntervalsState(current=on, last=last, pending_change=pending)
+    begun, before = times_of_current(intervals)
+    assert (begun <= at < before) == (owner(intervals, at) is on)

@@ -7,9 +7,9 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.status.history import MINUTE, MOST_POINTS, Point, Trend
 from gateway.status.history_file import Chronicle
 from gateway.status.snapshot import Snapshot
-from gateway.status.trend import KEPT, MINUTE, Point, Trend
 from tests.status.conftest import NOW
 
 
@@ -64,9 +64,9 @@ def test_points_are_in_order_and_come_back_from_the_file(
 def test_it_is_bounded(picture: Snapshot) -> None:
     """Twelve hours."""
     trend = Trend()
-    for minute in range(KEPT + 5):
+    for minute in range(MOST_POINTS + 5):
         trend.take(at(picture, NOW + 60 * minute, minute, 0))
-    assert (trend.size, trend.since(0)[0].waiting) == (KEPT, 5)
+    assert (trend.size, trend.since(0)[0].waiting) == (MOST_POINTS, 5)
 
 
 def test_a_restart_goes_on_with_the_charts(picture: Snapshot, tmp_path: Path) -> None:

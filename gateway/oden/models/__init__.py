@@ -41,19 +41,17 @@ from gateway.oden.models.intervals import (
     IntervalsUpdated,
     IntervalType,
     IntervalTypeSet,
-    RunMetadata,
-    StateCategory,
-    StateMetadata,
-    StateReason,
-)
-from gateway.oden.models.output import (
     QualitySchema,
     QualityTest,
     QualityTestsDelete,
+    RunMetadata,
     ScrapYieldData,
     ScrapYieldSchema,
     ScrapYieldSearch,
     ScrapYieldSet,
+    StateCategory,
+    StateMetadata,
+    StateReason,
     Unit,
 )
 from gateway.oden.models.plant import (

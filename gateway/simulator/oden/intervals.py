@@ -21,8 +21,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from gateway.simulator.oden.bodies import ErrorAnswer, Fields, not_found, select
+from gateway.simulator.oden.manners import allowed_name, check_over, check_overlap
 from gateway.simulator.oden.master_data import find_lines, resolve_line, resolve_type
-from gateway.simulator.oden.placing import allowed_name, check_over, check_overlap
 from gateway.simulator.oden.products import find_or_create_product, map_product, parse_run_target, store_target
 from gateway.simulator.oden.store import BUILT_IN, Interval, Line, Store
 

@@ -31,7 +31,16 @@ from gateway.simulator.oden.intervals import (
     update_intervals,
 )
 from gateway.simulator.oden.manners import Call, Manners
-from gateway.simulator.oden.master_data import delete_type, search_factories, search_lines, search_types, set_type
+from gateway.simulator.oden.master_data import (
+    delete_order,
+    delete_type,
+    search_factories,
+    search_lines,
+    search_orders,
+    search_types,
+    set_order,
+    set_type,
+)
 from gateway.simulator.oden.oql import Csv, execute_dashboard, run_query
 from gateway.simulator.oden.products import (
     delete_product,
@@ -57,7 +66,6 @@ from gateway.simulator.oden.scrap_and_quality import (
 )
 from gateway.simulator.oden.snapshot import from_snapshot, to_snapshot
 from gateway.simulator.oden.store import Interval, Line, Organization, ScrapYieldRecord, Store
-from gateway.simulator.oden.work_orders import delete_order, search_orders, set_order
 
 Endpoint = Callable[[Store, Fields], object]
 """Answers one endpoint's body with status 200, or raises ErrorAnswer and has then changed nothing."""

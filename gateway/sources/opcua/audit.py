@@ -4,13 +4,16 @@ A tag can be deaf: its item exists, its subscription lives, and nothing comes of
 silence on two of three servers). So all tags are read now and then and compared with what came of them. A difference is
 no proof: what was read may be on its way, or may change faster than it is sampled. A tag is deaf only if it differs in
 two readings with enough time between them for a message to come, nothing came of it meanwhile, and its value has stood
-for as long. A value that moves all the time has not stood, so that a noisy one is never called deaf.
+for as long. A value that moves all the time has not stood, so that a noisy one is never called deaf; nor is one that
+stands within its deadband, of which the server was asked to tell nothing.
 """
 
 from dataclasses import dataclass
 
 from gateway.sources.opcua.decode import Decoded
 from gateway.sources.opcua.wire import Reading
+
+_ROUNDED = 1e-6  # of a deadband: the server compares other bits than we do
 
 INTERVALS = 3
 """Publishing intervals in which a change must have come."""
@@ -40,27 +43,30 @@ class Auditor:
     def heard(self, node: str, reading: Reading) -> None:
         """Something came of `node`."""
         self._told[node] = reading
-        self._suspected.pop(node, None)
+        if self._suspected:
+            self._suspected.pop(node, None)
 
     def told(self, node: str) -> Reading | None:
         """What came of `node` last."""
         return self._told.get(node)
 
-    def doubt(self, node: str, read: Reading, now: float, grace: float) -> bool:
-        """Whether what was read of `node` at `now` differs from what came of it, so that it must be read once more,
-        `grace` seconds later."""
-        if isinstance(read, str) or not self._differs(node, read) or not _has_stood(read, grace):
+    def doubt(self, node: str, read: Reading, now: float, grace: float, deadband: float = 0.0) -> bool:
+        """Whether what was read of `node` at `now` differs, by more than its `deadband`, from what came of it, so that
+        it must be read once more, `grace` seconds later."""
+        if isinstance(read, str) or not self._differs(node, read, deadband) or not _has_stood(read, grace):
             self._suspected.pop(node, None)
             return False
         self._suspected[node] = _Suspicion(now, read)
         return True
 
-    def is_deaf(self, node: str, read: Reading, now: float, grace: float) -> bool:
-        """Whether `node`, of which there was doubt, is deaf: `read` is the second reading."""
+    def is_deaf(self, node: str, read: Reading, now: float, grace: float, deadband: float = 0.0) -> bool:
+        """Whether `node`, of which there was doubt, is deaf: `read` is the second reading; the rest as in `doubt`."""
         first = self._suspected.pop(node, None)
         if first is None or isinstance(read, str) or now < first.read_at + grace:
             return False
-        if not self._differs(node, read) or not _has_stood(read, grace) or read.status != first.reading.status:
+        if not self._differs(node, read, deadband) or not _has_stood(read, grace):
+            return False
+        if read.status != first.reading.status:
             return False
         if (read.source_time is None) and read.value != first.reading.value:  # nobody knows whether it has stood
             return False
@@ -70,13 +76,23 @@ class Auditor:
         self._replaced[node] = seen
         return True
 
-    def _differs(self, node: str, read: Decoded) -> bool:
+    def _differs(self, node: str, read: Decoded, deadband: float) -> bool:
         told = self._told.get(node)
         if told is None:
             return read.quality != "bad"
         if isinstance(told, str):
             return False
-        return read.status != told.status or (read.value != told.value and read.quality != "bad")
+        if read.status != told.status:
+            return True
+        return read.quality != "bad" and read.value != told.value and not _is_within(deadband, told.value, read.value)
+
+
+def _is_within(deadband: float, told: object, read: object) -> bool:
+    """Whether the server was asked not to tell of such a difference; of what are no plain numbers, any can be one."""
+    if not deadband:
+        return False
+    plain = isinstance(told, int | float) and isinstance(read, int | float)
+    return not plain or abs(read - told) <= deadband * (1 + _ROUNDED)  # type: ignore[operator]
 
 
 def _content(reading: Reading | None) -> object:

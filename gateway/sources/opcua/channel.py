@@ -21,9 +21,8 @@ from asyncua.ua.uaerrors import UaError, UaStatusCodeError
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.config.schema import OpcuaConfig
-from gateway.errors import SourceError
+from gateway.errors import SourceError, obstacle
 from gateway.health import KindName
-from gateway.obstacles import obstacle
 from gateway.sources.opcua.certificates import split_chain
 from gateway.sources.opcua.security import (
     Protected,

@@ -108,6 +108,8 @@ class WatchedItems:
         """How often the server looks at each tag that has an item, in seconds, as it has decided."""
         self.otherwise: dict[str, str] = {}
         """What the server does of a tag instead of what was asked."""
+        self._undamped: set[str] = set()
+        """Tags with a deadband that the server does not know for them."""
         self.subscriptions: dict[int, Subscription] = {}
         self._limit = self._heartbeat = 0.0
         failed.clear()
@@ -146,6 +148,14 @@ class WatchedItems:
     def tag(self, node: str) -> Tag:
         """The tag with the address `node`."""
         return self._tags[node]
+
+    def deadband(self, node: str) -> float:
+        """How far the value of a tag may lie from what was told of it; anywhere, where that is a share of a range,
+        which the server knows alone."""
+        deadband = self._tags[node].deadband
+        if deadband is None or node in self._undamped:
+            return 0.0
+        return math.inf if deadband.percent else deadband.size
 
     @property
     def has_conditions(self) -> bool:
@@ -265,6 +275,7 @@ class WatchedItems:
             reason = f"the server refuses it: {result.StatusCode.name}"
             if result.StatusCode.value in _NO_FILTER:
                 if request.deadband is not None:
+                    self._undamped.add(node)
                     self.otherwise[node] = f"told of every change, because {reason}"
                     again.append(node)
                 reason += ", which is about `trigger: timestamp`" if request.each else ""
@@ -279,7 +290,7 @@ class WatchedItems:
         if tag.events is not None:
             events = self.readers[node].filter
             return ItemRequest(self._handles[node], self.wanted[node], 0.0, tag.queue, events=events)
-        deadband = None if node in self.otherwise else tag.deadband
+        deadband = None if node in self._undamped else tag.deadband
         each = tag.trigger == "timestamp"
         return ItemRequest(self._handles[node], self.wanted[node], tag.sampling, tag.queue, deadband, each)
 

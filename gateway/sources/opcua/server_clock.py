@@ -26,8 +26,6 @@ class ServerClock:
     lead: float = 0.0
     stamps: bool = False
     """Values are stamped by it."""
-    _ours: float | None = None
-    """By how much our clock was before the monotonic one, when it was last looked at."""
     _less: tuple[float, int, float] | None = None
     """Of the messages since the last that showed the lead: when the first came, how many they are, and by how much one
     of them was ahead at most."""
@@ -37,13 +35,11 @@ class ServerClock:
         """Seconds that are to be taken off the times of values."""
         return self.lead if self.stamps else 0.0
 
-    def ours(self, before: float) -> None:
-        """Our clock is so many seconds `before` the monotonic one: where it was set since, what was known of the
-        server's is true of a clock that we have no more."""
-        if self._ours is not None and abs(before - self._ours) > JITTER:
-            self.lead, self._less = max(0.0, self.lead - (before - self._ours)), None
-            self._ours = before
-        self._ours = before if self._ours is None else self._ours
+    def moved(self, by: float) -> None:
+        """Our own clock was set by so many seconds, back where that is negative: what was known of the server's is true
+        of a clock that we have no more."""
+        if by:
+            self.lead, self._less = max(0.0, self.lead - by), None
 
     def published(self, said: float, now: float) -> None:
         """A message came `now` that says when it was published."""

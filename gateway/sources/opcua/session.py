@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from asyncua.common.utils import Buffer
 
-from gateway.clock import Clock
+from gateway.clock import Clock, ClockMoves
 from gateway.errors import SourceError
 from gateway.model import Notice, NoticeKind, Recovered, Sample
 from gateway.sources.base import TURN, Arrival, SourceHealth, Take, moments_of
@@ -67,6 +67,7 @@ class Session:
         health: SourceHealth,
         waiting: Callable[[], AbstractContextManager[None]],
         server_clock: ServerClock,
+        moves: ClockMoves,
     ) -> None:
         """Waiting for the server is done inside of `waiting`."""
         self._name = name
@@ -79,7 +80,7 @@ class Session:
         self._heard = True
         """Whether anything has come since the session was taken up."""
         self.auditor = Auditor()
-        self._server_clock = server_clock
+        self._server_clock, self._moves = server_clock, moves
         self._reports = Reports(name, items, self.auditor, health, clock.now(), server_clock)
         self.unreadable: set[str] = set()
         """Nodes whose values have made messages unreadable; they are not watched until they can be read."""
@@ -260,7 +261,7 @@ class Session:
 
     def _arrival(self, published: Published) -> Arrival:
         now = self._clock.now()
-        self._server_clock.ours(now - self._clock.monotonic())
+        self._server_clock.moved(self._moves.take())
         samples, notices = self._reports.of(published, now)
         if samples:
             self._health.last_sample_at = now

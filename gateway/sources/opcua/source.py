@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import structlog
 
-from gateway.clock import Clock
+from gateway.clock import Clock, ClockMoves
 from gateway.config.schema import OpcuaConfig
 from gateway.errors import SourceError
 from gateway.model import Notice, Sample
@@ -62,7 +62,7 @@ class OpcuaSource(Source):
         """What is watched, while the server may have it."""
         self._before: Session | None = None
         """What was watched last."""
-        self._server_clock = ServerClock()
+        self._server_clock, self._moves = ServerClock(), ClockMoves(clock)
         self._told = Told()
         """In sessions before."""
 
@@ -119,6 +119,7 @@ class OpcuaSource(Source):
             self.health,
             self._waiting,
             self._server_clock,
+            self._moves,
         )
         kept = await self._recovered(session)
         self._connected()

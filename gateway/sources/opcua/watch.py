@@ -72,7 +72,9 @@ class Audit:
         now = self._clock.monotonic()
         read_of = await self._read(nodes)
         doubtful = [
-            node for node, read in read_of if self._is_watched(node) and self._auditor.doubt(node, read, now, wait)
+            node
+            for node, read in read_of
+            if self._is_watched(node) and self._auditor.doubt(node, read, now, wait, self._items.deadband(node))
         ]
         if not doubtful:
             return
@@ -80,7 +82,9 @@ class Audit:
         again = await self._read(doubtful)
         now = self._clock.monotonic()
         deaf = tuple(
-            node for node, read in again if self._is_watched(node) and self._auditor.is_deaf(node, read, now, wait)
+            node
+            for node, read in again
+            if self._is_watched(node) and self._auditor.is_deaf(node, read, now, wait, self._items.deadband(node))
         )
         if deaf:
             log.warning("opcua_deaf", tags=len(deaf), first=deaf[0])

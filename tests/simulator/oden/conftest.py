@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -11,6 +12,7 @@ import pytest
 from gateway.simulator.oden.model import OdenModel
 from gateway.simulator.oden.server import listening, make_app
 from gateway.simulator.oden.store import Organization
+from tests.simulator.oden.held_stand_in import StandIn
 
 Post = Callable[[str, object], Awaitable[tuple[int, Any]]]
 """Sends a JSON body to `object/action`; gives the status and the JSON answered."""
@@ -35,6 +37,11 @@ async def post(model: OdenModel) -> AsyncIterator[Post]:
                 return answer.status, await answer.json()
 
         yield send
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path) -> StandIn:
+    return StandIn(tmp_path / "oden.jsonl")
 
 
 @dataclass

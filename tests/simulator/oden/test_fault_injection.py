@@ -3,114 +3,13 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
 
-from gateway.simulator.oden.fault_injection import FaultInjector, inject_faults
 from gateway.simulator.oden.faults import read_fault
-from gateway.simulator.oden.manners import Manners
-from gateway.simulator.oden.model import OdenModel
-from gateway.simulator.oden.persistence import Ledger, read_ledger, replay
-from gateway.simulator.oden.server import listening, make_app
-from gateway.simulator.oden.store import Organization
-
-PATIENCE = 60
-"""Seconds within which everything happens that does happen."""
-LINE = {"name": "Line 01", "factory": {"name": "Factory A"}}
-RUN = {
-    "type": {"name": "RUN"},
-    "line": LINE,
-    "start_time": "2021-04-04T08:00:00Z",
-    "metadata": {"product": {"name": "Pipe"}},
-}
-SEARCH = {"type": {"name": "RUN"}, "line": LINE, "match": "all"}
-
-
-class HeldTime:
-    """A sleep that lasts until the test lets go."""
-
-    def __init__(self) -> None:
-        self.slept: list[float] = []
-        self._go = asyncio.Event()
-
-    async def sleep(self, seconds: float) -> None:
-        if seconds:
-            self.slept.append(seconds)
-            await self._go.wait()
-
-    async def let_go_of(self, *seconds: float) -> None:
-        """Wait until something sleeps for just these times, and let it go on."""
-        async with asyncio.timeout(PATIENCE):
-            while self.slept != [*seconds]:
-                await asyncio.sleep(0.01)
-        self._go.set()
-
-
-class StandIn:
-    """A running stand-in with faults, its model, its ledger, and a client of it."""
-
-    def __init__(self, ledger: Path) -> None:
-        self.model = OdenModel(Organization())
-        self.injector = FaultInjector(Organization(), seed=1)
-        self.ledger = ledger
-        self.time: HeldTime | None = None
-
-    @asynccontextmanager
-    async def serving(self, *faults: str) -> AsyncIterator["StandIn"]:
-        for words in faults:
-            self.injector.add(read_fault(words))
-        book = Ledger(self.ledger)
-        sleep = asyncio.sleep if self.time is None else self.time.sleep
-        app = make_app(self.model, "secret", book, [inject_faults(self.injector, sleep)])
-        async with (
-            listening(app, "127.0.0.1", 0) as self.address,
-            aiohttp.ClientSession(headers={"Authorization": "Token secret"}) as self.client,
-        ):
-            yield self
-        book.close()
-
-    async def post(self, endpoint: str, body: object) -> tuple[aiohttp.ClientResponse, bytes]:
-        async with self.client.post(
-            f"{self.address}/{endpoint}",
-            json=body,
-            allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=PATIENCE),
-        ) as answer:
-            return answer, await answer.read()
-
-    async def set_run(self) -> tuple[aiohttp.ClientResponse, bytes]:
-        return await self.post("interval/set", RUN)
-
-    async def until_struck(self, number: int = 1) -> None:
-        async with asyncio.timeout(PATIENCE):
-            while self.injector.active[number].struck == 0:
-                await asyncio.sleep(0.01)
-
-    async def leave(self, number: int = 1) -> None:
-        """Set a run, and give up as soon as the fault `number` has struck the request."""
-        asked = asyncio.create_task(self.set_run())
-        await self.until_struck(number)
-        assert not asked.done()
-        asked.cancel()
-        await asyncio.wait({asked})
-
-    def runs(self) -> int:
-        return len(self.model.intervals("RUN", "Factory A", "Line 01"))
-
-    def statuses(self) -> list[int]:
-        """Of the ledger; and the ledger gives an equal model."""
-        assert replay(self.ledger, Organization()) == self.model
-        return [request.status for request in read_ledger(self.ledger)]
-
-
-@pytest.fixture
-def stand_in(tmp_path: Path) -> StandIn:
-    return StandIn(tmp_path / "oden.jsonl")
+from tests.simulator.oden.held_stand_in import LINE, PATIENCE, RUN, SEARCH, HeldTime, StandIn
 
 
 async def until_runs(stand_in: StandIn, wanted: int) -> None:
@@ -318,73 +217,6 @@ async def test_one_body_is_refused_for_good(stand_in: StandIn) -> None:
         statuses = [(await stand_in.post("interval/set", RUN | {"name": name}))[0].status for name in ("4711", "4712")]
         again = await stand_in.post("interval/set", RUN | {"name": "order 4711"})
     assert ([*statuses, again[0].status], stand_in.runs()) == ([400, 200, 400], 1)
-
-
-# --- modes
-
-STATE: dict[str, Any] = {"type": {"name": "STATE"}, "line": LINE}
-RANGE = {"start_time": "2021-04-04T08:30:00Z", "end_time": "2021-04-04T09:00:00Z", "match": "all"}
-
-
-@pytest.mark.parametrize(
-    ("nothing", "statuses"),
-    [("by_match", [200, 404, 404]), ("empty", [200, 200, 200]), ("404", [404, 404, 404])],
-)
-async def test_mode_nothing_found(stand_in: StandIn, nothing: str, statuses: list[int]) -> None:
-    """What a search answers that finds nothing: by match, always an empty list, or always 404."""
-    stand_in.model.manners = Manners(nothing=nothing)
-    async with stand_in.serving():
-        answers = [
-            await stand_in.post("interval/search", {**STATE, **wanted})
-            for wanted in ({"match": "all"}, {"id": "x"}, {"match": "last"})
-        ]
-    assert [answer.status for answer, _ in answers] == statuses
-    assert all(json.loads(body) == [] for answer, body in answers if answer.status == 200)
-
-
-@pytest.mark.parametrize(("means", "found"), [("overlap", [8, 9]), ("start", [9])])
-async def test_mode_range(stand_in: StandIn, means: str, found: list[int]) -> None:
-    """A range finds what overlaps it, or only what starts in it, ends included."""
-    stand_in.model.manners = Manners(range=means)
-    async with stand_in.serving():
-        for hour in (8, 9):
-            times = {"start_time": f"2021-04-04T0{hour}:00:00Z", "end_time": f"2021-04-04T{hour + 1:02}:00:00Z"}
-            await stand_in.post("interval/set", {**STATE, **times, "metadata": {"category": {"name": "Uptime"}}})
-        _, body = await stand_in.post("interval/search", {**STATE, **RANGE})
-    assert [interval["start_time"] for interval in json.loads(body)] == [f"2021-04-04T0{hour}:00:00Z" for hour in found]
-
-
-async def test_mode_no_ids(stand_in: StandIn) -> None:
-    """`interval/set` answers without the id for good, searches answer with it."""
-    stand_in.model.manners = Manners(ids="no")
-    async with stand_in.serving():
-        answers = [json.loads((await stand_in.set_run())[1]) for _ in range(2)]
-        (interval,) = json.loads((await stand_in.post("interval/search", SEARCH))[1])
-    assert answers == [[{key: value for key, value in interval.items() if key != "id"}]] * 2
-
-
-@pytest.mark.parametrize("status", [404, 501])
-async def test_mode_no_bulk_update(stand_in: StandIn, status: int) -> None:
-    """`intervals/update` answers for itself that it is not there, whatever it is asked."""
-    stand_in.model.manners = Manners(bulk_update=status)
-    async with stand_in.serving():
-        answer, body = await stand_in.post("intervals/update", {"type": {"name": "RUN"}, "line": LINE, "intervals": []})
-    assert answer.status == status
-    assert json.loads(body).keys() == {"error", "retryable"}
-
-
-async def test_mode_search_lag(stand_in: StandIn) -> None:
-    """A search sees a write only some time later; what was there when the lag began is seen at once."""
-    async with stand_in.serving():
-        await stand_in.set_run()
-        stand_in.model.manners = Manners(search_lag=3600)
-        await stand_in.post("interval/set", RUN | {"start_time": "2021-04-04T09:00:00Z"})
-        assert len(json.loads((await stand_in.post("interval/search", SEARCH))[1])) == 1
-        assert stand_in.runs() == 2
-        stand_in.model.manners = Manners(search_lag=0.001)
-        async with asyncio.timeout(PATIENCE):
-            while len(json.loads((await stand_in.post("interval/search", SEARCH))[1])) == 1:
-                await asyncio.sleep(0.02)
 
 
 async def test_faults_leave_no_word_in_the_log(stand_in: StandIn, caplog: pytest.LogCaptureFixture) -> None:

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from tests.processes import end_all
+
 COMMAND = (sys.executable, "-m", "gateway", "simulate", "oden")
 DEFAULT = "demo-token"
 RUN = {
@@ -47,9 +49,7 @@ def start() -> Iterator[Start]:
         return process, line.split()[-1]
 
     yield launch
-    for process in processes:
-        process.kill()
-        process.communicate()
+    end_all(processes)
 
 
 def post(address: str, endpoint: str, body: object, token: str = DEFAULT) -> tuple[int, Any]:

@@ -103,13 +103,12 @@ def test_p13_so_many_messages_over_so_long_show_that_a_clock_was_put_right() -> 
 def test_p13_what_our_clock_was_behind_by_is_no_lead_of_the_server_once_it_is_set() -> None:
     """A machine that had stood still for 40 s, and a server that is 3 s ahead."""
     clock = ServerClock()
-    clock.ours(1000.0)
     clock.published(1043.0, 1000.0)
     clock.stamped(1043.0, 1000.0)
     assert clock.ahead == 43.0
-    clock.ours(1040.0)
+    clock.moved(40.0)
     assert clock.ahead == 3.0
-    clock.ours(1000.0)
+    clock.moved(-40.0)
     assert clock.ahead == 43.0
 
 

@@ -226,6 +226,34 @@ async def test_p9_an_hour_of_noisy_values_replaces_nothing() -> None:
 
 
 @simulated
+async def test_p9_an_hour_of_values_that_rest_within_their_deadband_replaces_nothing() -> None:
+    """An analog that is measured every seven seconds stands in between, away from what was told of it: the server tells
+    only of what leaves the deadband, as it was asked. One that has left it and was not told is deaf."""
+    server = Server(level=20.0, share=20.0, deaf=20.0)
+    inputs: dict[str, dict[str, object]] = {
+        "level": {"deadband": 0.5},
+        "share": {"deadband": "2%"},
+        "deaf": {"deadband": 0.5},
+    }
+    async with connected(server, "level", "share", "deaf", inputs=inputs) as (_, intake):
+        await asyncio.sleep(1)
+        told = 20.0
+        for step in range(514):
+            value = 20.0 + (step * 37 % 11) / 10
+            server.deaf = {"deaf"} | ({"level", "share"} if abs(value - told) <= 0.5 else set())
+            told = told if "level" in server.deaf else value
+            for name in ("level", "share"):
+                server.write(name, value)
+            await asyncio.sleep(7)
+        assert server.created.count("level") == server.created.count("share") == 1
+        assert gaps(intake) == []
+        server.deaf = {"deaf"}
+        server.write("deaf", 20.6)
+        await asyncio.sleep(130)
+        assert server.created.count("deaf") == 2
+
+
+@simulated
 async def test_an_audit_that_is_off_reads_nothing() -> None:
     server = Server(a=1)
     async with connected(server, "a", audit="off"):

@@ -19,7 +19,8 @@ from gateway.sources.opcua.publishing import OUTSTANDING
 from gateway.sources.opcua.session import RESPONSES
 from gateway.sources.opcua.session_key import KeyFile
 from gateway.sources.opcua.source import OpcuaSource
-from tests.peers import Link, OpcuaServer, free_port, wait_until
+from tests.links import Link
+from tests.peers import OpcuaServer, free_port, wait_until
 from tests.sources.harness import Intake, opcua_config, opcua_tags, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -73,6 +73,20 @@ async def test_a_deadband_that_the_server_does_not_know_costs_nothing() -> None:
 
 
 @simulated
+async def test_a_tag_that_is_watched_anew_keeps_its_deadband() -> None:
+    """Also where the server looks at it more seldom than somebody has asked for."""
+    server = Server(a=0.0)
+    server.least_sampling = 0.5
+    async with connected(server, "a", inputs={"a": {"deadband": 0.5, "sampling": "50ms"}}):
+        await asyncio.sleep(5)
+        server.deaf = {"a"}
+        server.write("a", 7.0)
+        await asyncio.sleep(130)
+        assert server.created.count("a") == 2
+    assert server.asked_items["a"].Filter == ua.DataChangeFilter(ua.DataChangeTrigger.StatusValue, ua.UInt32(1), 0.5)
+
+
+@simulated
 async def test_what_the_server_makes_coarser_is_said_where_somebody_asked() -> None:
     """A default that a server does not reach is no problem; a wish that it does not grant is."""
     cases: list[tuple[dict[str, Any], bool]] = [

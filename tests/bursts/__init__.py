@@ -1,0 +1,1 @@
+"""Kills inside bursts of events, judged per event (`make bursts`)."""

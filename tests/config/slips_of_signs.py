@@ -1,0 +1,81 @@
+"""Slips of single signs for `test_slips`, of which each is one message: signs of other languages, halves of pairs."""
+
+from tests.config.factory import Slip, slip
+
+GOOD = '- {count: good, raw_data: {yield: "{n}"}}'
+COUNTER = "counter: {rollover: 65536, max_rate: 5/s}"
+NODE = '"nsu=urn:acme:line;s=L00.Speed"'
+CODE = "1: {category: Uptime}"
+END = 'end: {when: "state == 0", for: 30m}'
+WHEN = '"speed > 5.0"'
+LOT = 'metadata: {lot: "{order}"}'
+
+SIGNS = (
+    slip(GOOD, "- {count: good, raw_data: {yield▲={n}}}", "write ':' in the place of '='", "quotes around the braces"),
+    slip(GOOD, "- {count: good, raw_data: {yield▲:{n}}}", "a blank is missing", "quotes around the braces"),
+    slip(GOOD, '- {count: ▲good raw_data: {yield: "{n}"}}', "a ',' is missing before the next key"),
+    slip(GOOD, '- {count: good, raw_data: {yield: "{n}"}▲ min: 5}', "a ',' is missing before the next key"),
+    slip(GOOD, '- {count: good, raw_data: {yield: ▲"{n', "never closed", "a closing bracket is missing", "'}}'"),
+    slip(LOT, 'metadata: {lot: ▲"{order', "never closed", "a closing bracket is missing", "'}'"),
+    slip(LOT, 'metadata: {lot: ▲"{order}', "never closed", "a closing bracket is missing", "'}'"),
+    slip(NODE + "}", '▲"nsu=urn:acme:line;s=L00.Speed', "never closed", "a closing bracket is missing"),
+    slip("field: number", "field: ▲$['number']", "JSONPath", "the name of the field"),
+    slip("field: number", "field: ▲$.orders[0].number", "JSONPath", "the name of the field"),
+    slip("field: number", "field▲ number", "a ':' is missing after this word"),
+    slip(COUNTER, "counter: {rollover: 65536, max_rate: 0,▲5/s}", "a decimal comma"),
+    slip(COUNTER, "counter: {rollover: 65536, max_rate▲ 5/s}", "a ':' is missing after this word"),
+    slip(COUNTER, "counter: {rollover▲=65536, max_rate: 5/s}", "write ':' in the place of '='"),
+    slip(COUNTER, "counter: {rollover▲; 65536, max_rate: 5/s}", "write ':' in the place of ';'"),
+    slip(END, 'end: {when: "state == 0", for▲ 30m}', "a ':' is missing after this word"),
+    slip(END, 'end: {when▲ "state == 0", for: 30m}', "a ':' is missing after this word"),
+    slip(END, 'end: {when: "state == 0"▲ for: 30m}', "a ',' is missing before the next key"),
+    slip(CODE, "1: {category▲ Uptime}", "a ':' is missing after this word"),
+    slip(CODE, "1: {category: Uptime, ▲5}", "unknown key '5'"),
+)
+TYPED = (
+    slip("hold: 5s", "hold: ▲'5s\"", "never closed, but by another sign"),
+    slip(WHEN, "▲\"speed > 5.0'", "never closed, but by another sign"),
+    slip("scale: 0.5", "scale: ,▲5", "a decimal comma"),
+    slip(COUNTER, "counter: {rollover: 65,▲536, max_rate: 5/s}", "thousands without any sign"),
+    slip(COUNTER, "counter: {rollover: 65▲\u202f536, max_rate: 5/s}", "narrow no-break space (U+202F)"),
+    slip("hold: 5s", "hold: 5▲\u00a0s", "no-break space (U+00A0)"),
+    slip(NODE, '▲"ns=2&s=L00.Speed"', "did you mean 'ns=2;s=L"),
+    slip(NODE, '▲"ns=2;string=L00.Speed"', "did you mean 'ns=2;s=L"),
+    slip(NODE, '▲"ns=2;num=1001"', "did you mean 'ns=2;i=1001'"),
+    *(
+        slip(WHEN, *case)
+        for case in (
+            ('▲"state in [1, 2"', "at character 10: a ']' is missing"),
+            ('▲"state in 1, 2, 3"', "a list in square brackets"),
+            ('▲"state == 1 || 2"', "is true or false", "x == 1 || x == 2"),
+            ('▲"speed > 5.0 && (2 || state == 1)"', "is true or false"),
+            ('▲"!state == 1"', 'write "!(state == 1)"'),
+            ('▲"speed > \u22125"', "this dash"),
+            ('▲"speed \u2013 2 > 5.0"', "this dash"),
+            ('▲"speed \u00d7 2 > 5.0"', 'write "*"'),
+            ('▲"t1 == `on`"', "straight quotes"),
+            ('▲"speed ungleich 5.0"', 'write "!=" for "ungleich"'),
+            ('▲"speed größer 5.0"', 'write ">" for "größer"'),
+            ('▲"speed > 1.000,5"', '"1000.5"'),
+            ('▲"speed > 1\'000"', "without any sign between its thousands"),
+            ('▲"speed > +5"', "without a '+'"),
+            ('▲"state == 1 ? true"', "condition ? one : another"),
+            ('▲"speed > 5.0 WHEN state == 1"', "at character 13"),
+            ('▲"state == Running"', "a text stands in quotes: 'Running'"),
+            ('▲"speed.value > 5.0"', "has no fields"),
+            ('▲"scale(speed) > 5.0"', 'there is no function "scale"'),
+        )
+    ),
+)
+FROM_PAPER = tuple(
+    slip(*case, warning=True)
+    for case in (
+        (NODE, '▲"nsu=urn:acme:line;s=L00\u2013Speed"', "an en dash (U+2013)", "'-'"),
+        (NODE, '▲"nsu=urn:acme:line;s=L00.\ufb01ll"', "ligature fi", "'fi'"),
+    )
+)
+OF_SIGNS: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
+    "single signs": ((), SIGNS),
+    "as it is typed": ((), TYPED),
+    "from paper": ((), FROM_PAPER),
+}

@@ -1,0 +1,67 @@
+"""P10: any ten mistakes of a line of a plant at once: each is told once, at its place, and nothing besides."""
+
+import random
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.config.factory import LINE, Slip, said_of
+from tests.config.test_slips import GROUPS
+
+AT_ONCE = 10
+NOT_BESIDE_ANY = (
+    "▲alarms:",  # what stands below it is of a section that nobody knows
+    "▲factory: B",  # twice only where the first is right
+    '- ▲{count: good, raw_data: {yield: "{n}"}}',  # told twice only where the first is as it was
+)
+"""Slips that are one, or hide others, because of what stands beside them."""
+SLIPS = [
+    one
+    for one in dict.fromkeys(one for name in GROUPS if "all kinds" not in name for one in GROUPS[name][1])
+    if not any(text in one.new for text in NOT_BESIDE_ANY)
+]
+INPUTS = {
+    name: LINE.count("\n", 0, match.start())
+    for name, match in ((match[1], match) for match in re.finditer(r"^      (\w+): \{source", LINE, re.MULTILINE))
+}
+"""Name of an input -> the number of its line of text."""
+
+
+def lines_of(one: Slip) -> set[int]:
+    """The numbers of the lines of text in which `one` is."""
+    begin = LINE.index(one.old)
+    return {*range(LINE.count("\n", 0, begin), LINE.count("\n", 0, begin + len(one.old) - 1) + 1)}
+
+
+def beside_each_other(one: Slip, other: Slip) -> bool:
+    """Whether they are in different lines of text, and neither is in an input that the other names, about which
+    nothing could be said."""
+    places = lines_of(one), lines_of(other)
+    names = [set(re.findall(r"\w+", each.old + each.new)) for each in (one, other)]
+    unread = ({name for name, line in INPUTS.items() if line in lines} for lines in reversed(places))
+    return not places[0] & places[1] and not any(used & spoilt for used, spoilt in zip(names, unread, strict=True))
+
+
+def some(seed: int) -> list[Slip]:
+    """Slips by chance that can stand beside each other."""
+    chosen: list[Slip] = []
+    for one in random.Random(seed).sample(SLIPS, len(SLIPS)):
+        if len(chosen) < AT_ONCE and all(beside_each_other(one, other) for other in chosen):
+            chosen.append(one)
+    return chosen
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_p10_any_slips_at_once(seed: int, tmp_path: Path) -> None:
+    """Each is told with its cure, at its place and once, none is hidden by another, and none is invented: so once they
+    are mended there is nothing left to tell."""
+    slips = some(seed)
+    assert len(slips) == AT_ONCE
+    answer = said_of(tmp_path / "c", (), (), slips, lines=3)
+    told = [*answer.problems, *answer.warnings]
+    assert Counter(where for where, _ in told) == Counter(answer.expected[one] for one in slips)
+    for one in slips:
+        (text,) = [text for where, text in told if where == answer.expected[one]]
+        assert all(word in text for word in one.words)
