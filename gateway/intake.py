@@ -250,11 +250,12 @@ class Intake:
         arrivals: list[Arrival] = []
         size = 0
         while self._queue and len(arrivals) < MOST_GATHERED:
-            size += self._queue[0].size
-            if arrivals and size > MOST_MAPPED:
+            next_size = self._queue[0].size
+            if arrivals and size + next_size > MOST_MAPPED:
                 break
+            size += next_size
             arrivals.append(self._queue.popleft())
-        self._queued -= sum(arrival.size for arrival in arrivals)
+        self._queued -= size
         self._room.set()
         return arrivals
 
