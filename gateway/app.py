@@ -26,8 +26,7 @@ from gateway.errors import ConfigFault, GatewayError
 from gateway.health import Condition, Problems
 from gateway.intake import Intake
 from gateway.live import control_handlers as live_handlers
-from gateway.live.onlookers import Onlookers
-from gateway.live.tail import Present
+from gateway.live.tail import Onlookers, Present
 from gateway.mapping.compile import LinePlan
 from gateway.mending import keep_time, known_time, mend
 from gateway.model import Record

@@ -17,8 +17,7 @@ from gateway.config.schema_mqtt import MqttConfig
 from gateway.errors import SourceError
 from gateway.live.findings import Finding, Level, source_findings, unheard
 from gateway.live.look import SECONDS, SOURCE_LOOK, SourceLook, look
-from gateway.live.onlookers import Onlookers
-from gateway.live.tail import InputReading, Present
+from gateway.live.tail import InputReading, Onlookers, Present
 from gateway.live.visit import acknowledge, visit, visiting, visitor
 from gateway.mapping.compile import LinePlan
 

@@ -16,8 +16,7 @@ from gateway.clock import AnchoredClock
 from gateway.config.loader import Loaded
 from gateway.config.schema_process import Log
 from gateway.errors import GatewayError
-from gateway.live.onlookers import Onlookers
-from gateway.live.tail import READING, InputReading, Present, as_json, tail
+from gateway.live.tail import READING, InputReading, Onlookers, Present, as_json, tail
 from gateway.live.visit import acknowledge, visit, visiting
 from gateway.mapping.compile import LinePlan
 from gateway.sources.base import Source

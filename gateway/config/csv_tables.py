@@ -6,6 +6,7 @@ and, doubled, quotes. Empty rows are passed over.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ MAX_CELLS = 200_000
 _QUOTED = re.compile(r'"((?:[^"]|"")*+)"')
 _PLAIN = {separator: re.compile(rf"[^{separator}\r\n]*") for separator in ",;"}
 _SPOILT = re.compile(
-    r"(?:^|[,;\t\"])(?P<cell>(?P<cut>\d[.,]\d+E\+\d+)|#(?:REF!|N/A|NAME\?|VALUE!|DIV/0!|NUM!|NULL!|BEZUG!|NV|WERT!|ZAHL!))"
+    r"(?:^|[,;\t\"])(?P<cell>(?P<cut>\d[.,]\d+E\+\d+)|(?P<mark>=\"|'\d+(?=[,;\t]|\Z))|#(?:REF!|N/A|NAME\?|VALUE!|DIV/0!|NUM!|NULL!|BEZUG!|NV|WERT!|ZAHL!))"
     r"(?=[,;\t\"]|\Z)"
 )
 _DECIMAL = re.compile(r"[-+]?\d+(?:[.,]\d+)?")
@@ -43,10 +44,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A CSV table: its headings, each with its position, and its rows."""
+    """A CSV table: its headings, each with its position, its rows, and what is wrong with those that are left out."""
 
     headings: dict[str, Position]
     rows: list[Row]
+    faults: list[Finding]
 
     @property
     def position(self) -> Position:
@@ -55,47 +57,77 @@ class Sheet:
 
 
 def read_csv(text: str, file: Path) -> Sheet:
-    """The table in `text`, the content of `file`. Raises BrokenFileError where it is no table."""
+    """The table in `text`, the content of `file`. Raises BrokenFileError where it is no table; a row that does not fit
+    is left out."""
     lines = LineIndex(text, file)
     _refuse_foreign(text, lines)
-    rows = _rows(text, lines)
+    faults: list[Finding] = []
+    rows = _rows(text, lines, faults)
     headings: dict[str, Position] = {}
+    names: list[str] = []
+    """Of all columns; empty where one is left out."""
     for cell in next(rows, []):
         name = cell.written
         if not name:
-            raise BrokenFileError(cell.position, "this column has no heading; the first line names the columns")
-        if name in headings:
-            raise BrokenFileError(
-                cell.position, f"the heading {quoted(name)} is there already; keep one of the columns"
-            )
-        headings[name] = cell.position
+            faults.append(Finding(cell.position, "this column has no heading; the first line names the columns"))
+        elif name in headings:
+            reason = f"the heading {quoted(name)} is there already; keep one of the columns"
+            faults.append(Finding(cell.position, reason))
+            name = ""
+        else:
+            headings[name] = cell.position
+        names.append(name)
     if not headings:
         raise BrokenFileError(lines.position(0), "the table is empty; its first line names the columns")
-    sheet, count = Sheet(headings, []), 0
+    sheet, count, others = Sheet(headings, [], []), 0, set[int]()
     for row in rows:
         begin = row[0].position
-        if len(row) != len(headings):
+        if len(row) != len(names):
             reason = "a separator is missing or too many, or a text with one in it needs quotes"
             other = "," if row[0].separator == ";" else ";"
             if len(row) == 1 and other in row[0].written:
                 reason = f"the first line sets its cells apart by '{row[0].separator}', this one by '{other}'"
-            raise BrokenFileError(begin, f"this row has {len(row)} cells, the first line {len(headings)}: {reason}")
+            reason = f"this row has {len(row)} cells, the first line {len(names)}: {reason}"
+            faults.append(Finding(begin, reason))
+            others.add(len(row))
+            continue
         count += len(row)
         if count > MAX_CELLS:
             raise BrokenFileError(begin, f"more than {MAX_CELLS} cells; no table of a configuration needs that")
-        cells = {name: cell for name, cell in zip(headings, row, strict=True) if cell.written}
+        cells = {name: cell for name, cell in zip(names, row, strict=True) if name and cell.written}
         sheet.rows.append(Row(begin, cells))
-    if not sheet.rows:
+    if len(others - {1}) == 1 and not sheet.rows and (len(faults) > 1 or len(names) == 1):
+        reason = f"the first line names {len(names)} columns, and each row below it has {others.pop()} cells"
+        if len(names) == 1:
+            reason += ": a title above the table? Remove it, so that the first line names the columns"
+        raise BrokenFileError(sheet.position, reason)
+    sheet.faults.extend(_told_once(faults))
+    if not sheet.rows and not faults:
         reason = "the table has a first line, which names the columns, and no row below it"
         raise BrokenFileError(sheet.position, reason)
     return sheet
+
+
+_EACH = 5
+"""Rows with the same fault; where there are more, the first is told for all of them."""
+
+
+def _told_once(faults: list[Finding]) -> Iterator[Finding]:
+    times = Counter(fault.text for fault in faults)
+    told: set[str] = set()
+    for fault in faults:
+        if times[fault.text] <= _EACH:
+            yield fault
+        elif fault.text not in told:
+            told.add(fault.text)
+            yield fault._replace(text=f"{fault.text}; so it is in {times[fault.text] - 1} more rows")
 
 
 def doubtful_cells(text: str, file: Path) -> list[Finding]:
     """What a table has in it that nobody wrote: characters that nobody sees (a blank of another kind within a cell may
     be meant), the errors of formulas, long numbers that a spreadsheet has cut, and letters that were lost."""
     findings: list[Finding] = []
-    has_spoilt = any(sign in text for sign in ("#", "E+", *_LOST))
+    has_spoilt = any(sign in text for sign in ("#", "E+", "'", "=", *_LOST))
     has_invisible = INVISIBLE.search(text) is not None
     for row, line in enumerate(re.split(r"\r\n|\n|\r", text), 1) if has_spoilt or has_invisible else ():
         for at, character in enumerate(line) if not _LOST.keys().isdisjoint(line) else ():
@@ -107,8 +139,12 @@ def doubtful_cells(text: str, file: Path) -> list[Finding]:
                 reason = (
                     "the spreadsheet has cut this number to its first digits: make the column text and type it anew"
                 )
+            if match["mark"]:
+                reason = (
+                    "the sign before this is part of the text here, and no mark for text as in a spreadsheet: remove it"
+                )
             position = Position(row, match.start("cell") + 1, file)
-            findings.append(Finding(position, reason, warning=bool(match["cut"])))
+            findings.append(Finding(position, reason, warning=not match[0].lstrip(',;\t"').startswith("#")))
         for at, meant in invisible_in(line):
             reason = f"{name_of(line[at])} stands here; delete it, or type a blank"
             findings.append(Finding(Position(row, at + 1, file), reason, meant))
@@ -146,25 +182,40 @@ def _refuse_foreign(text: str, lines: LineIndex) -> None:
             raise BrokenFileError(lines.position(at), f"the cells are set apart by {name}; save it with ',' or ';'")
 
 
-def _rows(text: str, lines: LineIndex) -> Iterator[list[Node]]:
-    """The rows that are not empty."""
+def _rows(text: str, lines: LineIndex, faults: list[Finding]) -> Iterator[list[Node]]:
+    """The rows that are not empty. Where one below the first line cannot be read, that is added to `faults`."""
     header = _HEADER.match(text.lstrip())
     unquoted = _QUOTED.sub("", header[0]) if header else ""
     separator = ";" if ";" in unquoted else ","
-    at = 0
+    at, is_first = 0, True
     while at < len(text):
-        row: list[Node] = []
-        while True:
-            cell, at = _cell(text, at, separator, lines)
-            row.append(cell)
-            if text[at : at + 1] != separator:
-                break
-            at += 1
-        if text[at : at + 1] not in {"", "\r", "\n"}:
-            raise BrokenFileError(lines.position(at), f"after the closing quote comes a '{separator}' or the next line")
+        begin = at
+        try:
+            row, at = _row(text, at, separator, lines)
+        except BrokenFileError as error:
+            if is_first:
+                raise
+            faults.append(error.finding)
+            ends = (end for sign in "\r\n" if (end := text.find(sign, begin)) >= 0)
+            row, at = [], min(ends, default=len(text))
         at += 2 if text.startswith("\r\n", at) else 1
         if any(cell.written for cell in row):
             yield row
+            is_first = False
+
+
+def _row(text: str, at: int, separator: str, lines: LineIndex) -> tuple[list[Node], int]:
+    """The cells of the row that begins at the index `at`, and the index at which it ends."""
+    row: list[Node] = []
+    while True:
+        cell, at = _cell(text, at, separator, lines)
+        row.append(cell)
+        if text[at : at + 1] != separator:
+            break
+        at += 1
+    if text[at : at + 1] not in {"", "\r", "\n"}:
+        raise BrokenFileError(lines.position(at), f"after the closing quote comes a '{separator}' or the next line")
+    return row, at
 
 
 def _cell(text: str, at: int, separator: str, lines: LineIndex) -> tuple[Node, int]:
@@ -184,7 +235,7 @@ def _cell(text: str, at: int, separator: str, lines: LineIndex) -> tuple[Node, i
 def table_as_list(sheet: Sheet, findings: list[Finding]) -> Node:
     """The table as a list with an item for each row. What is wrong with single columns is added to `findings`."""
     items: list[Node] = [row_as_section(row.position, row.cells, sheet.headings, findings) for row in sheet.rows]
-    return Node(sheet.position, list(items))
+    return Node(sheet.position, list(items), incomplete=bool(sheet.faults))
 
 
 def table_as_section(sheet: Sheet, key_annotation: Any, findings: list[Finding]) -> Node:
@@ -194,12 +245,17 @@ def table_as_section(sheet: Sheet, key_annotation: Any, findings: list[Finding])
     """
     first, *others = sheet.headings
     entries: dict[Key, Node] = {}
-    table = Node(sheet.position, entries)
+    table = Node(sheet.position, entries, incomplete=bool(sheet.faults))
     for row in sheet.rows:
         cell = row.cells.get(first)
         if cell is None:
             text = f"the first column, {quoted(first)}, is empty in this row; it names what the row is"
             findings.append(Finding(row.position, text))
+            table.incomplete = True
+            continue
+        if cell.written.startswith(("#", "//")):
+            findings.append(Finding(cell.position, "a table has no comments: remove this row"))
+            table.incomplete = True
             continue
         value = typed(cell, key_annotation)
         key = value if isinstance(value, Key) and not isinstance(value, bool) else cell.written

@@ -35,7 +35,7 @@ from gateway.errors import ConfigFault
 _SHORTEST = 4
 """Letters of words that are compared letter by letter: more than so many, on the average of two."""
 _WORD = re.compile(r"[^\W_]+")
-_PARAMETER = re.compile(r"\$\{?\w+|\{+\s*\w+\s*\}+|<\w+>|%\w+%|\$\(\w+\)")
+_PARAMETER = re.compile(r"\$\{?\w+|[$§&#]?\s?\{+\s*\w+\s*\}+|<\w+>|%\w+%|\$\(\w+\)")
 """What people write for a parameter."""
 
 

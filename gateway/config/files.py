@@ -1,12 +1,16 @@
 """The files of a configuration: the main file, the files that it includes, and tables. Each is read once.
 
 An included file counts as if it stood in the main file: sections are merged key by key, and `lines` are appended.
+
+What everybody on this machine may do with a file matters too: a secret that all may read is none, and who may change
+the configuration decides what the gateway does and where its secrets are sent.
 """
 
 import glob
 import os
 import pwd
 import re
+import stat
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,10 +18,34 @@ from pathlib import Path
 from typing import TypeVar
 
 from gateway.config.csv_tables import Sheet, doubtful_cells, mixed_decimals, read_csv
-from gateway.config.modes import all_may_change
 from gateway.config.yaml_repair import read_yaml
 from gateway.config.yaml_tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, printable, quoted
 from gateway.errors import GatewayError
+
+
+def all_may_read(path: Path) -> bool:
+    """Whether every user of this machine may read it."""
+    return _all_may(path, stat.S_IROTH)
+
+
+def all_may_change(path: Path) -> bool:
+    """Whether every user of this machine may write to it."""
+    return _all_may(path, stat.S_IWOTH)
+
+
+def _all_may(path: Path, right: int) -> bool:
+    """Also by the folders above it, which everybody has to be let into. What cannot be looked at is not for all."""
+    try:
+        path = path.resolve()
+        allowed = path.stat().st_mode & right
+        return bool(allowed) and all(map(_lets_all_in, path.parents))
+    except OSError:
+        return False
+
+
+def _lets_all_in(folder: Path) -> bool:
+    return bool(folder.stat().st_mode & stat.S_IXOTH)
+
 
 MAX_FILE_SIZE = 4 * 2**20
 """Bytes."""
@@ -179,7 +207,7 @@ class Files:
     def _sheet(self, text: str, path: Path) -> Sheet:
         self.findings += doubtful_cells(text, path)
         sheet = read_csv(text, path)
-        self.findings += mixed_decimals(sheet)
+        self.findings += [*sheet.faults, *mixed_decimals(sheet)]
         return sheet
 
     def _included(self, root: Node, seen: set[Path]) -> Iterator[Node | None]:

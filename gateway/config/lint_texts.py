@@ -1,4 +1,5 @@
-"""Texts that look right and are not: an input's name without its braces, quotes and blanks that are part of a text."""
+"""Texts that look right and are not: an input's name without its braces, quotes and blanks that are part of a text, and
+numbers that were most likely written with a point between the thousands, which is for decimals here."""
 
 import re
 from collections import Counter
@@ -14,7 +15,7 @@ from gateway.config.schema import Line
 from gateway.config.schema_intervals import Categories, Interval, PerformanceTarget, StateCode
 from gateway.config.schema_io import Input
 from gateway.config.schema_walk import Loc, section_keys
-from gateway.config.yaml_tree import quoted
+from gateway.config.yaml_tree import Finding, Key, Node, quoted
 from gateway.errors import ConfigFault
 
 _TOLD = frozenset({"product", "product_id"})
@@ -252,3 +253,36 @@ def _slips(kind: str, groups: Mapping[str, Mapping[str, Loc]], times: Mapping[st
             loc = groups[_folded(slip)][slip]
             text = f"{kind} {quoted(slip)} is one letter apart from {quoted(other)}: are these two?"
             yield ConfigFault(loc, text, at_key=loc[0] == "status", warning=True)
+
+
+_THOUSANDS = re.compile(r"[1-9]\d{0,2}\.\d{3}")
+_EMPTY_DECIMALS = re.compile(r"[1-9]\d{0,2}\.000")
+"""Scales with three decimals show 2.500; nobody writes decimals that are all noughts."""
+
+
+def find_thousands(root: Node) -> Iterator[Finding]:
+    """What the lines of the configuration `root` have as decimals that were most likely thousands."""
+    lines = _entries(root).get("lines")
+    for line in _items(lines):
+        for given in _entries(_entries(line).get("inputs")).values():
+            counter = _entries(_entries(given).get("counter"))
+            yield from _doubtful(counter.get("rollover"), _THOUSANDS)
+            yield from _doubtful(counter.get("scale"), _EMPTY_DECIMALS)
+        for entry in _items(_entries(_entries(line).get("scrap_yield")).get("entries")):
+            yield from _doubtful(_entries(entry).get("max"), _EMPTY_DECIMALS)
+            yield from _doubtful(_entries(entry).get("min"), _EMPTY_DECIMALS)
+            yield from _doubtful(_entries(entry).get("factor"), _EMPTY_DECIMALS)
+
+
+def _doubtful(node: Node | None, pattern: re.Pattern[str]) -> Iterator[Finding]:
+    if node is not None and isinstance(node.value, float) and pattern.fullmatch(node.written):
+        text = f"this is {node.value:g}, because a point is for decimals: is {node.written.replace('.', '')} meant?"
+        yield Finding(node.position, text, warning=True)
+
+
+def _entries(node: Node | None) -> Mapping[Key, Node]:
+    return node.value if node is not None and isinstance(node.value, dict) else {}
+
+
+def _items(node: Node | None) -> list[Node]:
+    return node.value if node is not None and isinstance(node.value, list) else []

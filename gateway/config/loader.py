@@ -15,11 +15,10 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from gateway.config.environment import override_layer, overrides, with_values
-from gateway.config.files import Files, NoFileError
-from gateway.config.lint_numbers import find_thousands
+from gateway.config.files import Files, NoFileError, all_may_read
+from gateway.config.lint_texts import find_thousands
 from gateway.config.lookups import gather_lookups
 from gateway.config.message_schemas import Schemas, gather_schemas
-from gateway.config.modes import all_may_read
 from gateway.config.origin import Located, Origin, all_wrong, in_file, in_order, once_each
 from gateway.config.schema import Config, SourceConfig
 from gateway.config.schema_walk import Loc, alternatives, child_annotation, tag_of

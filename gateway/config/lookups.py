@@ -45,8 +45,8 @@ def gather_lookups(tables: Mapping[str, LookupTable]) -> tuple[Lookups, list[Con
             text = read_text(table.file)
             findings += doubtful_cells(text, table.file)
             sheet = read_csv(text, table.file)
-            findings += mixed_decimals(sheet)
-            lookups[name] = _lookup(table, sheet)
+            findings += [*sheet.faults, *mixed_decimals(sheet)]
+            lookups[name] = _lookup(table, sheet, findings)
         except NoFileError as error:
             faults.append(ConfigFault(("tables", name, "file"), f"{table.file}: {error}", absent=error.absent))
         except BrokenFileError as error:
@@ -99,7 +99,8 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def _lookup(table: LookupTable, sheet: Sheet) -> Lookup:
+def _lookup(table: LookupTable, sheet: Sheet, findings: list[Finding]) -> Lookup:
+    """The rows of `sheet` by their keys. What is wrong with single ones is added to `findings`."""
     key = table.key or next(iter(sheet.headings))
     if key not in sheet.headings:
         raise BrokenFileError(sheet.position, f"there is no column {quoted(key)}{suggestion(key, sheet.headings)}")
@@ -110,10 +111,12 @@ def _lookup(table: LookupTable, sheet: Sheet) -> Lookup:
         cell = row.cells.get(key)
         if cell is None:
             reason = f"the column {quoted(key)} is empty in this row, so that nobody could find it"
-            raise BrokenFileError(row.position, reason)
+            findings.append(Finding(row.position, reason))
+            continue
         if cell.written in rows:
             reason = f"{quoted(cell.written)} stands at {first[cell.written]} already; keep one of them"
-            raise BrokenFileError(cell.position, reason)
+            findings.append(Finding(cell.position, reason))
+            continue
         first[cell.written] = cell.position
         rows[cell.written] = {name: value for name, values in columns.items() if (value := values[number]) is not None}
     return Lookup(frozenset(columns), rows)

@@ -31,7 +31,7 @@ def in_order(diagnostics: Collection[Located]) -> list[Diagnostic]:
     for located in diagnostics:
         text = located.diagnostic.text
         if located.position is not None and located.position.used_at is not None:
-            text = _QUOTED.sub("''", text)
+            text = _FILLED_IN.sub("''", text)
         groups.setdefault((located.diagnostic.where, text), []).append(located)
     in_files = [group for group in groups.values() if group[0].position]
     files = {located.position.file: None for located in diagnostics if located.position}
@@ -177,7 +177,8 @@ class Origin:
         return path
 
 
-_QUOTED = re.compile(r"'[^']*'")
+_FILLED_IN = re.compile(r"'[^']*'|its inputs are: [^;]*")
+"""What differs for each line in what is said of a template."""
 _NAMING = frozenset({"run", "batches", "states", "intervals", "scrap_yield", "rules"})
 """Sections of a line that name its inputs."""
 _DERIVING = frozenset({"expr", "words", "stale", "counter"})

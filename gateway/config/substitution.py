@@ -28,7 +28,11 @@ LINE_PARAMETERS = frozenset({"factory", "line"})
 _PLACEHOLDER = re.compile(r"(?P<escaped>\$?)\$\{(?!secret:)(?P<name>[^{}]*)\}")
 _ESCAPE = "; for the characters '${' write '$${'"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_FOREIGN = re.compile(r"(?<!\$)\$(?P<dollar>[A-Za-z_]\w*)|%(?P<percent>[A-Za-z_]\w*)%|<(?P<angle>[A-Za-z_]\w*)>")
+_FOREIGN = re.compile(
+    r"(?<!\$)\$(?P<dollar>[A-Za-z_]\w*)|%(?P<percent>[A-Za-z_]\w*)%|<(?P<angle>[A-Za-z_]\w*)>"
+    r"|\{\s*(?P<braces>[A-Za-z_]\w*)\s*\}"
+)
+_SIGNS = frozenset("$%<{")
 """A parameter as other tools write it."""
 
 
@@ -65,6 +69,10 @@ class Substituter:
         self.inputs: Collection[str] = ()
         """Names of inputs that nobody gives as parameters."""
         self._told: set[Finding] = set()
+        self._asked: set[str] = set()
+        """Names that placeholders have asked for."""
+        self._without_value: list[tuple[str, str | None, Position, Finding]] = []
+        """Those without a value, each with the parameter that is like it, where it is asked for, and what is said."""
 
     def substitute(self, node: Node, annotation: Any, parameters: Parameters) -> Node:
         """A copy of `node`, where the schema has `annotation`, with parameters substituted and tables read in."""
@@ -107,8 +115,8 @@ class Substituter:
             return Node(position, list(items), incomplete=node.incomplete)
         if isinstance(value, str) and "${" in value and SecretStr not in alternatives(annotation):
             return self._text(node, value, position, annotation, parameters)
-        if isinstance(value, str) and "s=" in value and parameters.values:
-            self._warn_of_foreign(value, position, parameters.values)
+        if isinstance(value, str) and parameters.values and not _SIGNS.isdisjoint(value):
+            self._note_foreign(value, position, parameters)
         return _single(node, position, annotation)
 
     def _text(self, node: Node, text: str, position: Position, annotation: Any, parameters: Parameters) -> Node:
@@ -160,17 +168,35 @@ class Substituter:
                 remedy = (
                     f"write '{name}' as a key of the line itself, beside 'use' or, in a table of lines, as a column"
                 )
-            near = nearest(name, map(str, parameters.values), 0.7)
+            near = nearest(name, map(str, parameters.values))
             meant = f"; did you mean {quoted(near)}?" if near is not None else ""
-            self.report(parameters.used_at or position, f"no value for ${{{name}}}{asked}: {remedy}{meant}")
+            text = f"no value for ${{{name}}}{asked}: {remedy}{meant}"
+            self._without_value.append((name, near, position, Finding(parameters.used_at or position, text)))
         parameters.used.add(name)
+        self._asked.add(name)
         return parameters.values.get(name)
 
-    def _warn_of_foreign(self, text: str, position: Position, known: Collection[Key]) -> None:
-        """Warn of parameters in a node id that are written as another tool has them."""
-        names = (match[match.lastgroup or 0] for match in _FOREIGN.finditer(text))
-        name = next((name for name in names if name in known), None)
-        if name is not None:
+    def report_without_value(self) -> None:
+        """Report the parameters that have no value: where a template has a slip of one that is asked for elsewhere, in
+        the template, whichever lines use it; else where the line does not give it."""
+        for name, near, position, finding in self._without_value:
+            if near in self._asked and finding.position != position:
+                text = f"no value for ${{{name}}}; did you mean ${{{near}}}?"
+                self._report_once(Finding(replace(position, used_at=None), text))
+            else:
+                self._files.findings.append(finding)
+        self._without_value.clear()
+
+    def _note_foreign(self, text: str, position: Position, parameters: Parameters) -> None:
+        """Note that parameters are asked for that are written as another tool has them, and warn of those in a node id;
+        elsewhere it is told where that is no value."""
+        matches = [
+            match for match in _FOREIGN.finditer(text) if match[match.lastgroup or 0] in (parameters.values or {})
+        ]
+        names = {match.lastgroup: match[match.lastgroup or 0] for match in reversed(matches)}
+        parameters.used.update(names.values())
+        names.pop("braces", None)
+        for name in [*names.values()][-1:] if "s=" in text else ():
             reason = f"{quoted(name)} is a parameter: it is filled in where it is written ${{{name}}}"
             self._report_once(Finding(replace(position, used_at=None), reason, warning=True))
 

@@ -78,7 +78,9 @@ class _Expander:
         self._substituter.inputs = self._only_inputs([row for rows in items for row in rows or ()])
         for rows in items:
             unread = unread or rows is None
-            lines += [self._line(row) for row in rows or ()]
+            for row in rows or ():
+                lines.append(self._line(row))
+                self._substituter.report_without_value()
         return Node(node.position, list(lines), incomplete=node.incomplete or (unread and not lines))
 
     def _only_inputs(self, lines: list[Node]) -> Collection[str]:
@@ -101,7 +103,7 @@ class _Expander:
             self._report(file.position, text)
         else:
             sheet = self._files.sheet(resolve_path(file.position, file.value), file.position)
-        if sheet is None:
+        if sheet is None or not sheet.rows:
             return None
         common = without_keys(item, {"file"})
         entries: Mapping[Key, Node] = common.value if isinstance(common.value, dict) else {}

@@ -1,4 +1,5 @@
-"""Live samples as the inputs of the lines take them: what the sources say from now on, and before it what is known."""
+"""Live samples as the inputs of the lines take them: what the sources say from now on, and before it what is known; and
+who looks on at that, whichever the sources are at the moment."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
@@ -8,11 +9,47 @@ from functools import partial
 from pydantic import TypeAdapter
 
 from gateway.config.schema import Config
-from gateway.live.onlookers import Onlookers
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.inputs import InputMemory, InputPlan, read
 from gateway.model import Quality, Sample
-from gateway.sources.base import Arrival, Source
+from gateway.sources.base import Arrival, Source, Take
+
+Watch = Callable[[Arrival], None]
+"""Told of an arrival; never raises, and does not wait."""
+
+
+class Onlookers:
+    """Stands between the sources and `then`, which takes what they hand over. `waiting` is what `then` has accepted and
+    not made anything of yet."""
+
+    def __init__(self, then: Take, waiting: Callable[[], Iterable[Arrival]] = lambda: ()) -> None:
+        self._then = then
+        self._waiting = waiting
+        self._watching: set[Watch] = set()
+        self._handed: dict[int, Arrival] = {}
+        """By its identity what `then` has no room for yet."""
+
+    async def take(self, arrival: Arrival) -> None:
+        """Tell those who look on, and hand `arrival` on."""
+        for watch in self._watching:
+            watch(arrival)
+        self._handed[id(arrival)] = arrival
+        try:
+            await self._then(arrival)
+        finally:
+            del self._handed[id(arrival)]
+
+    def join(self, watch: Watch) -> None:
+        """Tell `watch` of all that is under way, and of what comes from now on until it leaves. What is not told is in
+        what is known at this moment: whoever reads that without a wait in between misses nothing and gets nothing
+        twice."""
+        for arrival in (*self._waiting(), *self._handed.values()):
+            watch(arrival)
+        self._watching.add(watch)
+
+    def leave(self, watch: Watch) -> None:
+        self._watching.discard(watch)
+
 
 MOST_WAITING = 10_000
 """Readings that wait to be shown; what comes beyond them is counted."""

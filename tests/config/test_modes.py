@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import modes
+from gateway.config import files
 from gateway.config.loader import load
 from tests.config.command import GOOD, TOKEN, written
 
@@ -12,8 +12,8 @@ from tests.config.command import GOOD, TOKEN, written
 @pytest.fixture
 def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A configuration that everybody could get to: the folder of tests is for one user alone."""
-    lets_in = modes._lets_all_in
-    monkeypatch.setattr(modes, "_lets_all_in", lambda folder: tmp_path not in folder.parents or lets_in(folder))
+    lets_in = files._lets_all_in
+    monkeypatch.setattr(files, "_lets_all_in", lambda folder: tmp_path not in folder.parents or lets_in(folder))
     path = written(tmp_path / "site", GOOD)
     path.chmod(0o640)
     (path.parent / "secrets" / "oden_token").chmod(0o600)

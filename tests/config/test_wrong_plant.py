@@ -107,7 +107,7 @@ CASES: dict[str, Wrong] = {
     "value in a template": edit(MAIN, "settle: 1s", "settle: ▲1", "duration", "used at lines.csv:2:1 and 2 more"),
     "key in a template": edit(MAIN, "every: 60s", "▲evry: 60s", "mean 'every'", "used at lines.csv:2:1 and 2 more"),
     "reference in a template": edit(
-        MAIN, "key: order", "key: ▲ordre", "not an input", "used at lines.csv:2:1 and 1 more"
+        MAIN, "key: order", "key: ▲ordre", "not an input", "used at lines.csv:2:1 and 2 more"
     ),
     "parameter without with": edit(
         SPECIAL, "    use: ex", "    ▲plc: L09\n    use: ex", "unknown key 'plc'", "under 'with'"

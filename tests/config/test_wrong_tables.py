@@ -127,6 +127,71 @@ def test_p10_numbers_of_a_column_that_are_written_in_two_ways(table: str, where:
     assert all("Write all alike" in warning for warning in warnings)
 
 
+MANY = """\
+sku,name,name,
+100,Pipe,a,b
+100,Hose,a,b
+200,Rod,a
+,Bar,a,b
+300,"Tube"x,a,b
+400,'5,a,b
+500,"Wire,a,b
+"""
+
+
+def test_p10_all_that_is_wrong_with_a_table_in_one_run(tmp_path: Path) -> None:
+    """A row that cannot be read hides no other, and nothing seems wrong that only follows from it."""
+    tags = TAGS.replace("state;", "# the state\nstate;").replace("5/s", "5")
+    codes = PLANT["codes.csv"].replace("2,Planned Downtime", "2,Planned, Downtime").replace("3,Unpl", "3;Unpl")
+    codes = codes.replace("reason\n", "reason\n// states\n")
+    files = {**PLANT, "products.csv": MANY, "tags.csv": tags, "codes.csv": codes}
+    path = planted(tmp_path, files)
+    with pytest.raises(ConfigError) as caught:
+        read_config(path, environment())
+    told = [str(problem).replace(f"{tmp_path}/", "").split(": ")[0] for problem in caught.value.diagnostics]
+    rows = ["1:10", "1:15", "3:1", "4:1", "5:1", "6:11", "8:5"]
+    expected = {*(f"products.csv:{row}" for row in rows), "tags.csv:2:1", "tags.csv:4:49"}
+    assert sorted(told) == sorted({*expected, "codes.csv:2:1", "codes.csv:4:1", "codes.csv:5:1"})
+    warnings = [str(warning).replace(f"{tmp_path}/", "").split(": ")[0] for warning in caught.value.warnings]
+    assert warnings == ["products.csv:7:5"]
+
+
+@pytest.mark.parametrize(
+    ("table", "where", "words"),
+    [
+        ("Products of 2024\nsku,name\n100,Pipe\n", "products.csv:1:1", "a title above the table?"),
+        ("sku,name,unit\n100,Pipe\n200,Hose\n", "products.csv:1:1", "3 columns, and each row below it has 2 cells"),
+        ("sku,name\n" + "100;Pipe\n" * 9, "products.csv:2:1", "so it is in 8 more rows"),
+    ],
+)
+def test_p10_what_is_wrong_with_all_rows_is_told_once(table: str, where: str, words: str, tmp_path: Path) -> None:
+    path = planted(tmp_path, {**PLANT, "products.csv": table})
+    with pytest.raises(ConfigError) as caught:
+        read_config(path, environment())
+    (told,) = [str(problem).replace(f"{tmp_path}/", "") for problem in caught.value.diagnostics]
+    assert told.startswith(f"{where}: ")
+    assert words in told
+
+
+@pytest.mark.parametrize("instead", ["$rollover", "{rollover}", "§{rollover}", "$ {rollover}", "%rollover%"])
+def test_p10_a_parameter_that_is_written_in_another_way_is_told_once(instead: str, tmp_path: Path) -> None:
+    """What gives it is not told to be of no use."""
+    path = planted(tmp_path, {**PLANT, "tags.csv": TAGS.replace("${rollover}", instead)})
+    with pytest.raises(ConfigError) as caught:
+        read_config(path, environment())
+    (told,) = [str(problem).replace(f"{tmp_path}/", "") for problem in caught.value.diagnostics]
+    assert told.startswith("tags.csv:3:37: a parameter of a template is written ${name}")
+
+
+def test_p10_a_slip_of_a_parameter_is_told_in_the_template(tmp_path: Path) -> None:
+    """Once, whichever lines use it."""
+    path = planted(tmp_path, {**PLANT, "tags.csv": TAGS.replace("${plc}.Good", "${pcl}.Good")})
+    with pytest.raises(ConfigError) as caught:
+        read_config(path, environment())
+    (told,) = [str(problem).replace(f"{tmp_path}/", "") for problem in caught.value.diagnostics]
+    assert told == "tags.csv:3:16: no value for ${pcl}; did you mean ${plc}?"
+
+
 def test_warnings_leave_the_file_right(tmp_path: Path) -> None:
     """What may be meant is told at its place; the file is right, but for --strict, and scripts find it in the JSON."""
     path = written(tmp_path / "c", GOOD.replace('name: "{order}"', "name: order"))

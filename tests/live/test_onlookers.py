@@ -10,8 +10,7 @@ from typing import Self
 from gateway.clock import LoopClock
 from gateway.config.schema import Config
 from gateway.intake import MOST_QUEUED, Intake
-from gateway.live.onlookers import Onlookers
-from gateway.live.tail import Present, tail
+from gateway.live.tail import Onlookers, Present, tail
 from gateway.mapping.compile import compile_line
 from gateway.model import Moment, Sample
 from gateway.outbox.thread import OutboxThread, open_outbox

@@ -7,8 +7,7 @@ import pytest
 from gateway.cli.startup import read_config
 from gateway.live.browse import BrowseQuestion
 from gateway.live.control_handlers import remembered
-from gateway.live.onlookers import Onlookers
-from gateway.live.tail import Present
+from gateway.live.tail import Onlookers, Present
 from gateway.mapping.inputs import InputMemory
 from gateway.sources.base import Arrival
 from gateway.sources.found import Found, Metric, Topic, is_within
