@@ -1,7 +1,7 @@
 """Watches the machine's clock beside the gateway's own, and decides what time it is by what confirms it.
 
-At boot intake waits only where something speaks against the machine's clock, and for two minutes at most: then the
-gateway goes on by a time that is *unconfirmed*, but never before the last one that was confirmed. A leap of the
+At boot, intake waits only where something speaks against the machine's clock, and for two minutes at most: then the
+gateway goes on with a time that is *unconfirmed*, but never earlier than the last one that was confirmed. A leap of the
 machine's clock is followed once something has confirmed it for LASTING seconds (`clock_evidence`); what nobody confirms
 is not followed, and shown.
 
@@ -210,8 +210,8 @@ class ClockWatch:
         return self._known
 
     def may_send(self) -> bool:
-        """Whether records may leave: by a time that is confirmed, or not far from Oden's, or of which Oden says
-        nothing. Until Oden was asked, not."""
+        """Whether records may be sent: the time is confirmed, or near that of Oden, or Oden's answers do not tell
+        theirs. Not before Oden was asked."""
         if self.by is not None:
             return True
         oden = self._witnesses.oden_at_once()
@@ -312,7 +312,7 @@ class ClockWatch:
         self.leap.set()
 
     def land(self) -> Leap:
-        """All parts have ended: the clock is set. Answers by what."""
+        """To be called when all parts have ended: sets the clock, and answers what the leap was."""
         leap = self.leapt
         if leap is None:
             raise ValueError("there was no leap")

@@ -225,7 +225,8 @@ def end_of(record: Record) -> int | None:
 
 
 def moves_amounts(record: Record) -> TypeGuard[Addition]:
-    """Whether it corrects the amounts of its interval: what takes from there what it adds waits for it."""
+    """Whether it corrects the amounts of its interval. Others may wait for it: what is taken from one interval must be
+    at Oden with another first."""
     return isinstance(record, Addition) and record.corrects
 
 

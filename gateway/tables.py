@@ -1,10 +1,10 @@
 """Keeps the tables current in which inputs are looked up, while the gateway runs.
 
-A line's plan holds the tables as they were when it was compiled. When the file of one has changed all plans are
-compiled again with what it holds now, and count from the next sample on.
+A line's plan holds the tables as they were when it was compiled. When the file of a table has changed, all plans are
+compiled again with what it holds now; the new plans count from the next sample on.
 
-A table may lie on a share whose server is gone: then a look at it takes for ever, and nothing ends it. So files are
-looked at in a thread that the process does not wait for, one at a time, while the loop turns on and says what it
+A table may lie on a share whose server is gone: then reading it takes for ever, and nothing can interrupt that. So
+files are read in a thread that the process does not wait for, one at a time, while the loop turns on and says what it
 waits for.
 """
 
@@ -34,7 +34,7 @@ PATIENT = 20.0
 
 
 class Tables:
-    """As long as something is wrong with the tables as they are on the disk, those before count."""
+    """The tables as they were last read without a fault: while the files are wrong, those count."""
 
     def __init__(self, loaded: Loaded, clock: Clock) -> None:
         self._loaded = loaded

@@ -1,5 +1,6 @@
 """Sees to what another life of the gateway has left open at Oden, before the first start of each line and type is sent:
-after a lost outbox, on a new box, over an older copy, or after a reboot, where that turns out to be all well known.
+after a lost outbox, on a new box, over an older copy of the outbox, or after a reboot, after which it mostly turns out
+that nothing unknown is open.
 
 Each step is a search for the latest interval, and what follows from it (`adoption`); all of it can be done again, so
 nothing of it is an attempt on disk.
@@ -70,15 +71,15 @@ class LeftOpenAtOden:
         """Starts of the past that are not there."""
 
     async def recall(self) -> None:
-        """Take up what has yet to be seen to. Its times are by the clock of the process before."""
+        """Read from disk what has yet to be seen to; the times in it are by the clock of the process before."""
         left = await self._settlement.outbox(left_open.left_open)
         longest = self._settlement.clock.now() + self._settlement.options.settle
         self._left = left and replace(left, not_before=min(left.not_before, longest))
         self._looks, self._again_at, self._later, self._past = {}, {}, {}, set()
 
     def due(self, work: Work) -> float | None:
-        """From when on (epoch) what is open at Oden can be seen to, which has to go before the start that `work` has;
-        None where nothing has."""
+        """When (epoch) what is open at Oden can be seen to, which has to be done before the start in `work` is sent;
+        None where nothing has to."""
         record = work.records[0]
         if self._left is None or not isinstance(record, StartInterval) or work.attempt is not None:
             return None
@@ -138,8 +139,8 @@ class LeftOpenAtOden:
                 await self._seen(record, text, latest=latest.start)
 
     async def _see_to_past(self, work: Work, record: StartInterval, written: asyncio.Event) -> None:
-        """What a start is about can be there although others have begun since: another life has told it, and what it
-        follows from came again."""
+        """The interval of a start can be at Oden although others have begun since: another life of the gateway has told
+        it, and its messages have come again."""
         settlement = self._settlement
         request = requests.look_up([record], settlement.line_id(work.line), None)
         shown = shown_in(await self._searched(work, request, written), settlement.options.wording.reference)
@@ -241,7 +242,7 @@ class LeftOpenAtOden:
     async def _searched(
         self, work: Work, request: Request, written: asyncio.Event, keeps: Keeps | None = None
     ) -> object:
-        """What a search answers, of which what it `keeps` is left; an empty list for none."""
+        """What a search answers, of which only what `keeps` says is read; an empty list where it finds nothing."""
         answer, outcome = await self._ask(work, request, written, keeps)
         if outcome.fate != "delivered":
             answered = answer.status is not None and outcome.hold == "none"
@@ -259,8 +260,8 @@ class LeftOpenAtOden:
         return answer, outcome
 
     async def _seen(self, record: StartInterval, text: str = "", latest: int = 0) -> None:
-        """Nothing is left of the line and type, of which the latest at Oden began at `latest`; `text` is for a
-        person."""
+        """Nothing is left to see to of the line and type; the latest interval of it at Oden began at `latest`, and
+        `text` says for a person what was done."""
         notice = Notice("oden", self._settlement.clock.now(), "", "", text) if text else None
         await self._keep(left_open.seen_to, record.line, record.type, notice, latest)
 

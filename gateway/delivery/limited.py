@@ -18,9 +18,8 @@ LONG = 600.0
 
 
 class LimitedClient:
-    """`client`, of which a request ends after `timeout` seconds for its answer and the time that the pace takes for
-    `under_way` requests, also where what it waits for does not: a token that cannot be read, a name that is not
-    found."""
+    """`client`, with a limit for each request: `timeout` seconds for its answer, and the time that the pace takes for
+    `under_way` requests. It ends then whatever it waits for: a token that cannot be read, a name that is not found."""
 
     def __init__(self, client: OdenClient, timeout: float, under_way: int) -> None:
         self._client = client

@@ -156,5 +156,5 @@ class Scope:
 
 
 def _input(loc: Loc, name: str) -> Loc:
-    """Where the input `name` of the line stands of which `loc` is a part."""
+    """Where in the configuration the input `name` is, of the same line as `loc`."""
     return (*loc[:2], "inputs", name)

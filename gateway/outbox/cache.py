@@ -1,7 +1,7 @@
 """What the outbox holds in memory of its rows, and what it has derived from them when that was asked for.
 
-It follows a transaction that is on disk by assignments alone. Where nobody knows whether one is, the outbox throws its
-cache away and makes another.
+After a transaction is on disk, it is brought up to date by assignments alone, which cannot fail. Where nobody knows
+whether a transaction is on disk, the outbox throws its cache away and makes another from the rows.
 """
 
 import json
@@ -108,9 +108,9 @@ class OutboxCache:
         return keys
 
     def before(self, lane: str, position: int) -> int:
-        """The last position up to `position` at which something may be."""
+        """The last position in the lane, not after `position`, at which a record may be."""
         return self.ready.before(lane, position)
 
     def after(self, lane: str, position: int) -> int:
-        """The first position from `position` on at which something may wait."""
+        """The first position in the lane, not before `position`, at which a record may wait."""
         return self.ready.after(lane, position)

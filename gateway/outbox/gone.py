@@ -53,8 +53,8 @@ def forgotten(outbox: Outbox, work: Work) -> None:
 
 
 def keep_end(outbox: Outbox, key: str, end: int) -> bool:
-    """Somebody has ended the interval `key` at Oden, at `end`, while it was open here: whether that stays. Not, where
-    its end has been told since."""
+    """Somebody has ended the interval `key` at Oden, at `end`, while it was open here. Answers whether that end stays:
+    it does not where the gateway has told one since."""
     with outbox.transaction() as transaction:
         interval = transaction.interval(key)
         if interval is None or interval.ended or interval.end_kept:
@@ -66,7 +66,7 @@ def keep_end(outbox: Outbox, key: str, end: int) -> bool:
 
 def recreate(outbox: Outbox, key: str) -> bool:
     """Make the interval `key` anew at Oden, as it was told last; what is held for it follows. It is looked up first.
-    Whether it was gone."""
+    Answers whether it was gone."""
     with outbox.transaction() as transaction:
         interval = transaction.interval(key)
         if interval is None or not interval.gone:

@@ -7,8 +7,8 @@ a whole store under one of the two names after a crash at any point. What was da
 
 Where the disk has no room to take a damaged store over, recovery of its records is deferred: the gateway goes on with
 what it needs to take data in, and the records stay in the folder that was set aside. At a later start with room enough
-both become one store: the records from the folder first, each create as one that Oden may have, then those that came
-since.
+both become one store: first the records from the folder, where each one that makes something counts as one that Oden
+may have already, then those that came since.
 """
 
 import errno
@@ -247,7 +247,8 @@ def _rows_of(salvage: Salvage) -> Iterator[tuple[str, str]]:
 
 
 def _essential_of(store: Path, copies: Path) -> Iterator[tuple[str, str]]:
-    """Nothing where even that cannot be read without a copy."""
+    """The rows without records that the gateway cannot go on without; none where even these cannot be read without a
+    copy."""
     try:
         salvage = Salvage(store, copies)
     except OSError as error:

@@ -96,7 +96,7 @@ def whole(row: ReadRow, number: int) -> tuple[KeptReject, bytes] | None:
 
 
 def counted(kept: Collection[KeptReject], totals: KeptRejects) -> KeptRejects:
-    """`totals` as they are where these are kept, whatever they said."""
+    """`totals` with the figures of the messages that are kept now, whatever `totals` said of them."""
     numbers = [each.number for each in kept]
     return replace(
         totals,

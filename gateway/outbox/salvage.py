@@ -1,8 +1,8 @@
 """A store that is not as it was written: how that is noticed, and what can still be read of it.
 
 A store up to `CHECKED_WHOLE` bytes is checked whole when it is opened: SQLite's own check of its structure, and the
-checksum of every row. Of a larger one, the log, the rows that hold the structure, and the oldest and newest rows are;
-the rest when it is read, and whole when damage was met then.
+checksum of every row. Of a larger one, the log, the rows that hold the structure, and the oldest and newest rows are
+checked then, and the rest when it is read; where that meets damage, the next start checks the whole store.
 """
 
 import sqlite3
@@ -92,8 +92,8 @@ class Lost:
 
 
 def damage_report(at: float, folder: str, reason: str, read: int, lost: Lost, *, left: bool) -> DamageReport:
-    """The report on a damaged store, of which `read` rows were taken over, and the records not where they are
-    `left`."""
+    """The report on a damaged store, of which `read` rows were taken over. `left`: its records were not, because there
+    was no room for them yet."""
     return DamageReport(at, folder, reason, read, dict(sorted(lost.kinds.items())), tuple(lost.keys), left)
 
 
@@ -194,7 +194,7 @@ def _newest(changes: Iterable[journal.Change]) -> dict[str, str | None]:
 
 
 def _tables(connection: sqlite3.Connection) -> list[str]:
-    """The tables that have rows: the library's had them all, and keeps the first of them."""
+    """The tables that have rows: the library's table, which alone had them in the first formats, and our own."""
     return ["Cache"] if _format(connection) in FORMATS[:2] and not _has(connection, "Rows") else ["Cache", "Rows"]
 
 

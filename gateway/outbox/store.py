@@ -258,8 +258,8 @@ class Outbox:
 
     def work(self) -> list[Work]:
         """What can be gone on with in each lane: its attempts, the first record of its live part that can be sent or is
-        stuck, and the same of its backlog. What damage has made the outbox unsure of is offered as an attempt in
-        doubt."""
+        stuck, and the same of its backlog. What Oden may have already, as far as a damaged outbox can tell, is offered
+        as an attempt in doubt."""
         return self._cache.ready.work()
 
     def gather(self, work: Work, fits: Callable[[Record], bool], most: int) -> Work:

@@ -83,8 +83,8 @@ def parts_of(snapshot: Snapshot) -> Parts:
 
 
 def changes(before: Parts, now: Parts, *, slow: bool) -> dict[str, dict[str, object] | None]:
-    """What of the parts is other than `before`, by the name of the part; None for one that is gone. Without `slow`
-    those are left out of which only what always moves has moved."""
+    """What of the parts is other than `before`, by the name of the part; None for one that is gone. Without `slow`,
+    parts are left out in which nothing has changed but what always moves."""
     found: dict[str, dict[str, object] | None] = dict.fromkeys(before.keys() - now.keys())
     for name, part in now.items():
         known = before.get(name, {})

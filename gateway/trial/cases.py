@@ -12,9 +12,10 @@ A file holds one case or a list of them:
       - interval/set: {type: {name: RUN}, name: "4711"}
 
 `set` gives values to inputs that are tags or metrics of devices, by name, with their own time where `source_time` says
-one; a message goes to its topic. `gone` names a source, or a device, that cannot be reached any more, `back` a source
-that can be again; so it can as soon as something comes of it. `expect` lists all requests in order; of each body only
-what is written there must be the same, and what is null there must not be. `never` has requests of which none may come.
+one; a message goes to its topic. `gone` names a source, or a device, that cannot be reached any more; `back` a source
+that can be reached again, which is also taken to be so as soon as something comes from it. `expect` lists all requests
+in order; of each body only what is written there must be the same, and what is null there must not be. `never` has
+requests of which none may come.
 """
 
 import math
@@ -68,8 +69,8 @@ class _Part(BaseModel):
 class Given(_Part):
     """What happens at the time `at`, counted from the beginning of the case.
 
-    Tags and metrics change, a message arrives, a source or device cannot be reached any more, a source can be again, or
-    only time passes. The devices' own time, `source_time`, is counted like `at`.
+    Tags and metrics change, a message arrives, a source or device cannot be reached any more, a source can be reached
+    again, or only time passes. The devices' own time, `source_time`, is counted like `at`.
     """
 
     at: Duration
