@@ -370,4 +370,4 @@ def test_p4_what_is_known_of_one_type_is_not_known_of_another() -> None:
     plant = live(story)
     assert shown(plant.intervals("STATE")) == [(0, 1), (2 * DAY, None)]
     assert shown(plant.intervals("RUN")) == [(0, None), (2 * DAY, None)]
-    assert not any("the run A" in text and "stays as it is" in text for text in notices(plant))
+    assert not any("the run A" in text and "stays as it is" in text for text in plant.notices())

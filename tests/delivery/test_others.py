@@ -4,10 +4,6 @@ from gateway.model import UpdateInterval
 from tests.delivery.simulated import Plant, T, live
 
 
-def notices(plant: Plant) -> list[str]:
-    return [notice.text for notice in plant.outbox.notices(10) if notice.kind == "oden"]
-
-
 def test_what_others_did_is_listed_where_a_look_up_shows_it() -> None:
     """A run of somebody else's that is on when a start is looked up, and an end set by hand that a change of metadata
     finds: each once."""
@@ -21,7 +17,7 @@ def test_what_others_did_is_listed_where_a_look_up_shows_it() -> None:
             await plant.drained()
             plant.commit(plant.end(start, at + 50))
             await plant.drained()
-        assert [f"id {theirs}" in text for text in notices(plant)] == [True]
+        assert [f"id {theirs}" in text for text in plant.notices()] == [True]
         state = plant.start(300, "STATE")
         plant.commit(state)
         await plant.drained()
@@ -30,6 +26,6 @@ def test_what_others_did_is_listed_where_a_look_up_shows_it() -> None:
         change = UpdateInterval(plant.key(), state.line, T + 400.0, "STATE", state.key, metadata={"comment": "jam"})
         plant.commit(change)
         await plant.drained()
-        assert "was ended by somebody at 2027-01-15T08:06:00Z" in notices(plant)[0]
+        assert "was ended by somebody at 2027-01-15T08:06:00Z" in plant.notices()[0]
 
     live(story, faults=("close commit=no at=interval/set since=0 times=1",))
