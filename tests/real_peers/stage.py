@@ -133,7 +133,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One of the functions of `scenarios`, what the gateway is told for it, and whether it needs a broker that may end."""
+    """A function of `scenarios`, what the gateway is told for it, and whether it needs a broker that may end."""
 
     play: Callable[[Stage], Awaitable[None]]
     keepalive: float = 30.0
