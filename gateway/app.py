@@ -23,6 +23,7 @@ from gateway.config.loader import Loaded
 from gateway.config.schema import MAX_RATE, Config
 from gateway.delivery.drain import DeliveryOptions, Drain
 from gateway.errors import ConfigFault, GatewayError
+from gateway.fence import Fence
 from gateway.health import Condition, Problems
 from gateway.intake import Intake
 from gateway.live import control_handlers as live_handlers
@@ -79,6 +80,7 @@ class App:
         self._tables = Tables(loaded, self._clock)
         self._reload = Reload(reread, self._clock)
         self._outbox = OutboxThread()
+        self._fence = Fence()
         self._chronicle = Chronicle(loaded.config.outbox.directory / HISTORY_FILE)
         self._clients = AsyncExitStack()
         self._sources: dict[str, Source] = {}
@@ -113,12 +115,14 @@ class App:
                 log.warning("faster_than_oden_permits", requests_per_second=config.oden.rate, url=config.oden.url)
             async with self._clients:
                 await self._serve(stop, await self._outbox(known_time))
-                while self._clock_watch.leap.is_set() and self._supervisor.fatal is None and not stop.is_set():
-                    leap = self._clock_watch.land()
-                    if leap.retiming is not None:
-                        await mend(self._outbox, self._plans, leap.retiming)
-                    if leap.other_life:
-                        await self._outbox(partial(live, now=self._clock.now(), is_other=True))
+                while self._supervisor.fatal is None and not stop.is_set():
+                    if self._clock_watch.leap.is_set():
+                        leap = self._clock_watch.land()
+                        if leap.retiming is not None:
+                            await mend(self._outbox, self._plans, leap.retiming)
+                        if leap.other_life:
+                            await self._outbox(partial(live, now=self._clock.now(), is_other=True))
+                    self._fence.begin()
                     self._supervisor, self._takes_in = self._new_supervisor(), False
                     await self._serve(stop, None)
         finally:
@@ -158,7 +162,7 @@ class App:
         await self._begin_delivery()
         limit, moves = self._loaded.config.outbox.late_limit, self._clock_watch.moves
         told = self._stored, self._journal.noticed
-        intake = self._intake = Intake(outbox, self._plans, self._clock, *told, limit, moves)
+        intake = self._intake = Intake(outbox, self._plans, self._clock, *told, limit, moves, self._fence)
         self._onlookers = Onlookers(intake.take, intake.waiting)
         seen_until = await intake.load()
         self._sources = self._make_sources(self._loaded.config, self._plans)
@@ -185,32 +189,22 @@ class App:
         log.info("gateway_started", version=described(), lines=len(self._plans), sources=len(self._sources))
         self._systemd.ready()
         waiting, reload = self._clock_watch, self._reload
+        begin, change = partial(self._begin, known, seen_until), partial(reload.run, self._change)
         try:
             for child in (
                 edge_child("status", status),
                 self._page(),
                 edge_child("control", await self._control(handlers)),
                 *self._table_children(),
-                Child(
-                    name="start",
-                    run=partial(self._begin, known, seen_until),
-                    turned_at=lambda: waiting.turned_at,
-                    once=True,
-                    stage=SOURCES,
-                ),
-                Child(
-                    name="reload",
-                    run=partial(reload.run, self._change),
-                    turned_at=lambda: reload.turned_at,
-                    stage=SOURCES,
-                ),
+                Child(name="start", run=begin, turned_at=lambda: waiting.turned_at, once=True, stage=SOURCES),
+                Child(name="reload", run=change, turned_at=lambda: reload.turned_at, stage=SOURCES),
             ):
                 supervisor.start(child)
-            await supervisor.run(stop, waiting.leap)
+            await supervisor.run(stop, waiting.leap, self._fence.anew)
             if stop.is_set():
                 self._systemd.stopping()
             log.info("gateway_stopping")
-            await intake.close(CLOSING)
+            await intake.close(CLOSING if not self._fence.anew.is_set() else 0.0)
         finally:
             await supervisor.shutdown()
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import TypeVar
 
+import structlog
+
 from gateway.errors import OutboxError, OutboxFull
 from gateway.frozen import dataclass, replace
 from gateway.mapping.again import Slices
@@ -15,12 +17,16 @@ from gateway.mapping.compile import LinePlan
 from gateway.mapping.coverage import is_taken
 from gateway.mapping.feeder import Event
 from gateway.mapping.inputs import refusal
+from gateway.mapping.lateness import LatenessLog
 from gateway.mapping.line import Step, Tick, step
+from gateway.mapping.provenance import ProvenanceLog
 from gateway.mapping.trail import Feed
 from gateway.model import Contact, Moment, Notice, Record, Recovered, Reject, Sample
 from gateway.rejects import MOST_OF_KIND, kind_of_reason, payload_of
 from gateway.repeats import BatchRepeats
 from gateway.sources.base import Arrival, Replay
+
+log = structlog.get_logger()
 
 T = TypeVar("T")
 
@@ -110,6 +116,18 @@ class Batch:
         self.notices += result.notices
         for sample, text in result.refused:
             self._refuse(line, sample, text)
+
+    def count(self, health: IntakeHealth, provenance: ProvenanceLog, lateness: LatenessLog) -> None:
+        """Note what was taken, and where it led: the batch counts now."""
+        health.samples.update(self.samples)
+        health.unmatched.update(self.unmatched)
+        health.redelivered += self.redelivered
+        health.repeated += self.repeated
+        for line, result, event in self.steps:
+            provenance.add(line, result, event)
+            lateness.add(line, result)
+            for record in result.records:
+                log.debug("record_made", record=record.key, kind=record.kind, line=line, **because(event))
 
     def events(
         self, arrival: Arrival, plans: Sequence[LinePlan], routes: Routes

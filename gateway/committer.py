@@ -72,6 +72,8 @@ class Committer:
         self._windows: dict[str, AckWindow] = defaultdict(AckWindow)
         self._number = 0
         """Of the last commit."""
+        self.last_stored = 0
+        """The number of the last commit that is on disk."""
         self._records: list[Record] = []
         self._notices: list[Notice] = []
         self._fewer = FewerNotices()
@@ -95,7 +97,7 @@ class Committer:
 
     def load(self, number: int) -> None:
         """The number of the last commit."""
-        self._number = number
+        self._number = self.last_stored = number
 
     def rows(self, line: str) -> StateRows | None:
         """What is stored of a line; None where that was not read."""
@@ -250,7 +252,7 @@ class Committer:
     async def _store(self, under_way: _UnderWay) -> None:
         await self._ask(Outbox.commit, under_way.commit)
         # From here on nothing is repeated. The next lines only assign.
-        self._under_way = None
+        self._under_way, self.last_stored = None, under_way.commit.number
         self._after += under_way.done
         self._after += [partial(window.acknowledged, self._clock.monotonic()) for window in under_way.windows]
         if under_way.commit.records:

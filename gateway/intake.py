@@ -16,10 +16,11 @@ from typing import Concatenate, ParamSpec, TypeVar
 import structlog
 
 from gateway.amendments import Amendments
-from gateway.batch import Batch, IntakeHealth, Replan, because, in_slices, together
+from gateway.batch import Batch, IntakeHealth, Replan, in_slices, together
 from gateway.clock import Clock, ClockMoves
 from gateway.committer import STATE_WRITE, Committer
 from gateway.errors import OutboxError
+from gateway.fence import Fence
 from gateway.frozen import replace
 from gateway.horizon import MOST_BYTES, Horizon
 from gateway.line_timers import Lines
@@ -68,10 +69,11 @@ class Intake:
         on_noticed: Callable[[Sequence[Notice]], None],
         late_limit: int = MOST_BYTES,
         moves: ClockMoves | None = None,
+        fence: Fence | None = None,
     ) -> None:
         """`on_stored` is called with the records of each commit that held any, `on_noticed` with its notices.
         `late_limit` is what may be stored of what lines have heard, in bytes, `moves` by how much the clock was set
-        since what is stored was learned."""
+        since what is stored was learned; `fence` outlives this intake."""
         self._outbox = outbox
         self._clock = clock
         self._moves = moves or ClockMoves(clock)
@@ -88,6 +90,7 @@ class Intake:
         self._lines = Lines()
         self._gathered: list[Arrival] = []
         """Not mapped yet; nobody else has them any more."""
+        self._fence = fence or Fence()
         self._repeats = Repeats(self._patiently)
         self._horizon = Horizon(self._patiently, late_limit)
         self._committer = Committer(
@@ -130,6 +133,7 @@ class Intake:
         while self._closed or self._queued >= MOST_QUEUED:
             self._room.clear()
             await self._room.wait()
+        arrival = self._fence.admitted(arrival, self._clock.monotonic())
         self._queue.append(arrival)
         self._queued += arrival.size
         self._idle.clear()
@@ -218,6 +222,9 @@ class Intake:
                 await self._turn()
             await self._turn()
             await self._committer.stored()
+        except Exception as error:
+            self._fence.failed(error, self._committer.last_stored, self._clock.monotonic())
+            raise
         finally:
             self._running = False
 
@@ -248,13 +255,14 @@ class Intake:
     def _taken_out(self) -> list[Arrival]:
         """The oldest arrivals of the queue, as many as are mapped in one go."""
         arrivals: list[Arrival] = []
-        size = 0
-        while self._queue and len(arrivals) < MOST_GATHERED:
-            size += self._queue[0].size
-            if arrivals and size > MOST_MAPPED:
+        size, most = 0, 1 if self._fence.is_careful(self._clock.monotonic()) else MOST_GATHERED
+        while self._queue and len(arrivals) < most:
+            next_size = self._queue[0].size
+            if arrivals and size + next_size > MOST_MAPPED:
                 break
+            size += next_size
             arrivals.append(self._queue.popleft())
-        self._queued -= sum(arrival.size for arrival in arrivals)
+        self._queued -= size
         self._room.set()
         return arrivals
 
@@ -269,6 +277,7 @@ class Intake:
 
     async def _turn(self) -> None:
         """Map what was gathered, and commit what is due. Wherever it raises, the next call goes on from there."""
+        self._fence.suspect(self._gathered, self._committer.last_stored)
         batch = await self._map(self._gathered)
         # The batch counts from here on. The next lines only assign.
         self._gathered = []
@@ -276,8 +285,11 @@ class Intake:
         self._repeats.take_over(batch.repeats)
         told = batch.records, batch.notices, batch.rejects, batch.replayed, batch.left_out
         self._committer.take_over(batch.taken, batch.lines, *told, at_once=batch.repeats.begun)
-        self._count(batch)
-        await self._committer.commit(all_=self._stopping or self._closed)
+        batch.count(self.health, self.provenance, self.lateness)
+        careful = self._fence.is_careful(self._clock.monotonic())
+        await self._committer.commit(all_=self._stopping or self._closed or careful)
+        if careful:
+            await self._committer.stored()
         if not self._queue and self._committer.is_idle:
             self._idle.set()
 
@@ -299,17 +311,6 @@ class Intake:
         self.follow(asked.plans)
         self._asked = None
         asked.done.set()
-
-    def _count(self, batch: Batch) -> None:
-        self.health.samples.update(batch.samples)
-        self.health.unmatched.update(batch.unmatched)
-        self.health.redelivered += batch.redelivered
-        self.health.repeated += batch.repeated
-        for line, result, event in batch.steps:
-            self.provenance.add(line, result, event)
-            self.lateness.add(line, result)
-            for record in result.records:
-                log.debug("record_made", record=record.key, kind=record.kind, line=line, **because(event))
 
     async def _map(self, arrivals: Sequence[Arrival]) -> Batch:
         """What `arrivals`, and the time that has passed, mean. Changes nothing but what is new in the batch."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from gateway.fence import WHY
 from gateway.sources.mqtt_decode import LARGEST
 from tests.peers import PATIENCE, Mosquitto, wait_for, wait_until
 from tests.processes import end_all
@@ -98,3 +99,37 @@ async def test_p4_killed_while_it_replays(plant: Plant) -> None:
     wait_for(plant.is_connected)
     await wait_until(lambda: plant.scrap() == Counter({f"x{number}": 2 for number in range(20)}))
     await wait_until(lambda: kept(plant) == 0)
+
+
+FAULTY = """
+from gateway.outbox.store import Outbox
+
+whole = Outbox.commit
+
+def commit(outbox, commit):
+    if "poison" in repr((commit.states, commit.records)):
+        raise UnicodeError("it cannot be written down")
+    whole(outbox, commit)
+
+Outbox.commit = commit
+"""
+
+
+async def test_p5_a_message_that_cannot_be_stored_is_found_and_kept_out(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of ours in storing what one of many messages means: all begins anew within the process, the message is
+    kept as one that could not be used, and each other counts once."""
+    (plant.folder / "sitecustomize.py").write_text(FAULTY)
+    monkeypatch.setenv("PYTHONPATH", f"{plant.folder}:{Path(__file__).parents[1]}")
+    configure(plant)
+    gateway = plant.up()
+    await event(plant, "l01/order", number="A")
+    names = [f"x{number}" for number in range(20)]
+    for name in (*names[:10], "poison", *names[10:]):
+        await event(plant, "l01/scrap", qty=1, id=name)
+    await wait_until(lambda: plant.scrap() == Counter(names))
+    await wait_until(lambda: kept(plant) == 1)
+    assert command(plant, "list")["rejects"][0]["reason"] == WHY
+    assert len(plant.log("begins_anew")) == 2
+    assert gateway.poll() is None

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from gateway.config.addresses import parse_device, parse_event_field, parse_event_type, parse_place
 from gateway.config.check_messages import forms_faults, message_faults, path_faults
 from gateway.config.error_messages import suggestion
+from gateway.config.invisible import CURLY_QUOTES, in_curly_quotes
 from gateway.config.schema import Config, Line, OpcuaConfig
 from gateway.config.schema_io import CONTENT, EVENT_FIELDS, OPCUA_KEYS, WATCHED_BY, Input
 from gateway.config.schema_mqtt import MqttConfig
@@ -290,6 +291,8 @@ def _input(given: Input, loc: Loc, sources: Mapping[str, OpcuaConfig | MqttConfi
                 yield from _mqtt_input(given, loc)
             case None:
                 text = f"{_UNKNOWN}{quoted(given.source)}{suggestion(given.source, sources)}"
+                if in_curly_quotes(given.source):
+                    text = CURLY_QUOTES
                 yield ConfigFault((*loc, "source"), text, rests_on=())
 
 

@@ -9,6 +9,7 @@ from gateway.frozen import replace
 from gateway.mapping import counters
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.context import Fed, Readings, StepContext
+from gateway.mapping.counters import CounterMemory
 from gateway.mapping.derived import MOST_NEWS, RUN, Cause, derive, news_of_run
 from gateway.mapping.inputs import (
     InputMemory,
@@ -289,7 +290,7 @@ def with_count(
     if delta.gap is not None:
         notices = (*notices, _gap(sample, now, f"{plan.name} {delta.gap}"))
     if delta.memory is not memory.counting:
-        memory = replace(memory, counting=delta.memory)
+        memory = with_counting(memory, delta.memory)
     if restart_basis != before.restart_basis and delta.memory.excursion is not None:
         memory = replace(memory, counting=replace(delta.memory, excursion=None))  # that was the restart
     if is_less and not restarted:
@@ -304,6 +305,28 @@ def with_count(
         gap_began=None if restarted else gap_began,
         begins=begins,
         move=delta.move,
+    )
+
+
+def with_counting(memory: InputMemory, counting: CounterMemory) -> InputMemory:
+    """As `replace` has it, written out, because it is done for each change of a counter."""
+    return InputMemory(
+        memory.origin,
+        memory.value,
+        memory.at,
+        memory.quality,
+        memory.clock_trusted,
+        memory.bad_since,
+        memory.quiet_at,
+        memory.stale,
+        memory.restart_basis,
+        memory.received,
+        memory.untimed,
+        memory.reset_at,
+        counting,
+        memory.torn_since,
+        memory.learned,
+        memory.source_time,
     )
 
 

@@ -68,10 +68,10 @@ class StatusLoop:
         for plan in parts.plans:
             self._chronicle.history.follow(plan.key, beside_amounts(plan))
 
-    def snapshot(self) -> Snapshot:
-        """The picture as it is now."""
+    def snapshot(self, *, whole: bool = True) -> Snapshot:
+        """The picture as it is now; as `picture.snapshot`."""
         stuck = self._supervisor.stuck()
-        return snapshot(self._parts, self._problems, self._summary, self._clock.now(), stuck)
+        return snapshot(self._parts, self._problems, self._summary, self._clock.now(), stuck, whole=whole)
 
     async def answer(self) -> AsyncGenerator[dict[str, object], None]:
         """The picture, as whoever reads the page's JSON knows it."""
@@ -83,7 +83,7 @@ class StatusLoop:
             self.turned_at = self._clock.monotonic()
             await self._read_outbox()
             self._note_failures()
-            picture = self.snapshot()
+            picture = self.snapshot(whole=False)
             self._journal.look(picture)
             await self._remember(picture)
             self._systemd.status(picture.headline)

@@ -3,7 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from gateway.build import described
@@ -62,15 +62,20 @@ class Parts:
     history: History
 
 
-def snapshot(parts: Parts, problems: Problems, summary: Summary, now: float, stuck: str | None) -> Snapshot:
-    """The picture at `now`; `stuck` says what does not turn, None where everything does.
+def snapshot(
+    parts: Parts, problems: Problems, summary: Summary, now: float, stuck: str | None, *, whole: bool = True
+) -> Snapshot:
+    """The picture at `now`; `stuck` says what does not turn, None where everything does. Unless it is `whole`, it is
+    without what only those see who look at a line: inputs, totals, and what has come to nothing.
 
     What is wrong with the parts is observed in `problems`, beside `parts.conditions`, which are the process's own.
     """
     sources = tuple(_source(parts, source, summary) for source in parts.sources)
     away = {source.name: source.since or parts.started_at for source in sources if not source.connected}
     tones = shown_as(parts.config)
-    lines = tuple(_line(parts, plan, summary, away, tones.get(plan.key, {}), now) for plan in parts.plans)
+    lines = tuple(_line(parts, plan, summary, away, tones.get(plan.key, {})) for plan in parts.plans)
+    if whole:
+        lines = tuple(_seen(parts, plan, line, now) for plan, line in zip(parts.plans, lines, strict=True))
     oden = _oden(parts, now)
     outbox = _outbox(summary, oden, parts.drain.gap, parts.config.outbox.size_limit)
     problems.set_conditions(
@@ -153,7 +158,7 @@ def _source(parts: Parts, source: Source, summary: Summary) -> SourceStatus:
 
 
 def _line(
-    parts: Parts, plan: LinePlan, summary: Summary, away: Mapping[str, float], tones: Mapping[str, Tone], now: float
+    parts: Parts, plan: LinePlan, summary: Summary, away: Mapping[str, float], tones: Mapping[str, Tone]
 ) -> LineStatus:
     """`away` are the sources that are not connected, with since when; `tones` how categories of the line are shown."""
     state = parts.intake.state(plan.key)
@@ -168,18 +173,11 @@ def _line(
         run=RunStatus(run.name, run.product, run.start) if run else None,
         state=StateStatus(meaning.category, meaning.reason, state.states.earliest_start - 1) if meaning else None,
         held=hold.reason if hold else None,
-        inputs={
-            name: InputStatus(known.value, known.at or None, known.quality)
-            for name, known in state.inputs.items()
-            if name in plan.inputs and plan.inputs[name].learned is None and not plan.inputs[name].of_run
-        },
+        inputs={},
         without_run=_without_run(state),
         waiting=summary.counts.by_line.get(plan.key, 0),
-        without_value=tuple(without_value(plan, state)),
-        missed=missed(state),
         tone=tones.get(meaning.category) if meaning else None,
         tones=tones,
-        totals=tuple(totals(plan, state, parts.history, now)),
         revision=parts.history.changed.get(plan.key, 0),
         lateness=parts.intake.lateness.of(plan.key),
         corrections=parts.intake.lateness.corrections(plan.key),
@@ -190,6 +188,22 @@ def _line(
             for interval in plan.intervals
             if (on := _interval(state.intervals.get(interval.type, IntervalsState()))) is not None
         },
+    )
+
+
+def _seen(parts: Parts, plan: LinePlan, line: LineStatus, now: float) -> LineStatus:
+    """The line with what those see who look at it."""
+    state = parts.intake.state(plan.key)
+    return replace(
+        line,
+        inputs={
+            name: InputStatus(known.value, known.at or None, known.quality)
+            for name, known in state.inputs.items()
+            if name in plan.inputs and plan.inputs[name].learned is None and not plan.inputs[name].of_run
+        },
+        without_value=tuple(without_value(plan, state)),
+        missed=missed(state),
+        totals=tuple(totals(plan, state, parts.history, now)),
     )
 
 

@@ -1,5 +1,6 @@
 """Counters: what two sightings and the time between them say."""
 
+from dataclasses import fields
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -8,7 +9,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gateway.config.schema_io import Counter
+from gateway.frozen import replace
 from gateway.mapping.counters import NOTHING_KNOWN, CounterMemory, _Move, delta, refusal
+from gateway.mapping.input_track import with_counting
+from gateway.mapping.inputs import InputMemory
 
 
 def counter(rollover: int | None = None, rate: str | None = None) -> Counter:
@@ -336,3 +340,13 @@ def test_the_largest_of_the_last_moves_is_usual(moves: list[int]) -> None:
     for amount in moves:
         memory = memory.with_move(amount)
     assert memory.usual == max(moves[-100:], default=None)
+
+
+def test_what_a_counter_remembers_is_replaced_as_anything_else() -> None:
+    memory = InputMemory("plc", 5, 1.0, "uncertain", clock_trusted=False, bad_since=2.0, quiet_at=3.0, stale=True)
+    memory = replace(memory, restart_basis="A", received=4.0, untimed=True, reset_at=5.0, torn_since=6.0)
+    memory = replace(memory, learned={"a": 7.0}, source_time=8.0)
+    counting = CounterMemory(7, ((7, 1),))
+    assert with_counting(memory, counting) == replace(memory, counting=counting)
+    unset = [field.name for field in fields(memory) if getattr(memory, field.name) == field.default]
+    assert unset == ["counting"], "each field is another than it is by itself, so that none is forgotten"

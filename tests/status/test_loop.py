@@ -47,7 +47,7 @@ class Rig:
         picture: Any = SimpleNamespace(
             sources=(), headline="a headline", lines=(), now=self.clock.now(), outbox=way, oden=way
         )
-        self.loop.snapshot = lambda: picture  # type: ignore[method-assign]
+        self.loop.snapshot = lambda **_: picture  # type: ignore[method-assign]
 
     async def _ask(self, call: Callable[..., Any], *args: Any) -> Any:
         if self.error is not None:

@@ -149,7 +149,7 @@ async def test_a_crash_takes_neither_totals_nor_times_from_the_page(plant: Plant
         await wait_until(lambda: scrap() is not None)
         assert scrap() == {"of": "RUN", "name": "scrap", "amount": 3, "details": {"Splice": 3}}
         await plant.say("l01/scrap", {"qty": 4, "code": "Jam"})
-        await wait_until(lambda: scrap()["details"] == {"Splice": 3, "Jam": 4})
+        await wait_until(lambda: (scrap() or {}).get("details") == {"Splice": 3, "Jam": 4})
         await wait_until(lambda: line()["unknown_since"] is None)
         await plant.opcua.stop()
         await wait_until(lambda: line()["unknown_since"] is not None)
