@@ -240,7 +240,8 @@ def test_p10_what_a_line_says_itself_is_looked_at_though_its_template_is_unknown
 ) -> None:
     """Its own source and name are wrong whatever the template says."""
     text = PLANT[MAIN].replace("use: extruder,", "use: extruders,")
-    more = '\n  - factory: Factory A\n    line: Line 01\n    use: no such\n    inputs: {x: {source: pcl, node: "ns=2;s=a"}}\n'
+    more = "\n  - factory: Factory A\n    line: Line 01\n    use: no such\n"
+    more += '    inputs: {x: {source: pcl, node: "ns=2;s=a"}}\n'
     last = "  - factory: Factory A\n    line: Line 01\n    inputs: {y: {source: floor, topic: a}}\n"
     assert text != PLANT[MAIN]
     files = {**PLANT, SPECIAL: PLANT[SPECIAL].rstrip() + more + last + '    run: {key: y, product: "{y}"}\n'}
