@@ -89,7 +89,7 @@ def test_p10_all_faults_at_once() -> None:
 def test_p10_a_section_that_cannot_be_is_read_all_the_same() -> None:
     """Where two keys exclude each other, or one is missing, what the others say is looked at as well."""
     ladder = [{"when": "stat == 1", "category": "{a}"}]
-    no_other = {"input": None, "codes": {}, "other": None, "ladder": ladder}
+    no_other: dict[str, Any] = {"input": None, "codes": {}, "other": None, "ladder": ladder}
     two_ways = {"codes": {1: {"category": "{b}"}}, "ladder": ladder}
     end = {"idle": "5m", "when": "stat == 0", "count": ["good"]}
     product = {"product": "{c}", "product_id": "{d}"}
