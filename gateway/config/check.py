@@ -253,7 +253,8 @@ def _duplicate_lines(lines: list[Line]) -> Iterator[ConfigFault]:
             text = f"the line {quoted(line.line)} of {quoted(line.factory)} is there already; put both into one"
             if line.renamed_from is not None and line.key in keys:
                 text = f"another line above goes on with what {quoted(line.renamed_from)} had; only one can"
-            yield ConfigFault(("lines", index, "line"), text)
+            named = ("lines", index, "factory"), ("lines", index, "line")
+            yield ConfigFault(("lines", index, "line"), text, rests_on=named)
         ids |= {line.id} if line.id is not None else set()
         names.add((line.factory, line.line))
         keys.add(line.key)
@@ -292,7 +293,7 @@ def _input(given: Input, loc: Loc, sources: Mapping[str, OpcuaConfig | MqttConfi
                 text = f"{_UNKNOWN}{quoted(given.source)}{suggestion(given.source, sources)}"
                 if in_curly_quotes(given.source):
                     text = CURLY_QUOTES
-                yield ConfigFault((*loc, "source"), text)
+                yield ConfigFault((*loc, "source"), text, rests_on=())
 
 
 def _opcua_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
