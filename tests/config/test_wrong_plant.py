@@ -259,7 +259,7 @@ def test_p10_what_is_wrong_with_a_value_itself_is_told_though_its_neighbour_cann
     inputs = """\
     inputs:
       a: {source: floor, topic: plant/{x}/order, field: order.}
-      b: {source: press_plc, sampling: 1s queue: 5, node: "NS=2;S=a"}
+      b: {source: press_plc, sampling: 1s queue: 5, node: "NS=2;S=L01.State"}
       c: {source: floor, field: a{b}c, topic: "plant/+/c"}
 """
     line = f'\n  - factory: Factory A\n    line: Line 77\n{inputs}    run: {{key: a, product: "{{a}}"}}\n'
@@ -268,5 +268,5 @@ def test_p10_what_is_wrong_with_a_value_itself_is_told_though_its_neighbour_cann
     assert main(["check", "-c", MAIN]) == 2
     said = capsys.readouterr().err
     assert "write the name of a field" in said
-    assert "did you mean 'ns=2;s=a'" in said
+    assert "did you mean 'ns=2;s=L01.State'" in said
     assert "wildcards ('+' and '#')" in said
