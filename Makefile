@@ -39,11 +39,12 @@ walk: $(READY) ## follow one MQTT message to Oden: the functions that it enters,
 figures: $(READY) ## count the lines, modules and complexity of the code
 	@$(BIN)/python bench/figures.py
 
-campaign: $(READY) ## run 500 schedules of faults and kills and the 8-hour outage in simulated time, three and the pace in real time
+campaign: $(READY) ## run 500 schedules of faults and kills and the 8-hour outage in simulated time, three, the pace and 50 reloads in real time
 	@$(BIN)/python -m tests.campaign 0..499
 	@$(BIN)/python -m tests.campaign outage
 	@$(BIN)/python -m tests.campaign real 0..2
 	@$(BIN)/python -m tests.campaign pace
+	@ODEN_RELOADS=50 $(BIN)/pytest -q -n0 tests/test_reload.py -k under_load
 
 bursts: $(READY) ## kill the gateway ten times, each inside a burst of 800 events, and judge each of these
 	@$(BIN)/python -m tests.bursts
