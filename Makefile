@@ -39,11 +39,12 @@ walk: $(READY) ## follow one MQTT message to Oden: the functions that it enters,
 figures: $(READY) ## count the lines, modules and complexity of the code
 	@$(BIN)/python bench/figures.py
 
-campaign: $(READY) ## run 500 schedules of faults and kills and the 8-hour outage in simulated time, three and the pace in real time
+campaign: $(READY) ## run 500 schedules of faults and kills and the 8-hour outage in simulated time, three, the pace and 50 reloads in real time
 	@$(BIN)/python -m tests.campaign 0..499
 	@$(BIN)/python -m tests.campaign outage
 	@$(BIN)/python -m tests.campaign real 0..2
 	@$(BIN)/python -m tests.campaign pace
+	@ODEN_RELOADS=50 $(BIN)/pytest -q -n0 tests/test_reload.py -k under_load
 
 bursts: $(READY) ## kill the gateway ten times, each inside a burst of 800 events, and judge each of these
 	@$(BIN)/python -m tests.bursts
@@ -51,7 +52,7 @@ bursts: $(READY) ## kill the gateway ten times, each inside a burst of 800 event
 manners: $(READY) ## print what each manner of Oden's costs: records lost, doubled, dead or stuck, requests, and what the page says
 	@$(BIN)/python -m tests.campaign manners
 
-laws: $(READY) ## try the laws of mapping on 25 times as many made plants
+laws: $(READY) ## try the laws of mapping on 25 times as many made plants: the law of laws on 10,100, on 200 through the whole delivery; print how many, what failed, seconds
 	@ODEN_LAWS=25 $(BIN)/pytest -q --numprocesses=2 --dist=worksteal tests/mapping tests/test_law_of_laws.py tests/campaign/test_late.py -k "properties or trail_log or law_of_laws or test_late"
 
 search: $(READY) ## try the rule of MQTT redeliveries on more messages and longer stories

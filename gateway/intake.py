@@ -257,11 +257,12 @@ class Intake:
         arrivals: list[Arrival] = []
         size, most = 0, 1 if self._fence.is_careful(self._clock.monotonic()) else MOST_GATHERED
         while self._queue and len(arrivals) < most:
-            size += self._queue[0].size
-            if arrivals and size > MOST_MAPPED:
+            next_size = self._queue[0].size
+            if arrivals and size + next_size > MOST_MAPPED:
                 break
+            size += next_size
             arrivals.append(self._queue.popleft())
-        self._queued -= sum(arrival.size for arrival in arrivals)
+        self._queued -= size
         self._room.set()
         return arrivals
 

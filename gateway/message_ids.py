@@ -49,7 +49,7 @@ class MessageIds:
         return len(self._known)
 
     def add(self, commit: IdsOfCommit) -> None:
-        """The `ids` are known from now on; the oldest known ones are forgotten where there are too many."""
+        """What `commit` has brought is known from now on; the oldest ids are forgotten where there are too many."""
         self._commits.append(commit)
         self._known.update(commit.ids)
         self.number = commit.number + 1

@@ -5,9 +5,9 @@ Theory of operation. A *child* is one long-running task: its name, the function 
 function and, whenever it raises, runs it again after a growing pause. Nothing else in the process starts a
 long-running task, so nothing can end unseen:
 
-- An exception is logged and added to `failures`, and the child is started again. Exception groups are taken apart
-  first. A `GatewayError` is logged by its sentence; anything else is a fault of the program and logged with its
-  traceback.
+- An exception is logged, ever more seldom where it comes again and again (`fewer_failures`), and added to `failures`,
+  and the child is started again. Exception groups are taken apart first. A `GatewayError` is logged by its sentence;
+  anything else is a fault of the program and logged with its traceback.
 - A `DamagedRow` is fatal: the outbox is repaired when it is opened, so `run` returns and the process ends, once.
 - `failing` names the children that failed and have not run steadily since.
 - Logging never raises; lines that were lost are counted in `unlogged`.
@@ -33,6 +33,7 @@ import structlog
 
 from gateway.clock import Clock
 from gateway.errors import DamagedRow, GatewayError
+from gateway.fewer_failures import FewerFailures
 
 log = structlog.get_logger()
 
@@ -144,6 +145,7 @@ class Supervisor:
         """What failed, the newest last; whoever shows them takes them out."""
         self.is_looking_after = False
         """Whether `run` goes on."""
+        self._fewer = FewerFailures()
         self.unlogged = 0
         """Lines of the supervisor's own that the log did not take."""
 
@@ -310,6 +312,7 @@ class Supervisor:
                     return
                 if self._clock.monotonic() - state.begun_at > STEADY:
                     pause = FIRST_PAUSE
+                    self._fewer.forget(child.name)
                 pause = min(pause, child.longest_pause)
                 resting = pause * random.uniform(0.5, 1.0)
                 self._note_failure(child.name, error, resting)
@@ -334,9 +337,13 @@ class Supervisor:
 
     def _note_failure(self, name: str, error: Exception, pause: float | None) -> None:
         """Tell why `name` failed; it is started again after `pause` seconds, None: it is not."""
-        again = {} if pause is None else {"restart_in": round(pause, 1)}
+        again: dict[str, float] = {} if pause is None else {"restart_in": round(pause, 1)}
         for cause in causes(error):
             self.failures.append(Failure(name, self._clock.now(), cause))
+            withheld = self._fewer.withheld(name, f"{type(cause).__name__} {cause}", self._clock.monotonic())
+            if withheld is None and pause is not None:
+                continue
+            again |= {"withheld": withheld} if withheld else {}
             if isinstance(cause, GatewayError):
                 self._log("warning", "task_ended", task=name, reason=str(cause), **again)
             else:

@@ -12,6 +12,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from tests.mapping.laws import Tally
 from tests.promises import Result, note, promises
 
 settings.register_profile(
@@ -28,6 +29,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Where several processes run the tests, only the one that has started them is told how all of them ended."""
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Keeper())
+    if "ODEN_LAWS" in os.environ:
+        config.pluginmanager.register(Tally())
 
 
 class _Keeper:

@@ -30,6 +30,8 @@ from tests.processes import end_all
 from tests.status.test_tls import write
 
 TOKEN = "t0k3n"
+RELOADS = int(os.environ.get("ODEN_RELOADS", "8"))
+"""Under load; `make campaign` makes 50."""
 HEAD = """
 oden: {{url: "http://127.0.0.1:{oden}/v2", token: t0k3n, rate: 50/s, allow_faster_for_tests: true{oden_more}}}
 sources: {{floor: {{type: mqtt, url: "{broker}", client_id: reload{source_more}}}}}
@@ -248,7 +250,7 @@ async def test_p4_nothing_is_lost_or_doubled_over_reloads_under_load(plant: Plan
     gateway = plant.up()
     await event(plant, "l01/order", number="A")
     sent = Counter[str]()
-    for number in range(8):
+    for number in range(RELOADS):
         for part in range(chance.randrange(1, 30)):
             id_ = f"{number}-{part}"
             sent[id_] += 1

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from gateway.cli.demo_parts import status_json
+from gateway.status.restarts import AT_ONCE
 from tests.peers import PATIENCE, free_port, wait_for
 from tests.processes import end_all
 
@@ -128,6 +129,7 @@ def test_p7_a_taken_status_port_does_not_stop_it(service: Service) -> None:
 @pytest.mark.parametrize("sink", ["the disk is full", "nobody reads"])
 def test_p9_a_log_that_cannot_be_written_ends_nothing(service: Service, sink: str) -> None:
     """Every source goes on being tried, and the page says how many lines are missing and why."""
+    service.environment["ODEN_GATEWAY_LOG__LEVEL"] = "debug"  # each attempt to connect is a line
     reader, pipe = os.pipe()
     os.close(reader)
     with Path("/dev/full").open("w") as full:
@@ -191,6 +193,30 @@ def test_p7_a_secret_that_is_not_there_yet_is_waited_for(service: Service) -> No
         assert process.wait(PATIENCE) == 0
 
 
+def test_p9_a_service_that_does_not_last_begins_again_ever_more_seldom(service: Service) -> None:
+    """P9: it says so before it tries, opens nothing meanwhile, and whoever stops it has it begin at once."""
+    runtime = service.folder / "run"
+    runtime.mkdir()
+    service.environment["RUNTIME_DIRECTORY"] = str(runtime)
+    with listening(service) as listener:
+        for _ in range(AT_ONCE):
+            process = service.start(subprocess.DEVNULL)
+            wait_for(service.up)
+            process.kill()
+            process.wait()
+        process = service.start()
+        said = b""
+        while b"in a row" not in said:
+            said = listener.recv(4096)
+        assert said.startswith(b"STATUS=It has ended 3 times in a row soon after its start, and begins again in 10 s.")
+        process.terminate()
+        _, errors = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0
+        assert errors.count("\n") == 1
+        service.start(subprocess.DEVNULL)
+        wait_for(service.up)
+
+
 def test_p10_a_person_is_told_at_once_of_a_secret_that_is_not_there(service: Service) -> None:
     """Without a service manager nobody is made to wait: exit code 2, as for anything that is wrong."""
     del service.environment["ODEN_GATEWAY_SECRET_ODEN_TOKEN"]
@@ -223,10 +249,15 @@ def test_p8_secrets_of_a_folder_that_is_loaded_whole_are_found(service: Service)
 
 
 def test_p8_the_token_is_nowhere(service: Service) -> None:
-    """Neither the log, nor the status API, nor the metrics, nor the outbox on disk contain it."""
+    """Neither log, status API, outbox on disk nor a backup of it contain it, also after a reload."""
     service.environment["ODEN_GATEWAY_LOG__LEVEL"] = "debug"
     process = service.start()
     wait_for(service.up)
+    process.send_signal(signal.SIGHUP)
+    config, backup = service.folder / "gateway.yaml", service.folder / "outbox" / "backup"
+    command = [sys.executable, "-m", "gateway", "outbox", "backup", str(backup), "-c", str(config)]
+    subprocess.run(command, env=service.environment, check=True, capture_output=True, timeout=PATIENCE)
+    assert backup.stat().st_size
     assert "secret-of-the-plant" not in str(status_json(service.status_port))
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=PATIENCE)

@@ -8,6 +8,8 @@ import asyncio
 import http.client
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -22,7 +24,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.cli.demo_parts import status_json
-from tests.peers import Mosquitto, free_port, wait_for, wait_until
+from tests.peers import PATIENCE, Mosquitto, free_port, wait_for, wait_until
 
 CONFIG = """
 oden: {{url: "http://127.0.0.1:{oden}/v2", token: t0k3n}}
@@ -113,24 +115,51 @@ SITUATIONS: dict[str, tuple[int, str, str, Told]] = {
 }
 
 
+class Systemd:
+    """What is said to the service manager; `status` is the last line for `systemctl status`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.status = path, ""
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(path))
+        self._thread = threading.Thread(target=self._listen)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        while message := self._socket.recv(4096).decode():
+            if message.startswith("STATUS="):
+                self.status = message.removeprefix("STATUS=")
+
+    def end(self) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as us:
+            us.sendto(b"", str(self.path))
+        self._thread.join()
+        self._socket.close()
+
+
 class Rig:
-    """A gateway, its broker and its Oden."""
+    """A gateway, its broker and its Oden, and the service manager that it tells how it is."""
 
     def __init__(self, folder: Path, broker: Mosquitto, oden: Oden) -> None:
         self.status_port, self.broker, self.oden = free_port(), broker, oden
+        self.systemd = Systemd(folder / "notify")
         text = CONFIG.format(oden=oden.server_port, broker=broker.url, folder=folder, status=self.status_port)
         (folder / "gateway.yaml").write_text(text)
         self.log = folder / "log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *module: str) -> None:
-        """By another module than the gateway's own, with its arguments, where one is given."""
+    def start(self, *module: str, log: str | None = None) -> None:
+        """By another module than the gateway's own, with its arguments, where one is given; `log` in the place of its
+        log."""
         words = module or ("gateway",)
         command = [sys.executable, "-m", *words, "run", "-c", str(self.log.parent / "gateway.yaml")]
-        with self.log.open("wb") as log:
-            held = os.fstat(log.fileno())
-            environment = os.environ | {"JOURNAL_STREAM": f"{held.st_dev}:{held.st_ino}"}
-            self.process = subprocess.Popen(command, stderr=log, env=environment)
+        with Path(log or self.log).open("wb") as log_file:
+            held = os.fstat(log_file.fileno())
+            environment = os.environ | {
+                "JOURNAL_STREAM": f"{held.st_dev}:{held.st_ino}",
+                "NOTIFY_SOCKET": str(self.systemd.path),
+            }
+            self.process = subprocess.Popen(command, stderr=log_file, env=environment)
 
     def status(self) -> Any:
         return status_json(self.status_port) or {"problem_details": [], "sources": [], "healthy": None}
@@ -167,12 +196,14 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
         if rig.process is not None:
             rig.process.kill()
             rig.process.wait()
+        rig.systemd.end()
     oden.shutdown()
     oden.server_close()
 
 
 def says_the_same(rig: Rig, told: Told) -> None:
-    """JSON, readiness, liveness and metrics agree with the table's row."""
+    """systemd's status line, JSON, readiness, liveness and metrics agree with the table's row."""
+    wait_for(lambda: told.headline in rig.systemd.status)
     status = rig.status()
     assert status["taking_in"]["state"] == told.taking_in
     assert status["delivering"]["state"] == told.delivering
@@ -184,7 +215,7 @@ def says_the_same(rig: Rig, told: Told) -> None:
     if told.kind is not None:
         assert rig.metric("oden_gateway_problem", kind=told.kind) == 1
         [remedy] = {problem["remedy"] for problem in status["problem_details"] if problem["kind"] == told.kind}
-        assert remedy.startswith(("oden-gateway ", "journalctl "))
+        assert remedy.startswith(("oden-gateway ", "journalctl ", "df "))
     assert rig.get("/healthz")[0] == 200
     ready = told.taking_in == "yes"  # delivery may wait for five minutes
     code, text = rig.get("/readyz")
@@ -273,8 +304,67 @@ def test_p9_a_port_that_is_taken_is_said_in_the_log_with_its_priority(rig: Rig) 
     try:
         rig.start()
         wait_for(lambda: "cannot listen" in rig.log.read_text())
+        wait_for(lambda: "cannot listen" in rig.systemd.status)
     finally:
         other.server_close()
     lines = rig.log.read_text().splitlines()
     assert next(line for line in lines if "cannot listen" in line).startswith("<4>{")
     assert all(line.startswith(("<6>{", "<4>{", "<3>{")) for line in lines)
+
+
+async def test_p6_p9_a_full_disk(rig: Rig, tmp_path: Path) -> None:
+    """P6, P9: nothing is taken in, which is waiting by design; what is kept is still delivered, and all is well as soon
+    as there is room."""
+    free = tmp_path / "free"
+    free.write_text("0.01")
+    rig.start("tests.full_disk", str(free))
+    await wait_until(lambda: "outbox_full" in rig.kinds())
+    await wait_until(lambda: rig.status()["delivering"]["state"] == "yes")
+    says_the_same(rig, Told("waiting", "yes", "outbox_full", "Nothing is taken in"))
+    free.write_text("0.9")
+    await wait_until(lambda: rig.status()["healthy"])
+    says_the_same(rig, Told("yes", "yes", None, "All is well"))
+
+
+async def test_p9_a_broker_that_is_full(rig: Rig) -> None:
+    """P9: one that takes no more clients refuses us, with its reason; nothing is taken in until it has room again."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(bytes((0x20, 3, 0, 0x97, 0)))  # CONNACK: quota exceeded
+        await writer.drain()
+        writer.close()
+
+    port = int(rig.broker.url.rsplit(":")[-1])
+    rig.broker.stop()
+    async with await asyncio.start_server(refuse, "127.0.0.1", port):
+        rig.start()
+        await wait_until(lambda: "sources_away" in rig.kinds())
+        says_the_same(rig, Told("waiting", "yes", "sources_away", "Source floor is not connected"))
+        assert "quota" in json.dumps(rig.status()["sources"])
+        refused = [line for line in rig.log.read_text().splitlines() if "quota" in line]
+        assert refused
+        assert all(line.startswith("<4>{") for line in refused)
+    rig.broker.start()
+    await wait_until(lambda: rig.status()["healthy"])
+
+
+async def test_p9_a_log_that_is_gone(rig: Rig) -> None:
+    """P9: where the disk of the log is full all goes on; every other place says that lines are missing."""
+    rig.start(log="/dev/full")
+    await wait_until(lambda: "log_unwritable" in rig.kinds())
+    says_the_same(rig, Told("yes", "yes", "log_unwritable", "The log cannot be written"))
+
+
+async def test_p9_a_part_that_hangs(rig: Rig) -> None:
+    """P9: intake that never comes back cannot be mended from within: the log says so as critical, systemd's status
+    line too, and the process ends, to be started again."""
+    rig.start("tests.hang_loop")
+    await wait_until(rig.is_connected)
+    assert rig.process is not None
+    rig.process.send_signal(signal.SIGUSR2)
+    assert await asyncio.to_thread(rig.process.wait, PATIENCE) == 1
+    (said,) = [line for line in rig.log.read_text().splitlines() if '"loop_hung"' in line]
+    assert said.startswith("<2>{")
+    assert "intake has not turned" in said
+    assert "intake has not turned" in rig.systemd.status

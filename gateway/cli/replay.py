@@ -106,7 +106,7 @@ def _replay(arguments: argparse.Namespace) -> int:
         return 0
     lines = [*map(str, requests), *map(_notice, playback.notices)]
     if arguments.expect is None:
-        print("\n".join(lines))
+        sys.stdout.writelines(f"{line}\n" for line in lines)
         return 0
     try:
         expected = arguments.expect.read_text(encoding="utf-8").splitlines()

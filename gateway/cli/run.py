@@ -5,6 +5,7 @@ import asyncio
 import faulthandler
 import gc
 import os
+import signal
 import sys
 import threading
 import time
@@ -20,6 +21,7 @@ from gateway.config.loader import Loaded
 from gateway.errors import ConfigError, NotThereYet
 from gateway.mapping.compile import LinePlan
 from gateway.status.notify import Systemd
+from gateway.status.restarts import STEADY, Restarts, pause_after
 
 log = structlog.get_logger()
 
@@ -52,7 +54,18 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 def _run(arguments: argparse.Namespace) -> int:
     from gateway.app import App  # noqa: PLC0415 - the service's libraries cost every other command 0.3 s
 
-    loaded, plans = _read_patiently(arguments.config)
+    systemd = Systemd()
+    runtime = os.environ.get("RUNTIME_DIRECTORY") if systemd.listens else None
+    restarts = Restarts(Path(runtime) if runtime else None)
+    _rest(systemd, restarts)
+    try:
+        loaded, plans = _read_patiently(arguments.config)
+    except ConfigError:
+        restarts.forget()
+        raise
+    lasts = threading.Timer(STEADY, restarts.forget)
+    lasts.daemon = True
+    lasts.start()
     log_stream = configure_logging(loaded.config.log)
     for warning in loaded.warnings:
         log.warning("configuration_warning", where=warning.where, text=warning.text)
@@ -64,6 +77,7 @@ def _run(arguments: argparse.Namespace) -> int:
         gc.collect()  # what is garbage by now would stay for good
         gc.freeze()  # what is there for good is not looked through again and again: a seventh of a busy processor
         asyncio.run(_run_until_stopped(app))
+        restarts.forget()
         code = 0
     finally:
         log_stream.end()
@@ -74,12 +88,33 @@ def _run(arguments: argparse.Namespace) -> int:
     return code
 
 
+def _rest(systemd: Systemd, restarts: Restarts) -> None:
+    """Wait where the starts before this one have not lasted. Whoever stops the service meanwhile has it begin at once
+    when it is started again."""
+    starts = restarts.begin()
+    pause = pause_after(starts)
+    if not pause:
+        return
+
+    def stopped(*_: object) -> None:
+        restarts.forget()
+        sys.exit(0)
+
+    before = signal.signal(signal.SIGTERM, stopped)
+    text = f"It has ended {starts} times in a row soon after its start, and begins again in {pause:.0f} s."
+    print(f"oden-gateway: {text}", file=sys.stderr, flush=True)
+    systemd.starting(pause + PATIENCE)
+    systemd.status(f"{text} At once: sudo systemctl restart oden-gateway")
+    time.sleep(pause)
+    signal.signal(signal.SIGTERM, before)
+
+
 def _read_patiently(path: Path) -> tuple[Loaded, list[LinePlan]]:
     """The configuration, for a service once all that it names is there: after a power cut, the server of a share may
     start later than this machine. Raises NotThereYet after PATIENCE, so that the service is started anew, as systemd
     hands over secrets only then; and ConfigError at once where anything else is wrong, or where a person waits.
     """
-    systemd, waited, pause = Systemd(), 0.0, FIRST_PAUSE
+    systemd, waited, pause, told = Systemd(), 0.0, FIRST_PAUSE, ""
     while True:
         try:
             return read_config(path, os.environ)
@@ -89,7 +124,9 @@ def _read_patiently(path: Path) -> tuple[Loaded, list[LinePlan]]:
             if waited >= PATIENCE:
                 raise NotThereYet(str(error)) from None
             systemd.status(f"Waiting for what is not there yet: {error.diagnostics[0]}")
-            print(f"{error}\nIt is looked for again in {pause:.0f} s.", file=sys.stderr)
+            if str(error) != told:
+                told = str(error)
+                print(f"{error}\nIt is looked for again for {PATIENCE:.0f} s.", file=sys.stderr)
         time.sleep(pause)
         waited, pause = waited + pause, pause * 2
 

@@ -5,6 +5,7 @@ template's, and `~` leaves out what the template has.
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from gateway.config.csv_tables import Row, Sheet, row_as_section
 from gateway.config.error_messages import nearest, suggestion
@@ -74,7 +75,7 @@ class _Expander:
             return node
         lines: list[Node] = []
         unread = False
-        items = [self._rows(item) for item in node.value]
+        items = [self._rows(item) for item in self._joined(node.value)]
         self._substituter.inputs = self._only_inputs([row for rows in items for row in rows or ()])
         for rows in items:
             unread = unread or rows is None
@@ -82,6 +83,19 @@ class _Expander:
                 lines.append(self._line(row))
                 self._substituter.report_without_value()
         return Node(node.position, list(lines), incomplete=node.incomplete or (unread and not lines))
+
+    def _joined(self, items: list[Node]) -> list[Node]:
+        """The items of `lines`, where one that was cut in two by a '- ' too many is one again."""
+        joined: list[Node] = []
+        for item in items:
+            before = joined[-1].value if joined else None
+            if isinstance(before, dict) and isinstance(item.value, dict) and _is_cut(before.keys(), item.value.keys()):
+                at = replace(item.position, column=max(item.position.column - 2, 1))
+                self._report(at, "this '- ' begins another line: remove it, what follows belongs to the one above")
+                joined[-1] = overlay(joined[-1], item)
+            else:
+                joined.append(item)
+        return joined
 
     def _only_inputs(self, lines: list[Node]) -> Collection[str]:
         """The names of inputs of `lines` and templates that nobody gives as parameters."""
@@ -269,6 +283,13 @@ class _Expander:
                 self._report(node.position, "write keys and values here: 'key: value' lines, indented below")
             return {}
         return node.value
+
+
+def _is_cut(keys: Collection[Key], others: Collection[Key]) -> bool:
+    """Whether two lines with these keys are none by themselves and one together."""
+    wholes = ({"factory", "line", "inputs"}, {"use"}, {"file"})
+    parts = [any(whole <= {*part} for whole in wholes) for part in (keys, others, [*keys, *others])]
+    return parts == [False, False, True] and {*keys}.isdisjoint(others)
 
 
 def _is_unread(node: Node) -> bool:

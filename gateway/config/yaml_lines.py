@@ -4,8 +4,9 @@ It is looked at only where the file as a whole cannot be read, so that what is g
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import NamedTuple
 
 from gateway.config.addresses import JSON_PATH, own_path
@@ -21,6 +22,11 @@ _DOUBTFUL = re.compile(r",[ \t]|[ \t]#")
 _FILLED_IN = re.compile(r"[^\s{}\[\],]*(?:\{[^{}]*\}|\[[^\[\]]*\])[^\s{}\[\],]*")
 _SIGN = re.compile(r"(?P<before>[ \t]*(?:- +)?[\w.-]+)(?P<sign>[ \t]*(?:=>|->|=|:=|;)[ \t]*)(?P<value>\S.*)")
 _NO_CODE = re.compile(r"[ \t]*(?P<key>\*|[>|]=?[ \t]*[\d.]+)(?=[ \t]*:(?:[ \t]|\Z))")
+_BULLET = re.compile(r"[ \t]*(?P<sign>[–—•·‣▪*+](?=[ \t])|-(?=[A-Za-z_]))[ \t]*(?=[\w\"'{]+[^:]*:(?:[ \t]|\Z))")
+"""An item of a list as text programs write it."""
+_NO_LINE = re.compile(r"[ \t]*(?P<sign>--(?!-)|;|/\*|\*/|```|<!--|\.{3}[ \t]*\Z)")
+"""A comment of another language, or what a chat program puts around a text."""
+_OPENED_KEY = re.compile(r"[ \t]*(?:- +)?(?P<quote>[\"'])(?=\w[\w-]*:(?:[ \t]|\Z))")
 _SECRET = re.compile(r"\$\{secret:(?P<blank>[ \t]+)(?=[\w.-]+\})")
 _SLASHES = re.compile(r"(?:^|[ \t])(//)(?=[ \t]|\Z)")
 _STRAIGHT = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'')
@@ -31,7 +37,7 @@ _GLUED = re.compile(
     r"(?P<filled>\{[ \t]*[A-Za-z_][\w.]*[ \t]*\}(?=[ \t]*[,}]))?"
 )
 """In brackets: a key and its value without what belongs between them."""
-_LAST_WORD = re.compile(r"(?P<value>[ \t]*[^\s\"']+)[ \t]+(?P<key>[a-z_]+)")
+_LAST_WORD = re.compile(r"(?P<value>[ \t]*[^\s\"']*[^\s\"'.])\.?[ \t]+(?P<key>[a-z_]+)")
 _NEXT_KEY = re.compile(r"(?P<key>[a-z_]+):(?=[ \t]|\Z)")
 _JSON_PATH = re.compile(r"(?<=: )\$(?:\.\w+|\[(?:'[^'\]]*'|\"[^\"\]]*\"|-?\d+)\])+(?=[ \t]*[,}])")
 _SEMICOLON = re.compile(r"(?<=[\w\"'}\]])(?P<sign>;)[ \t]*(?=[A-Za-z_]\w*:[ \t])")
@@ -115,6 +121,22 @@ def likely_repairs(text: str) -> Iterator[Repair]:
     line = scan(text)
     yield from _narrow(line)
     yield from _glued(line) if line.flow else ()
+    bullet = _BULLET.match(text)
+    if bullet is not None:
+        at = bullet.start("sign")
+        reason = "a blank is missing after this '-'"
+        if bullet["sign"] != "-":
+            reason = "an item of a list begins with '- ', with a plain dash"
+        yield Repair(at + 1, reason, f"{text[:at]}- {text[bullet.end() :]}")
+    foreign = _NO_LINE.match(text)
+    if foreign is not None:
+        at = foreign.start("sign")
+        reason = "this line is no part of a configuration: remove it, or begin it with '#' if it is a comment"
+        yield Repair(at + 1, reason, f"{text[:at]}# {text[at:]}")
+    opened = _OPENED_KEY.match(text)
+    if opened is not None:
+        at = opened.start("quote")
+        yield Repair(at + 1, NEVER_CLOSED, f"{text[:at]}{text[at + 1 :]}")
     curly = _CURLY.search(text)
     if curly is not None:
         reason = 'curly quotes mean nothing here; write straight ones (")'
@@ -169,7 +191,7 @@ def repairs_at(text: str, index: int, said: str) -> Iterator[Repair]:
         if stopped == ":":
             reason = "a ',' is missing before the next key, or this text has a ': ' in it and needs quotes"
             if (known := _known_key(text, begin + len(name) + 2, index)) is not None:
-                yield Repair(column, reason, f"{text[:known]},{text[known:]}")
+                yield Repair(column, reason, f"{text[:known]},{text[known:].removeprefix('.')}")
         elif value[0] in "\"'":
             reason = _ends_early(value[0])
         else:
@@ -249,6 +271,17 @@ def missing_signs(text: str) -> Iterator[Repair]:
         yield Repair(indent + 1, reason, f"{' ' * indent}- {content}")
 
 
+def comma_at_end(text: str, around: Iterable[str]) -> Iterator[Repair]:
+    """The line with a comma that may be missing at its end, where the lines `around` it, from the first on, have
+    brackets that one of the others closes."""
+    plain = (_STRAIGHT.sub("", line) for line in around)
+    open_ = list(accumulate(sum(map(line.count, "{[")) - sum(map(line.count, "}]")) for line in plain))
+    content = text[: scan(text).comment].rstrip()
+    if content and content[-1] not in ",{[" and open_ and open_[0] > 0 and min(open_) <= 0:
+        end = len(content)
+        yield Repair(end + 1, "a ',' is missing at the end of this line", f"{content},{text[end:]}")
+
+
 def moved(text: str, indents: Sequence[int]) -> Iterator[Repair]:
     """The line indented like others, of which `indents` are known, the nearest first."""
     content = text.lstrip(" \t")
@@ -259,6 +292,8 @@ def moved(text: str, indents: Sequence[int]) -> Iterator[Repair]:
     if tab >= 0:
         yield from (Repair(tab + 1, "a tab; indent with spaces", " " * other + content) for other in indents)
         return
+    if content.startswith("- "):  # its keys stand two blanks further
+        indents = [*indents, *(other - 2 for other in indents if other > 1)]
     for other in sorted(set(indents) - {len(before)}, key=lambda other: (abs(other - len(before)), -other)):
         if abs(other - len(before)) <= _MOST_OFF:
             reason = f"this line is indented by {len(before)} blanks; its neighbours are by {other}"

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from gateway.config.yaml_lines import (
     NEVER_CLOSED,
     Repair,
+    comma_at_end,
     likely_repairs,
     missing_signs,
     moved,
@@ -271,6 +272,9 @@ class _Repaired:
         if numbers:
             line = self._lines[numbers[0] - 1]
             yield ((stop.line, repair) for repair in repairs_at(line, stop.column - 1, stop.text))
+            before = self._line_before(stop.line)
+            around = self._lines[stop.begun - 1 : before + _FARTHEST] if stop.begun <= before < stop.line else []
+            yield ((before, repair) for repair in comma_at_end(self._lines[before - 1], around))
         begin, end = self._part(first, stop.line)
         others = [*reversed(self._lines[begin : stop.line - 1]), *self._lines[stop.line : end]]
         indents = list(dict.fromkeys(len(line) - len(line.lstrip(" ")) for line in others if line.strip()))
@@ -388,8 +392,7 @@ def _mark_values(node: Node, number: int) -> None:
 
 def _innermost(node: Node, number: int) -> Node:
     """The innermost mapping or list that begins before line `number` and was not over before it."""
-    children = [child for child in node.children() if child.position.line <= number]
-    last = max(children, key=lambda child: child.position.line, default=None)
-    if last is None or isinstance(last.value, str | int | float | bool | None):
-        return node
-    return _innermost(last, number)
+    items = node.value.items() if isinstance(node.value, dict) else enumerate(node.children())
+    lines = [(node.keys.get(key, child.position).line, child) for key, child in items]
+    last = max((each for each in lines if each[0] <= number), key=lambda each: each[0], default=(0, None))[1]
+    return node if last is None or isinstance(last.value, str | int | float | None) else _innermost(last, number)

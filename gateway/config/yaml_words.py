@@ -25,6 +25,7 @@ _WITH_VALUE = re.compile(
 )
 """The same of a key that has no value."""
 _NO_SIGN = re.compile(r"(?P<word>[A-Za-z_]\w*)[ \t]+(?=[\w\"'-])")
+_NO_COLON = re.compile(r"(?P<word>[\w.-]+)[ \t]+[{\[]")
 _DECIMALS = re.compile(r"\d+ ?(?:[%/A-Za-z].{0,9})?")
 
 
@@ -41,6 +42,9 @@ class NoKey(NamedTuple):
 def no_key(text: str, *, is_alone: bool, has_colon: bool) -> NoKey | None:
     """Why `text`, which stands as a key, was not meant to be one as it is written; None: it was. `is_alone`: it has no
     value, `has_colon`: but a ':' stands behind it."""
+    glued = _NO_COLON.match(text)
+    if glued is not None:
+        return NoKey(glued.end("word"), "a ':' is missing after this word")
     match = _NO_KEY.match(text)
     meant: tuple[str, int] = ("", 0)
     if match is None and is_alone and (match := _WITH_VALUE.match(text)) is not None:

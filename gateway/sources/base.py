@@ -85,8 +85,12 @@ class Arrival:
     @property
     def size(self) -> int:
         """What an arrival counts for: itself, its samples, and its weight."""
-        kept = self.recovered.moments if self.recovered is not None else ()
-        return 1 + self.weight + sum(len(moment.samples) for moment in (*self.moments, *kept))
+        size = 1 + self.weight
+        for moment in self.moments:  # written out, because it is asked of each message
+            size += len(moment.samples)
+        if self.recovered is not None:
+            size += sum(len(moment.samples) for moment in self.recovered.moments)
+        return size
 
     @property
     def samples(self) -> Iterator[Sample]:
@@ -253,8 +257,12 @@ class Source(ABC):
     async def _hand_over(self, take: Take, arrival: Arrival) -> None:
         if self._back is not None:
             arrival, self._back = replace(arrival, contacts=(self._back, *arrival.contacts)), None
-        with self._waiting(math.inf):
+        self._waits_until = math.inf  # as `_waiting` has it, which costs more than all else that is done here
+        try:
             await take(arrival)
+        finally:
+            self._waits_until = -math.inf
+            self._turn()
 
     async def _tell_loss(self, reason: str, take: Take) -> None:
         now = self._clock.now()

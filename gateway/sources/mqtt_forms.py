@@ -7,11 +7,11 @@ A message stays one, however many events it makes: it is handed over, committed 
 import csv
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 
 from gateway.config.addresses import named_levels, path_of, topic_filter
 from gateway.config.schema_messages import MOST_BYTES, PLAIN, Form, Parts
+from gateway.frozen import dataclass
 from gateway.sources.mqtt_decode import LARGEST, decode, too_large
 
 MOST_PARTS = 1_000
@@ -53,19 +53,19 @@ class Topics:
         """Whether anything is wanted of a topic."""
         return topic in self._exact or any(self._matches(topic))
 
-    def parts(self, topic: str, payload: bytes) -> Iterator[Part]:
+    def parts(self, topic: str, payload: bytes) -> list[Part]:
         """What a message says, in its order. Raises ValueError where it cannot be read as a whole."""
         form = self._exact.get(topic)
         if form is PLAIN:
-            yield Part(topic, decode(payload))
-        elif form is not None:
-            yield from _parts(topic, form, payload, {})
-        for address, form, fields in self._matches(topic):
-            yield from _parts(address, form, payload, fields)
+            parts = [Part(topic, decode(payload))]
+        else:
+            parts = [] if form is None else [*_parts(topic, form, payload, {})]
+        if self._named:
+            for address, form, fields in self._matches(topic):
+                parts += _parts(address, form, payload, fields)
+        return parts
 
     def _matches(self, topic: str) -> Iterator[tuple[str, Form, dict[str, object]]]:
-        if not self._named:
-            return
         given = topic.split("/")
         for levels, address, form in self._named.get(len(given), ()):
             pairs = [*zip(levels, given, strict=True)]

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.config.addresses import SPARKPLUG
 from gateway.errors import SourceError
+from gateway.frozen import dataclass
 from gateway.model import Moment, Notice, Recovered, Reject, Sample
 from gateway.sources.base import moments_of
 from gateway.sources.mqtt_decode import excerpt, too_large
@@ -62,25 +62,32 @@ class Messages:
                 if reported.unread:
                     rejects = (Reject(self._name, topic, payload, received, reported.unread),)
                 return Said(moments_of(reported.samples), reported.notices, rejects, reported.recovered)
-            parts = [*self._topics.parts(topic, payload)]
+            parts = self._topics.parts(topic, payload)
         except ValueError as error:
             if not message.left_out:  # what was left out is not here any more
                 reason = f"the payload {error}"
                 rejects = (Reject(self._name, topic, payload, received, reason, retained=message.retained),)
             return Said((), (self._rejected(topic, f"the payload {error}", payload, received),), rejects)
+        moments = self._moments(parts, received, retained=message.retained)
         unread = [part for part in parts if part.flaw]
-        rejects = tuple(Reject(self._name, topic, part.payload, received, part.flaw) for part in unread)
+        if not unread:
+            return Said(moments)
+        rejects = tuple(
+            Reject(self._name, topic, part.payload, received, part.flaw, read_as=part.address) for part in unread
+        )
         notices = tuple(self._rejected(topic, part.flaw, part.payload, received) for part in unread)
-        return Said(self._moments(parts, received, retained=message.retained), notices, rejects)
+        return Said(moments, notices, rejects)
 
     def _rejected(self, topic: str, reason: str, payload: bytes, received: float) -> Notice:
         return Notice("reject", received, self._name, topic, f"{reason}: {excerpt(payload)}")
 
     def _moments(self, parts: Iterable[Part], received: float, *, retained: bool) -> tuple[Moment, ...]:
         return tuple(
-            Moment((Sample(self._name, part.address, part.value, received, retained=retained, part=part.place),))
-            for part in parts
-            if not part.flaw
+            [
+                Moment((Sample(self._name, part.address, part.value, received, retained=retained, part=part.place),))
+                for part in parts
+                if not part.flaw
+            ]
         )
 
     def read_again(self, reject: Reject, now: float) -> tuple[tuple[Moment, ...], str]:
@@ -92,7 +99,7 @@ class Messages:
             if reject.part:
                 parts = [Part(topic, json.loads(reject.payload), reject.part)]
             else:
-                parts = [*self._topics.parts(topic, reject.payload)]
+                parts = _refused(reject, self._topics.parts(topic, reject.payload))
         except ValueError as error:
             return (), f"the payload {error}"
         flaw = next((part.flaw for part in parts if part.flaw), "")
@@ -101,6 +108,13 @@ class Messages:
     def _count_unwanted(self, topic: str) -> None:
         name = topic if topic in self._unwanted or len(self._unwanted) < _MOST_UNWANTED else "other topics"
         self._unwanted[name] = self._unwanted.get(name, 0) + 1
+
+
+def _refused(reject: Reject, parts: list[Part]) -> list[Part]:
+    """What of `parts` was refused: where several of the configuration's topics fit, others may have been taken as it
+    came. All, where that topic is not in the configuration any more."""
+    read_as = reject.read_as or (reject.address if reject.lines else "")
+    return [part for part in parts if part.address == read_as] or parts
 
 
 def _as_text(topic: str) -> str:

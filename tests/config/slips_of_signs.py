@@ -67,6 +67,24 @@ TYPED = (
         )
     ),
 )
+FACTORY = "  - factory: Factory A\n"
+LIST = (
+    slip(FACTORY, "  ▲– factory: Factory A\n", "begins with '- '"),
+    slip(FACTORY, "  ▲• factory: Factory A\n", "begins with '- '"),
+    slip(FACTORY, "  ▲* factory: Factory A\n", "begins with '- '"),
+    slip(FACTORY, "  ▲-factory: Factory A\n", "a blank is missing after this '-'"),
+    slip("    line: Line 00\n", "  ▲- line: Line 00\n", "begins another line", "remove it"),
+    slip("    inputs:\n", "    ▲-- tags\n    inputs:\n", "begin it with '#'"),
+    slip("    inputs:\n", "    ▲; tags\n    inputs:\n", "begin it with '#'"),
+    slip("    inputs:\n", "    ▲/* tags */\n    inputs:\n", "begin it with '#'"),
+    slip("    inputs:\n", "    ▲```\n    inputs:\n", "remove it"),
+    slip("    inputs:\n", '    ▲"inputs:\n', "never closed"),
+    slip("      speed: {", "      ▲'speed: {", "never closed"),
+    slip("speed: {source: plc, node", "speed: {source: plc▲\n        node", "a ',' is missing at the end of this line"),
+    slip("speed: {source: plc, node", "speed: {source: ▲plc. node", "a ',' is missing before the next key"),
+    slip(CODE, "1▲ {category: Uptime}", "a ':' is missing after this word"),
+    slip("speed: {source: plc,", "speed: {source: ▲“plc”,", "curly quotes"),
+)
 FROM_PAPER = tuple(
     slip(*case, warning=True)
     for case in (
@@ -77,5 +95,6 @@ FROM_PAPER = tuple(
 OF_SIGNS: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
     "single signs": ((), SIGNS),
     "as it is typed": ((), TYPED),
+    "lists and lines": ((), LIST),
     "from paper": ((), FROM_PAPER),
 }

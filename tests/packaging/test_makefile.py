@@ -13,7 +13,7 @@ from tests.peers import PATIENCE
 ROOT = Path(__file__).parents[2]
 NAMED = [
     *("help", "demo", "test", "promises", "lint", "bench", "walk", "figures", "campaign", "manners", "laws", "search"),
-    *("payloads", "bodies", "contract"),
+    *("payloads", "bodies", "bursts", "contract"),
     *("peers", "page", "deb", "package", "image", "offline", "lock", "clean"),
 ]
 

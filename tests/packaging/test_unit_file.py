@@ -54,7 +54,7 @@ def test_systemd_has_nothing_to_say_about_the_unit(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("right", "wrong", "complaint"),
     [
-        ("WatchdogSec=20s", "WatchdogSec=often", "Failed to parse sec value"),
+        ("WatchdogSec=15s", "WatchdogSec=often", "Failed to parse sec value"),
         ("PrivateTmp=", "PrivateTemp=", "Unknown key 'PrivateTemp'"),
         ("/opt/oden-gateway/bin/oden-gateway run", "/opt/oden-gateway/bin/gateway run", "is not executable"),
     ],
@@ -87,7 +87,7 @@ def test_the_service_comes_back_whatever_happens_except_from_a_wrong_configurati
     service = settings("Service")
     assert (service["Type"], service["NotifyAccess"]) == (["notify"], ["main"])
     assert (service["Restart"], service["RestartPreventExitStatus"]) == (["always"], ["2"])
-    assert service["WatchdogSec"] == ["20s"]
+    assert service["WatchdogSec"] == ["15s"]
     assert settings("Unit")["StartLimitIntervalSec"] == ["0"]
     assert settings("Install")["WantedBy"] == ["multi-user.target"]
 

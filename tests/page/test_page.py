@@ -18,7 +18,7 @@ import pytest
 
 from gateway.cli.demo_parts import status_json
 from gateway.status.actions import HEADER
-from tests.page import plants
+from tests.page import pictures, plants
 from tests.peers import PATIENCE, Mosquitto, free_port, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -249,3 +249,11 @@ async def test_a_real_gateway_shows_what_its_configuration_says(tmp_path: Path) 
         finally:
             gateway.terminate()
             await gateway.wait()
+
+
+def test_the_pictures_of_the_docs_can_be_taken_anew(tmp_path: Path) -> None:
+    """Each that docs/operations.md shows, and no other."""
+    shown = re.findall(r"\(images/([\w-]+)\.webp\)", (ROOT / "docs/operations.md").read_text(encoding="utf-8"))
+    asyncio.run(pictures.take(tmp_path))
+    assert sorted(path.stem for path in tmp_path.iterdir()) == sorted(shown)
+    assert all(path.read_bytes()[8:12] == b"WEBP" for path in tmp_path.iterdir())

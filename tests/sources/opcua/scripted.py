@@ -8,27 +8,29 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import groupby
 from typing import Any
 
 from asyncua import ua
 from asyncua.common.utils import Buffer
-from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.status_codes import StatusCodes
-from asyncua.ua.ua_binary import struct_to_binary
-from asyncua.ua.uaerrors import UaStatusCodeError
 
 from gateway.clock import LoopClock
 from gateway.errors import SourceError
-from gateway.health import KindName
-from gateway.sources.opcua.channel import LinkLost, in_session
-
-EPOCH = 1_767_592_800.0
-POISONED = b"\x0f\x08\x00\x00\x00" + b"POISONED"
-"""A byte string in a data value: its type, length and content."""
-POISON = b"\x0f\xff\xff\xff\x7f" + b"POISONED"
-"""What becomes of it on the wire: a byte string that is longer than the message."""
+from tests.sources.opcua.scripted_connection import ScriptedConnection
+from tests.sources.opcua.scripted_nodes import (
+    EPOCH,
+    POISON,
+    POISONED,
+    Nodes,
+    event_field,
+    node_name,
+    poison,
+    refused,
+    sent,
+    standard,
+)
 
 
 @dataclass(slots=True)
@@ -45,18 +47,16 @@ class _Subscription:
     silent: float = 0.0
 
 
-class Server:
-    """The manners are attributes: change them at any time. `values` are by the string identifier of their node."""
+class Server(Nodes):
+    """Its nodes, sessions and subscriptions. The manners are attributes: change them at any time."""
 
     def __init__(self, **values: object) -> None:
-        self.values: dict[str, ua.DataValue] = {}
-        self.namespaces = ["http://opcfoundation.org/UA/", "urn:acme:line"]
+        super().__init__()
         self.publishing = 0.25
         self.keepalive = 20
         """Publishing intervals, whatever was asked."""
         self.clock_ticks = True
         self.clock_watched = True
-        self.most_nodes = 1_000
         self.most_items = 10_000
         """In one subscription."""
         self.most_publishes = 100
@@ -76,12 +76,6 @@ class Server:
         """Sessions that were ever begun."""
         self.session = 0
         """The number of the session that there is, 0: none."""
-        self.types: dict[str, int] = {}
-        """Nodes of which the type of their values is said: the number of a type of the standard."""
-        self.ranks: dict[str, int] = {}
-        """The ValueRank of nodes that hold no single value."""
-        self.refused_browse = 0
-        """By what the server refuses to browse."""
         self.reachable = True
         self.frozen = self.deaf_to_us = self.mute = False
         """Nothing goes on in it; what is sent to it, or what it answers, gets lost on the way."""
@@ -100,25 +94,6 @@ class Server:
         self.longest_queue = 10_000
         self.refused_filters: dict[str, int] = {}
         """By what nodes refuse any filter."""
-        self.historized: set[str] = set()
-        """Nodes whose values are kept."""
-        self.history: dict[str, list[ua.DataValue]] = {}
-        self.keeps_events = False
-        self.kept_events: list[tuple[str, dict[str, object]]] = []
-        """Of which notifier, and what is told of each; whatever type is asked for, as one server does it."""
-        self.started = EPOCH - 1_000_000
-        self.most_history = 1_000
-        """Values of a node in one response."""
-        self.tells_more = True
-        """Whether it says that there are more."""
-        self.refused_history = 0
-        self.history_takes = 0.0
-        """Seconds."""
-        self.clock_off = 0.0
-        self.released = 0
-        """Continuation points that were given back."""
-        self.notifiers: set[str] = set()
-        """Nodes that have events."""
         self.refused_events = 0
         """By what the server refuses any filter of events."""
         self.conditions: dict[str, dict[str, object]] = {}
@@ -136,8 +111,8 @@ class Server:
     def outstanding(self) -> int:
         return sum(not future.done() for future, _ in self._requests)
 
-    def connection(self) -> "_Connection":
-        return _Connection(self)
+    def connection(self) -> ScriptedConnection:
+        return ScriptedConnection(self)
 
     def cut(self) -> None:
         """Connections are lost, and there are none until `reachable` is true again."""
@@ -152,9 +127,6 @@ class Server:
         self.session = 0
         if subscriptions:
             self.subscriptions.clear()
-
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(EPOCH + asyncio.get_running_loop().time(), UTC)
 
     def write(self, name: str, value: object, *, status: int = 0, old: float = 0.0) -> None:
         """Set a value; its source time is `old` seconds ago. `poison()` makes its message unreadable."""
@@ -176,7 +148,7 @@ class Server:
         told again as long as it is to be retained. Field names have `__` for `/`."""
         told = {name.replace("__", "/"): value for name, value in fields.items()}
         told = {
-            "EventType": _standard(type_),
+            "EventType": standard(type_),
             "SourceName": notifier,
             "Severity": 500,
             "Time": self._stamp(old),
@@ -200,24 +172,13 @@ class Server:
             wanted = [each.FilterOperands[0].Value.Value for each in filter_.WhereClause.Elements]
             if node != notifier or (wanted and told["EventType"] not in wanted):
                 continue
-            fields = [_field(told, clause) for clause in filter_.SelectClauses]
+            fields = [event_field(told, clause) for clause in filter_.SelectClauses]
             if sum(each == handle for each, _ in subscription.waiting) < most:
                 subscription.waiting.append((handle, fields))
             else:
-                overflow: dict[str, object] = {"EventType": _standard(3035), "Time": self.now()}
+                overflow: dict[str, object] = {"EventType": standard(3035), "Time": self.now()}
                 subscription.waiting = [each for each in subscription.waiting if each[0] != handle][: most - 1]
-                subscription.waiting.append((handle, [_field(overflow, each) for each in filter_.SelectClauses]))
-
-    def _stamp(self, old: float) -> Any:
-        try:
-            now = self.now().timestamp()
-        except RuntimeError:  # before the loop runs
-            now = EPOCH
-        return datetime.fromtimestamp(now - old, UTC)
-
-    def delete(self, name: str) -> None:
-        """A node goes, in silence."""
-        del self.values[name]
+                subscription.waiting.append((handle, [event_field(overflow, each) for each in filter_.SelectClauses]))
 
     # -- what is asked --
 
@@ -228,7 +189,7 @@ class Server:
         called = [each.MethodId.Identifier for each in request.Parameters.MethodsToCall] if name == "Call" else []
         self.asked.append("ConditionRefresh" if called == [3875] else name)
         if session != self.session:
-            raise _refused(StatusCodes.BadSessionIdInvalid)
+            raise refused(StatusCodes.BadSessionIdInvalid)
         await asyncio.sleep(0.001)
         response: Buffer = await getattr(self, f"_{name.lower()}")(request)
         while self.mute:
@@ -243,7 +204,7 @@ class Server:
         response.Parameters = ua.CreateSubscriptionResult(
             ua.UInt32(self._ids), self.publishing * 1000, ua.UInt32(1000), ua.UInt32(self.keepalive)
         )
-        return _sent(response)
+        return sent(response)
 
     async def _createmonitoreditems(self, request: ua.CreateMonitoredItemsRequest) -> Buffer:
         asked = request.Parameters
@@ -251,7 +212,7 @@ class Server:
         subscription = self.subscriptions[asked.SubscriptionId]
         response = ua.CreateMonitoredItemsResponse()
         for item in asked.ItemsToCreate:
-            node, handle = _name(item.ItemToMonitor.NodeId), item.RequestedParameters.ClientHandle
+            node, handle = node_name(item.ItemToMonitor.NodeId), item.RequestedParameters.ClientHandle
             self._ids += 1
             wanted: Any = item.RequestedParameters.Filter
             if isinstance(wanted, ua.EventFilter):
@@ -282,7 +243,7 @@ class Server:
                     min(item.RequestedParameters.QueueSize, self.longest_queue),
                 )
             )
-        return _sent(response)
+        return sent(response)
 
     def _refusal(self, subscription: _Subscription, node: str) -> int:
         if node == "2258" and not self.clock_watched:
@@ -300,78 +261,7 @@ class Server:
             self.subscriptions[asked.SubscriptionId].events.pop(item, None)
         response = ua.DeleteMonitoredItemsResponse()
         response.Results = [ua.StatusCode() for _ in asked.MonitoredItemIds]
-        return _sent(response)
-
-    async def _read(self, request: ua.ReadRequest) -> Buffer:
-        asked = request.Parameters.NodesToRead
-        self._limit(len(asked))
-        response = ua.ReadResponse()
-        response.Results = [self._attribute(each) for each in asked]
-        return _sent(response)
-
-    def _attribute(self, asked: ua.ReadValueId) -> ua.DataValue:
-        node = _name(asked.NodeId)
-        if asked.AttributeId == AttributeIds.EventNotifier and node in self.notifiers:
-            return ua.DataValue(ua.Variant(5 if self.keeps_events else 1, ua.VariantType.Byte))
-        if asked.AttributeId == AttributeIds.DataType:
-            kind = self.types.get(node)
-            return ua.DataValue(ua.Variant(None if kind is None else _standard(kind)))
-        if asked.AttributeId == AttributeIds.ValueRank:
-            return ua.DataValue(ua.Variant(self.ranks.get(node, -1), ua.VariantType.Int32))
-        if asked.AttributeId == AttributeIds.Historizing:
-            return ua.DataValue(ua.Variant(node in self.historized, ua.VariantType.Boolean))
-        if asked.AttributeId == AttributeIds.UserAccessLevel:
-            return ua.DataValue(ua.Variant(5 if node in self.historized else 1, ua.VariantType.Byte))
-        if node == "2257":
-            started: Any = datetime.fromtimestamp(self.started, UTC)
-            return ua.DataValue(ua.Variant(started, ua.VariantType.DateTime))
-        return self._value(node)
-
-    async def _historyread(self, request: ua.HistoryReadRequest) -> Buffer:
-        asked: Any = request.Parameters
-        self._limit(len(asked.NodesToRead))
-        await asyncio.sleep(self.history_takes)
-        if self.refused_history:
-            raise _refused(self.refused_history)
-        response = ua.HistoryReadResponse()
-        response.ResponseHeader.Timestamp = self.now() + timedelta(seconds=self.clock_off)
-        if asked.ReleaseContinuationPoints:
-            self.released += len(asked.NodesToRead)
-            response.Results = [ua.HistoryReadResult() for _ in asked.NodesToRead]
-            return _sent(response)
-        details = asked.HistoryReadDetails
-        for each in asked.NodesToRead:
-            fitting = self._kept(details, _name(each.NodeId))
-            at = int(each.ContinuationPoint or b"0")
-            told = fitting[at : at + min(self.most_history, details.NumValuesPerNode)]
-            more = at + len(told) < len(fitting) and self.tells_more
-            point = ua.ByteString(b"%d" % (at + len(told))) if more else None
-            of_events = isinstance(details, ua.ReadEventDetails)
-            data: Any = ua.HistoryEvent(told) if of_events else ua.HistoryData(told)
-            response.Results.append(ua.HistoryReadResult(ua.StatusCode(), point, data))
-        return _sent(response)
-
-    def _kept(self, details: Any, node: str) -> list[Any]:
-        if isinstance(details, ua.ReadEventDetails):
-            return [
-                ua.HistoryEventFieldList([_field(told, clause) for clause in details.Filter.SelectClauses])
-                for notifier, told in self.kept_events
-                if notifier == node and details.StartTime <= told["Time"] <= details.EndTime
-            ]
-        kept: list[Any] = self.history.get(node, [])
-        return [one for one in kept if details.StartTime <= one.SourceTimestamp <= details.EndTime]
-
-    async def _browse(self, request: ua.BrowseRequest) -> Buffer:
-        """Of types the one that each is of: the standard's types of conditions are all of one line here, and of texts
-        there is one (LocaleId)."""
-        if self.refused_browse:
-            raise _refused(self.refused_browse)
-        response = ua.BrowseResponse()
-        for each in request.Parameters.NodesToBrowse:
-            parent = {2915: 2881, 2881: 2782, 2782: 2041, 295: 12}.get(each.NodeId.Identifier)
-            found = [ua.ReferenceDescription(NodeId=_expanded(parent))] if parent is not None else []
-            response.Results.append(ua.BrowseResult(References=found))
-        return _sent(response)
+        return sent(response)
 
     async def _call(self, request: ua.CallRequest) -> Buffer:
         [asked] = request.Parameters.MethodsToCall
@@ -384,13 +274,13 @@ class Server:
             self.refreshes += 1
             subscription = self.subscriptions[asked.InputArguments[0].Value]
             for notifier in self.notifiers:
-                self._tell(subscription, notifier, {"EventType": _standard(2787), "Time": self.now()})
+                self._tell(subscription, notifier, {"EventType": standard(2787), "Time": self.now()})
                 for told in [*self.conditions.values()]:
                     self._ids += 1
                     again = {"EventId": b"event %d" % self._ids} if self.renews_ids else {}
                     self._tell(subscription, notifier, {**told, **again})
-                self._tell(subscription, notifier, {"EventType": _standard(2788), "Time": self.now()})
-        return _sent(response)
+                self._tell(subscription, notifier, {"EventType": standard(2788), "Time": self.now()})
+        return sent(response)
 
     async def _transfersubscriptions(self, request: ua.TransferSubscriptionsRequest) -> Buffer:
         response = ua.TransferSubscriptionsResponse()
@@ -400,27 +290,27 @@ class Server:
                 self.subscriptions[id_].owner = self.session
             code = 0 if known else StatusCodes.BadSubscriptionIdInvalid
             response.Parameters.Results.append(ua.TransferResult(ua.StatusCode(ua.UInt32(code))))
-        return _sent(response)
+        return sent(response)
 
     async def _republish(self, request: ua.RepublishRequest) -> Buffer:
         asked = request.Parameters
         if asked.SubscriptionId not in self._own():
-            raise _refused(StatusCodes.BadSubscriptionIdInvalid)
+            raise refused(StatusCodes.BadSubscriptionIdInvalid)
         kept = self.subscriptions[asked.SubscriptionId].kept
         if asked.RetransmitSequenceNumber not in kept or self.forgets:
-            raise _refused(StatusCodes.BadMessageNotAvailable)
+            raise refused(StatusCodes.BadMessageNotAvailable)
         return Buffer(kept[asked.RetransmitSequenceNumber])
 
     async def _publish(self, request: ua.PublishRequest) -> Buffer:
         if self.outstanding >= self.most_publishes:
-            raise _refused(StatusCodes.BadTooManyPublishRequests)
+            raise refused(StatusCodes.BadTooManyPublishRequests)
         for each in request.Parameters.SubscriptionAcknowledgements:
             if each.SubscriptionId not in self.subscriptions:
                 continue
             self.acknowledged.append(each.SequenceNumber)
             self.subscriptions[each.SubscriptionId].kept.pop(each.SequenceNumber, None)
         if not self._own():
-            raise _refused(StatusCodes.BadNoSubscription)
+            raise refused(StatusCodes.BadNoSubscription)
         future: asyncio.Future[Buffer] = asyncio.get_running_loop().create_future()
         self._requests.append((future, request))
         return await future
@@ -428,23 +318,6 @@ class Server:
     def _own(self) -> dict[int, _Subscription]:
         """The subscriptions of the session that there is."""
         return {id_: each for id_, each in self.subscriptions.items() if each.owner == self.session}
-
-    def _limit(self, nodes: int) -> None:
-        if nodes > self.most_nodes:
-            raise _refused(StatusCodes.BadTooManyOperations)
-
-    def _value(self, node: str) -> ua.DataValue:
-        stamp: Any = self.now()
-        if node == "2255":
-            return ua.DataValue(ua.Variant(self.namespaces, ua.VariantType.String))
-        if node == "2258":
-            return ua.DataValue(
-                ua.Variant(stamp, ua.VariantType.DateTime), SourceTimestamp=stamp, ServerTimestamp=stamp
-            )
-        if node in self.values:
-            known = self.values[node]
-            return ua.DataValue(known.Value, known.StatusCode, known.SourceTimestamp, stamp)
-        return ua.DataValue(None, ua.StatusCode(ua.UInt32(StatusCodes.BadNodeIdUnknown)), None, stamp)
 
     # -- what it says by itself --
 
@@ -478,7 +351,7 @@ class Server:
             message.NotificationData = [_notification(waiting) for waiting in _runs(subscription.waiting)]
             again = ua.RepublishResponse()
             again.NotificationMessage = message
-            kept = bytes(_sent(again))
+            kept = bytes(sent(again))
             subscription.kept[subscription.number] = kept.replace(POISON, POISONED) if self.spoils else kept
             subscription.waiting = []
             subscription.number += 1
@@ -487,71 +360,7 @@ class Server:
             return
         response = ua.PublishResponse()
         response.Parameters = ua.PublishResult(ua.UInt32(id_), [], False, message)
-        self._requests.popleft()[0].set_result(_sent(response))
-
-
-class _Connection:
-    session_timeout = 60.0
-    alternatives = False
-    certificate_ends: float | None = None
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._session = 0
-        self._link = -1
-
-    def concerns(self, now: float) -> dict[KindName, str]:
-        return {}
-
-    def _connect(self) -> None:
-        if not self._server.reachable:
-            raise LinkLost("cannot connect: it is cut")
-        if self._server.frozen or self._server.deaf_to_us or self._server.mute:
-            raise LinkLost("cannot connect: it does not answer")
-        self._link = self._server.link
-
-    def _begin(self) -> None:
-        self._server.sessions += 1
-        self._server.session = self._session = self._server.sessions
-
-    async def open(self, now: float) -> None:
-        self._connect()
-        if self._session == self._server.session:
-            self._server.end_session(subscriptions=True)
-        self._begin()
-
-    async def resume(self, now: float) -> bool:
-        self._connect()
-        self._server.resumed += 1
-        if self._session == self._server.session:
-            return True
-        self._begin()
-        return False
-
-    async def request(self, request: Any, limit: float | None = None) -> Buffer:
-        if self._link != self._server.link:
-            raise ConnectionError("cut")
-        async with asyncio.timeout(10 if limit is None else None):
-            with in_session():
-                answer = await self._server.answer(request, self._session)
-        if self._link != self._server.link:
-            raise ConnectionError("cut")
-        return answer
-
-    async def is_ill(self) -> bool:
-        return False
-
-    async def keep(self) -> None:
-        await asyncio.Event().wait()
-
-    def drop(self) -> None:
-        self._link = -1
-
-    async def close(self) -> None:
-        if self._link == self._server.link and self._session == self._server.session:
-            self._server.end_session(subscriptions=True)
-            self._session = 0
-        self.drop()
+        self._requests.popleft()[0].set_result(sent(response))
 
 
 def _runs(waiting: list[tuple[int, Any]]) -> list[list[tuple[int, Any]]]:
@@ -565,43 +374,6 @@ def _notification(waiting: list[tuple[int, Any]]) -> Any:
     return ua.DataChangeNotification(
         [ua.MonitoredItemNotification(ua.UInt32(handle), value) for handle, value in waiting]
     )
-
-
-def _standard(number: int) -> ua.NodeId:
-    return ua.NodeId(ua.Int32(number), ua.Int16(0))
-
-
-def _expanded(number: int) -> ua.ExpandedNodeId:
-    return ua.ExpandedNodeId(ua.Int32(number), ua.Int16(0))
-
-
-def _field(told: dict[str, object], clause: ua.SimpleAttributeOperand) -> ua.Variant:
-    """What is told where `clause` asks for it; null where there is no such thing."""
-    if not clause.BrowsePath:
-        value = told.get("ConditionId") if clause.AttributeId == AttributeIds.NodeId else None
-    else:
-        value = told.get("/".join(str(name.Name) for name in clause.BrowsePath))
-    if isinstance(value, str) and clause.BrowsePath and clause.BrowsePath[0].Name == "Message":
-        value = ua.LocalizedText(value)
-    return value if isinstance(value, ua.Variant) else ua.Variant(value)
-
-
-def poison() -> ua.Variant:
-    """A value that makes what holds it unreadable."""
-    return ua.Variant(POISONED[5:], ua.VariantType.ByteString)
-
-
-def _sent(response: Any) -> Buffer:
-    return Buffer(struct_to_binary(response).replace(POISONED, POISON))
-
-
-def _refused(code: int) -> UaStatusCodeError:
-    error: UaStatusCodeError = UaStatusCodeError(code)  # type: ignore[no-untyped-call]
-    return error
-
-
-def _name(node: ua.NodeId) -> str:
-    return str(node.Identifier)
 
 
 def clock() -> LoopClock:
