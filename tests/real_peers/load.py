@@ -6,7 +6,7 @@ gateway with 44 lines, each for so many seconds (the first for a minute at most)
 each direction. It prints changes per second, CPU per change that came (of two within one sampling a server tells one),
 and how old the newest value is; the server's own CPU tells whether it was the limit. In the end the counters rest, and
 what they have counted must be at the stand-in, to the last one. Exits with 1 where something is lost, or a newest value
-was more than two seconds old. On two busy cores asyncua's own server is too slow for it: to write 10,000 values a second
+was more than two seconds old. On two busy cores asyncua's own server is too slow: to write 10,000 values a second
 takes a core and more of it, so that it answers nothing for half a minute, and both clients give it up.
 """
 
