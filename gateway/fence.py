@@ -8,6 +8,7 @@ are taken.
 """
 
 import asyncio
+import json
 import math
 from collections import Counter
 from collections.abc import Iterable
@@ -16,7 +17,7 @@ import structlog
 
 from gateway.errors import DamagedRow, OutboxError
 from gateway.frozen import replace
-from gateway.model import Notice, Reject
+from gateway.model import Notice, Reject, Sample
 from gateway.rejects import payload_of
 from gateway.sources.base import Arrival
 
@@ -83,12 +84,18 @@ class Fence:
             return arrival
         bare = replace(arrival, moments=(), recovered=None, rejects=(), notices=())
         kept = arrival.recovered.moments if arrival.recovered is not None else ()
-        first = next((moment.samples[0] for moment in (*arrival.moments, *kept)), None)
-        if times > 1 or first is None:
+        samples = [sample for moment in (*arrival.moments, *kept) for sample in moment.samples]
+        if times > 1 or not samples:
             return bare
-        reject = Reject(first.source, first.address, payload_of(first.value), first.received, WHY)
+        first = samples[0]
         notice = Notice("reject", first.received, first.source, first.address, WHY)
-        return replace(bare, rejects=(reject,), notices=(notice,))
+        return replace(bare, rejects=tuple(map(_kept, samples)), notices=(notice,))
+
+
+def _kept(sample: Sample) -> Reject:
+    payload = payload_of(sample.value) if not sample.part else json.dumps(sample.value).encode()
+    said = sample.source, sample.address, payload, sample.received, WHY
+    return Reject(*said, retained=sample.retained, part=sample.part)
 
 
 def _name(arrival: Arrival) -> str:

@@ -18,7 +18,7 @@ import structlog
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import LineState
 from gateway.mapping.trail import Feed, forgotten, needed_since
-from gateway.mapping.trail_log import addition, beginning, restored
+from gateway.mapping.trail_log import addition, beginning, last_number, restored
 from gateway.outbox.store import Outbox
 from gateway.repeats import Ask
 
@@ -193,4 +193,11 @@ def _restored(plan: LinePlan, state: LineState, begun: str | None, added: Sequen
         return restored(plan, state, begun, added)
     except (ValueError, KeyError, TypeError, IndexError) as error:
         log.warning("trail_not_understood", line=plan.key, reason=f"{type(error).__name__}: {error}")
-        return Feed(state)
+        return Feed(state, numbered=_last_number(added))
+
+
+def _last_number(added: Sequence[Mapping[str, Any]]) -> int:
+    try:
+        return last_number(added)
+    except (ValueError, KeyError, TypeError, IndexError):
+        return 0

@@ -177,6 +177,8 @@ class Reject:
     retained: bool = False
     part: int = 0
     """Of a message that was split: the payload is JSON of this part, as it was read."""
+    read_as: str = ""
+    """The topic as the configuration writes it, where the payload is a part that was refused as that alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +199,7 @@ class KeptReject:
     part: Annotated[int, SPARED] = 0
     encoded: Annotated[bool, SPARED] = False
     wanted: Annotated[bool, SPARED] = False
+    read_as: Annotated[str, SPARED] = ""
 
 
 @dataclass(frozen=True, slots=True)

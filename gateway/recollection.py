@@ -120,8 +120,9 @@ class LaterComparison:
         shown = await shown_of(
             self._outbox, self._client(), plan, stretches, self._reference, before=before, sends=sends
         )
-        change = partial(_taken_off, plan, shown, self._clock.now())
-        await self._amendments.make(plan.key, change, _within(shown))
+        if shown.tells or not all(stretch.looked for stretch in stretches):  # else the line's trail stays as it is
+            change = partial(_taken_off, plan, shown, self._clock.now())
+            await self._amendments.make(plan.key, change, _within(shown))
         return shown
 
 

@@ -82,6 +82,11 @@ class Shown:
     unsure: list[Entry] = field(default_factory=list)
     left: bool = False
 
+    @property
+    def tells(self) -> bool:
+        """Whether anything is shown."""
+        return any(self.entries.values()) or bool(self.within or self.unsure)
+
 
 async def shown_of(
     outbox: OutboxThread,

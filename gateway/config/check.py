@@ -253,7 +253,8 @@ def _duplicate_lines(lines: list[Line]) -> Iterator[ConfigFault]:
             text = f"the line {quoted(line.line)} of {quoted(line.factory)} is there already; put both into one"
             if line.renamed_from is not None and line.key in keys:
                 text = f"another line above goes on with what {quoted(line.renamed_from)} had; only one can"
-            yield ConfigFault(("lines", index, "line"), text)
+            named = ("lines", index, "factory"), ("lines", index, "line")
+            yield ConfigFault(("lines", index, "line"), text, rests_on=named)
         ids |= {line.id} if line.id is not None else set()
         names.add((line.factory, line.line))
         keys.add(line.key)
@@ -292,7 +293,7 @@ def _input(given: Input, loc: Loc, sources: Mapping[str, OpcuaConfig | MqttConfi
                 text = f"{_UNKNOWN}{quoted(given.source)}{suggestion(given.source, sources)}"
                 if in_curly_quotes(given.source):
                     text = CURLY_QUOTES
-                yield ConfigFault((*loc, "source"), text)
+                yield ConfigFault((*loc, "source"), text, rests_on=())
 
 
 def _opcua_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
@@ -307,7 +308,7 @@ def _opcua_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
         try:
             parse_place(given.node)
         except ValueError as error:
-            yield ConfigFault((*loc, "node"), str(error))
+            yield ConfigFault((*loc, "node"), str(error), rests_on=())
     counted = next((key for key in ("counter", "edge") if getattr(given, key) is not None), None)
     if counted is not None and given.deadband is not None:
         text = f"small changes would not be counted: remove it, or '{counted}'"
@@ -339,7 +340,7 @@ def _event_input(given: Input, notifier: str, loc: Loc) -> Iterator[ConfigFault]
         try:
             parse(text)
         except ValueError as error:
-            yield ConfigFault(at, str(error))
+            yield ConfigFault(at, str(error), rests_on=())
     known = (*EVENT_FIELDS, *given.fields)
     named = [((*loc, "field"), given.field), ((*loc, "time"), given.time_field)]
     for at, path in [*named, *(((*loc, "only", path), path) for path in given.only)]:
@@ -362,13 +363,12 @@ def _sparkplug_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
         try:
             parse_device(given.device)
         except ValueError as error:
-            yield ConfigFault((*loc, "device"), str(error))
+            yield ConfigFault((*loc, "device"), str(error), rests_on=())
 
 
 def _mqtt_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
     yield from _misplaced(given, loc, "MQTT", "topic", OPCUA_KEYS)
-    if given.topic is not None:
-        yield from message_faults(given, loc)
+    yield from message_faults(given, loc)
 
 
 def _misplaced(given: Input, loc: Loc, kind: str, needed: str, foreign: tuple[str, ...]) -> Iterator[ConfigFault]:

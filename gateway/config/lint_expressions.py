@@ -14,6 +14,8 @@ from gateway.config.yaml_tree import quoted
 from gateway.errors import ConfigFault
 
 _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
+_OPEN_TEXT = re.compile(r"(?<!\d)[\"']|[\"'](?!\d{3}\b)")
+"""The quote that begins a text and is never closed, once the other texts are gone; a sign between thousands is none."""
 _BETWEEN, _OPERANDS = r"(?<=[\w)\]\0]\s)", r"(?=\s+[\w(!\0])"
 _LITERAL = r"(?:-?\d[\d.]*|\0+)"
 _HINTS: tuple[tuple[str, str], ...] = (
@@ -100,8 +102,8 @@ EMPTY = 'nothing is empty text: compare with ""'
 
 
 def why_unreadable(source: str, stopped: int | None) -> str:
-    """Why `source` is no expression, and what to write, as the end of a sentence; `stopped` is the character, counted
-    from 1, up to which it could be read."""
+    """Why `source` is no expression, and what to write, as the end of a sentence, with all that is known to be wrong;
+    `stopped` is the character, counted from 1, up to which it could be read."""
     if not source.strip():
         return "at character 1: nothing is written here"
     texts = _without_texts(source)
@@ -112,13 +114,12 @@ def why_unreadable(source: str, stopped: int | None) -> str:
     foreign = foreign_letter(texts)
     if foreign is not None:
         return f"{where}{foreign}: type it anew"
-    for pattern, cure in _HINTS:
-        match = re.search(pattern, texts)
-        if match is not None:
-            return f"at character {match.start() + 1}: {cure.format(_with_point(match[0]))}"
-    quote = re.search(r"[\"']", texts)
-    if quote is not None:
-        return f"at character {quote.start() + 1}: a quote is never closed"
+    open_text = _OPEN_TEXT.search(texts)
+    hints = sorted(_hints(texts[: open_text.start()] if open_text is not None else texts))
+    if open_text is not None:
+        hints.append((open_text.start(), "a quote is never closed"))
+    if hints:
+        return "; ".join(f"at character {start + 1}: {cure}" for start, cure in hints)
     for opening, closing in ("()", "[]"):
         if texts.count(opening) > texts.count(closing):
             return f"{where}a '{closing}' is missing"
@@ -127,6 +128,34 @@ def why_unreadable(source: str, stopped: int | None) -> str:
     if re.search(r"(&&|\|\||[-=<>!+*/%])\s*\Z", texts):
         return f"{where}something is missing at the end"
     return f"{where}this does not fit what stands before it"
+
+
+def _hints(texts: str) -> Iterator[tuple[int, str]]:
+    """What is known to be written otherwise in `texts`, each once: the place of the first, and the cure."""
+    taken: set[int] = set()
+    for pattern, cure in _HINTS:
+        matches = [match for match in re.finditer(pattern, texts) if taken.isdisjoint(range(*match.span()))]
+        taken |= {place for match in matches for place in range(*match.span())}
+        if matches:
+            yield matches[0].start(), cure.format(_with_point(matches[0][0]))
+
+
+def unknown_names(source: str, known: Collection[str], cutoff: float) -> Iterator[str]:
+    """Names in `source`, which is no expression, that are none of those `known` and certainly stand for one: they are
+    like one, as `nearest` says, or compared with something."""
+    texts = _OPEN_TEXT.split(_without_texts(source))[0]
+    for match in re.finditer(r"(?<![\w.$@])([A-Za-z_]\w*)(?:\.[A-Za-z_]\w*)*(?![\w.]|\s*\()(?=\s*([=!<>]?))", texts):
+        name = match[1]
+        if name in known or not name.isascii() or _is_word(name):
+            continue
+        if match[2] or nearest(name, known, cutoff) is not None:
+            yield name
+
+
+def _is_word(name: str) -> bool:
+    """Whether `name` is a word of expressions, or of another language, rather than a name."""
+    alone = f"\0 {name} \0"
+    return name.casefold() in _TRUTH | NOTHING | {"in"} or any(True for _ in _hints(alone))
 
 
 def _with_point(word: str) -> str:

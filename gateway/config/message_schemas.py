@@ -23,6 +23,9 @@ MOST_VALUES = 10_000
 """Values in a message; one with more does not fit any schema."""
 LONGEST_MATCHED = 500
 """Characters of a name, and of a text in which a pattern is looked for; a longer one does not fit."""
+MOST_REMEMBERED, LONGEST_REMEMBERED = 256, 500
+"""Answers, and characters of what was asked, that are remembered."""
+_TOO_LONG = "?" * (LONGEST_REMEMBERED + 1)
 _LONGEST_REASON = 200
 
 
@@ -34,6 +37,8 @@ class MessageSchema:
         its schema cannot be used."""
         self.name = name
         self.text = text
+        self._answers: dict[str, str | None] = {}
+        """What was answered lately, by what was asked: a sender that is wrong says the same thousands of times."""
         try:
             self._validator = _validator(json.loads(text))
             self._first_error(None)
@@ -48,11 +53,20 @@ class MessageSchema:
 
     def misfit(self, value: object) -> str | None:
         """Where and why a message that says `value`, which was JSON, does not fit; None where it does."""
+        said = _TOO_LONG
         try:
+            said = repr(value)  # unlike the value it tells 1 from 1.0 and true
+            if said in self._answers:
+                return self._answers[said]
             why = _too_much(value) or self._first_error(value)
         except RecursionError:
             why = ": it is nested too deeply"
-        return None if why is None else f"the message does not fit {self.name}{why}"
+        answer = None if why is None else f"the message does not fit {self.name}{why}"
+        if len(said) <= LONGEST_REMEMBERED:
+            if len(self._answers) >= MOST_REMEMBERED:
+                self._answers.clear()
+            self._answers[said] = answer
+        return answer
 
     def _first_error(self, value: object) -> str | None:
         """The first is enough, and there can be very many. Of alternatives the one that fits best says why."""

@@ -35,13 +35,13 @@ class Refusals:
     async def meet(self, work: Work, attempt: Attempt, answer: Answer, outcome: Outcome) -> bool:
         """Whether what Oden refuses with `answer` is sent again in another way."""
         record = work.records[0]
-        refused = outcome.fate == "dead" or (outcome.foreign and answer.status == NOT_UNIQUE)
+        refused = outcome.fate == "dead" or (outcome.foreign and answer.status in TAKEN)
         if not refused or len(work.records) > 1:
             return False
         if isinstance(record, StartInterval) and record.name and self._is_about_name(answer):
             return await self._rename(work, attempt, record, outcome.reason)
         if isinstance(record, Setting) and creates(record) and answer.status in TAKEN:
-            return await self._make_another(work, attempt, record, outcome.reason)
+            return await self._make_another(work, attempt, record, outcome)
         return False
 
     def _is_about_name(self, answer: Answer) -> bool:
@@ -72,17 +72,29 @@ class Refusals:
         await self._again(work, replace(attempt, body=json.dumps(body, ensure_ascii=False)), reason)
         return True
 
-    async def _make_another(self, work: Work, attempt: Attempt, record: Setting, reason: str) -> bool:
-        """A work order that was begun again after its completion is another one, where it cannot be changed."""
-        if record.type != "maintenance_work_order" or "id" not in json.loads(attempt.body):
+    async def _make_another(self, work: Work, attempt: Attempt, record: Setting, refusal: Outcome) -> bool:
+        """A work order that was begun again after its completion is another one, where it cannot be changed. Where
+        something in between may have refused that, it is first seen that it is completed."""
+        oden_id = json.loads(attempt.body).get("id")
+        if record.type != "maintenance_work_order" or oden_id is None:
+            return False
+        if refusal.fate != "dead" and not await self._is_completed(work, record, str(oden_id)):
             return False
         try:
             body = requests.setting_request(record, self._settlement.line_id(work.line), None).text()
         except Exception:  # noqa: BLE001 - what does not say enough for another one stays refused
             return False
         log.warning("order_begun_again", record=record.key, line=work.line)
-        await self._again(work, replace(attempt, body=body), reason)
+        await self._again(work, replace(attempt, body=body), refusal.reason)
         return True
+
+    async def _is_completed(self, work: Work, record: Setting, oden_id: str) -> bool:
+        request = requests.look_up_any(record, self._settlement.line_id(work.line))
+        chosen = self._settlement.clock.now()
+        found = await self._client.post(request.endpoint, request.text(), asyncio.Event())
+        outcome = outcome_of(request.endpoint, found, creates=False, none_is_success=True)
+        await self._settlement.note_answer(request.endpoint, work, found, outcome, chosen)
+        return outcome.fate == "delivered" and answers.is_completed(found.body, oden_id)
 
     async def _again(self, work: Work, attempt: Attempt, reason: str) -> None:
         await self._settlement.put_off(work, attempt, phase="retry", not_before=0.0, reason=reason)

@@ -39,9 +39,10 @@ def product_template(scope: Scope, name: str | None, oden_id: str | None, loc: L
     """The product that is said at `loc`, by its name or its id; as metadata and settings have it."""
     if (name is None) == (oden_id is None):
         scope.missing(loc, "say which product it is: write either 'product' or 'product_id'", "product", "product_id")
+    by_name = TextTemplate(scope.pattern(name or "", (*loc, "product")) or NO_PATTERN)
     if oden_id is not None:
         return {"id": TextTemplate(scope.pattern(oden_id, (*loc, "product_id")) or NO_PATTERN)}
-    return TextTemplate(scope.pattern(name or "", (*loc, "product")) or NO_PATTERN)
+    return by_name
 
 
 def compile_batches(scope: Scope, batches: Batches, loc: Loc, *, with_run: bool) -> IntervalPlan | None:
@@ -162,6 +163,7 @@ def _end(scope: Scope, end: End, loc: Loc) -> EndPlan | None:
         return _event_or_condition(scope, end, loc)
     if end.when is not None or end.event is not None or end.for_:
         scope.fault(loc, "'idle' stands alone: leave out 'when', 'for' and 'event'")
+        _event_or_condition(scope, end, loc)
     for index, name in enumerate(end.count):
         _check_counter(scope, name, (*loc, "count", index))
     counters = end.count or [name for name, section in scope.inputs.items() if section.counter is not None]

@@ -156,33 +156,32 @@ def _selector(scope: Scope, states: States, loc: Loc) -> StateSelector | None:
     if len(used) != 1:
         problem = "how states are recognised is missing" if not used else "states are recognised in one way only"
         scope.missing(loc, f"{problem}: write 'codes', 'bits', 'ladder' or 'preset'", *ways, "preset")
-        return None
     if states.mode is not None and states.preset is None:
         scope.fault((*loc, "mode"), "'mode' belongs to 'preset'")
     if states.input is None and not states.ladder:
         scope.missing(loc, "the key 'input' is missing: which input holds the state?", "input")
-        return None
     if states.input is not None:
         scope.input(states.input, (*loc, "input"))
         if states.ladder:
             scope.fault((*loc, "input"), "a ladder looks at the inputs that its conditions name: remove 'input'")
     other = _code(scope, states.other, (*loc, "other")) if states.other is not None else None
-    if states.input is not None and not (states.bits or states.ladder):
-        return Codes(_tables(scope, states, states.input, loc), other)
-    if other is None:
-        scope.missing(
-            loc, f"the key 'other' is missing: which state is on when none of the {used[0]} says one?", "other"
-        )
-        return None
-    if states.bits:
-        bits = [(bit.bit, _code(scope, bit, (*loc, "bits", index))) for index, bit in enumerate(states.bits)]
-        return Bits(states.input or "", tuple(bits), other)
+    tables = _tables(scope, states, states.input or "", loc) if "codes" in used else ()
+    bits = [(bit.bit, _code(scope, bit, (*loc, "bits", index))) for index, bit in enumerate(states.bits)]
     rungs: list[tuple[Condition, CodePlan]] = []
     for index, rung in enumerate(states.ladder):
         condition = scope.condition(rung.when, (*loc, "ladder", index, "when"))
         code = _code(scope, rung, (*loc, "ladder", index))
         rungs += [(condition, code)] if condition is not None else []
-    return Ladder(tuple(rungs), other)
+    if len(used) != 1 or (states.input is None and not states.ladder):
+        return None
+    if tables:
+        return Codes(tables, other)
+    if other is None:
+        scope.missing(
+            loc, f"the key 'other' is missing: which state is on when none of the {used[0]} says one?", "other"
+        )
+        return None
+    return Bits(states.input or "", tuple(bits), other) if bits else Ladder(tuple(rungs), other)
 
 
 def _tables(scope: Scope, states: States, input_: str, loc: Loc) -> tuple[CodeTable, ...]:

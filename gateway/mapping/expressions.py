@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any, Literal, Protocol
 
 from gateway.config.error_messages import suggestion
-from gateway.config.lint_expressions import EMPTY, contradictions, meant_name, why_unreadable
+from gateway.config.lint_expressions import EMPTY, contradictions, meant_name, unknown_names, why_unreadable
 from gateway.mapping.values import find, flaw, number, whole
 
 FUNCTIONS = frozenset({"contains", "endsWith", "matches", "size", "startsWith", "double", "int", "string", "uint"})
@@ -199,7 +199,8 @@ def _parse(source: str, known: Collection[str]) -> Condition:
         match = _SYNTAX.search(str(error))
         stopped = int(match[2]) if match else None
         text = f'"{source}" is not an expression, {why_unreadable(source, stopped)}'
-        raise ExpressionError((text, None)) from None
+        unknown = dict.fromkeys(unknown_names(source, known, _NEAR))
+        raise ExpressionError((text, None), *((_unknown(name, source, known), name) for name in unknown)) from None
     named = dict.fromkeys(program.variables())
     names = tuple(dict.fromkeys(bits[name][0][0] if name in bits else name for name in named))
     faults: list[tuple[str, str | None]] = [

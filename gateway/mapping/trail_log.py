@@ -164,14 +164,15 @@ def _sample(sample: Sample, routes: Mapping[tuple[str, str], int]) -> list[Any]:
 
 def restored(plan: LinePlan, state: LineState, stored: str | None, additions: Iterable[Mapping[str, Any]]) -> Feed:
     """The line as it was, with what is stored of its trail's beginning and of what was added since, which may have
-    begun before. Where the trail is of another plan only its late messages are left. Raises ValueError where it is
-    none.
+    begun before. Where the trail is of another plan, or has no beginning, only its late messages are left, and what is
+    added later has numbers of its own: the entries from before can be there for as long as other lines need theirs.
+    Raises ValueError or LookupError where it is none.
     """
     said: dict[str, Any] = json.loads(stored) if stored else {}
     additions = [*additions]
     if said.get("plan") != seal(plan):
         late = _late(plan, additions)
-        return Feed(state, late=late if plan.timed else ())
+        return Feed(state, late=late if plan.timed else (), numbered=last_number(additions))
     routes = _routes(plan)
     base = Entry(said["at"], None, load(plan, said["state"]), number=said["number"])
     following: dict[int, int] = {}
@@ -199,7 +200,7 @@ def restored(plan: LinePlan, state: LineState, stored: str | None, additions: It
     while number:
         if number not in gone:
             trail.append(entries[number].at_its_time if number in timely else entries[number])
-        number = following[number]
+        number = following.pop(number)  # none is there twice
     return Feed(
         state,
         plan,
@@ -214,6 +215,11 @@ def restored(plan: LinePlan, state: LineState, stored: str | None, additions: It
         recalled=False,
         clocks=_clocks(wrong, ahead),
     )
+
+
+def last_number(additions: Iterable[Mapping[str, Any]]) -> int:
+    """The greatest number of an entry in what was added to a trail; 0 where there is none."""
+    return max((each[0] for added in additions for each in added.get("e", ())), default=0)
 
 
 def _clocks(wrong: Iterable[Sequence[Any]], ahead: Iterable[Sequence[Any]]) -> dict[tuple[str, str], SenderClock]:

@@ -329,6 +329,12 @@ def setting_id(answer: object, record: Setting, _: str | None = None) -> str | N
     return str(ours[0]["id"]) if ours else None
 
 
+def is_completed(answer: object, oden_id: str) -> bool:
+    """Whether the answer to a search shows the work order with that id as completed."""
+    orders = [item for item in entries_of(answer) or [] if isinstance(item, Mapping)]
+    return any(bool(order.get("completed_at")) for order in orders if str(order.get("id")) == oden_id)
+
+
 def line_id(answer: object) -> str | None:
     """The id in the answer to a search for a line: its own, not that of its factory or of anything else it names."""
     entries = [answer] if isinstance(answer, Mapping) and "id" in answer else entries_of(answer) or []

@@ -130,7 +130,7 @@ class RejectHandlers:
                 await self._outbox(_want, number)
                 return {"taken": False, "reason": "no gateway runs: it is replayed when it starts"}
             of = known.source, known.address, payload, known.at, known.reason
-            reject = Reject(*of, known.lines, known.retained, known.part)
+            reject = Reject(*of, known.lines, known.retained, known.part, known.read_as)
             await self._replay_one(number, reject)
             left = await self._outbox(lambda outbox: rejects.whole(outbox.row, number))
         except GatewayError as error:

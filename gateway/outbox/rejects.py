@@ -130,6 +130,7 @@ def _keep(transaction: Transaction, reject: Reject) -> None:
         reject.retained,
         reject.part,
         encoded,
+        read_as=reject.read_as,
     )
     transaction.put[_head(number)] = KEPT_REJECT.dump_json(known).decode()
     transaction.put[_payload(number)] = json.dumps(said, ensure_ascii=False)

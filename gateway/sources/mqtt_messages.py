@@ -72,7 +72,9 @@ class Messages:
         unread = [part for part in parts if part.flaw]
         if not unread:
             return Said(moments)
-        rejects = tuple(Reject(self._name, topic, part.payload, received, part.flaw) for part in unread)
+        rejects = tuple(
+            Reject(self._name, topic, part.payload, received, part.flaw, read_as=part.address) for part in unread
+        )
         notices = tuple(self._rejected(topic, part.flaw, part.payload, received) for part in unread)
         return Said(moments, notices, rejects)
 
@@ -97,7 +99,7 @@ class Messages:
             if reject.part:
                 parts = [Part(topic, json.loads(reject.payload), reject.part)]
             else:
-                parts = self._topics.parts(topic, reject.payload)
+                parts = _refused(reject, self._topics.parts(topic, reject.payload))
         except ValueError as error:
             return (), f"the payload {error}"
         flaw = next((part.flaw for part in parts if part.flaw), "")
@@ -106,6 +108,13 @@ class Messages:
     def _count_unwanted(self, topic: str) -> None:
         name = topic if topic in self._unwanted or len(self._unwanted) < _MOST_UNWANTED else "other topics"
         self._unwanted[name] = self._unwanted.get(name, 0) + 1
+
+
+def _refused(reject: Reject, parts: list[Part]) -> list[Part]:
+    """What of `parts` was refused: where several of the configuration's topics fit, others may have been taken as it
+    came. All, where that topic is not in the configuration any more."""
+    read_as = reject.read_as or (reject.address if reject.lines else "")
+    return [part for part in parts if part.address == read_as] or parts
 
 
 def _as_text(topic: str) -> str:

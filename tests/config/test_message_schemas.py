@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 from gateway.cli.startup import read_config
-from gateway.config.message_schemas import LONGEST_MATCHED, MOST_VALUES, MessageSchema
+from gateway.config.message_schemas import (
+    LONGEST_MATCHED,
+    LONGEST_REMEMBERED,
+    MOST_REMEMBERED,
+    MOST_VALUES,
+    MessageSchema,
+)
 from gateway.config.patterns import repeats_too_much
 from gateway.errors import ConfigError
 
@@ -213,3 +219,17 @@ def test_a_changed_schema_is_another_plan(tmp_path: Path) -> None:
         assert len({plan.inputs["scrap"].schema for plan in plans}) == 1
         digests.add(plans[0].digest)
     assert len(digests) == 2
+
+
+def test_what_was_asked_before_is_answered_again_and_what_only_looks_like_it_is_not() -> None:
+    """1 equals true and 1.0 in Python, and is something else in a schema; what is remembered is bounded."""
+    schema = MessageSchema("order.json", '{"properties": {"n": {"type": "boolean"}}}')
+    for _ in range(2):
+        assert schema.misfit({"n": True}) is None
+        assert schema.misfit({"n": 1}) == "the message does not fit order.json at n: 1 is not of type 'boolean'"
+        assert schema.misfit({"n": 1.0}) == "the message does not fit order.json at n: 1.0 is not of type 'boolean'"
+    for number in range(3 * MOST_REMEMBERED):
+        schema.misfit({"n": number})
+        schema.misfit({"n": "x" * (LONGEST_REMEMBERED + number)})
+    assert len(schema._answers) <= MOST_REMEMBERED
+    assert max(map(len, schema._answers)) <= LONGEST_REMEMBERED

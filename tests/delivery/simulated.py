@@ -127,6 +127,10 @@ class Plant:
     def intervals(self, kind: str) -> list[Interval]:
         return self.oden.model.intervals(kind, FACTORY, NAME)
 
+    def notices(self) -> list[str]:
+        """What is listed of what others did at Oden, newest first."""
+        return [notice.text for notice in self.outbox.notices(10) if notice.kind == "oden"]
+
     def total(self, kind: str = "RUN") -> int:
         """The yield of all intervals of a type."""
         entries = (entry for interval in self.intervals(kind) for entry in self.oden.model.output(interval))

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.delivery.drain import DeliveryOptions
 from gateway.delivery.left_open import MOST_REFUSED
-from gateway.model import StartInterval, UpdateInterval
+from gateway.model import StartInterval
 from gateway.oden.requests import Wording
 from gateway.outbox.key_value import MemoryStore
 from gateway.simulator.oden.manners import Manners
@@ -327,37 +327,6 @@ def test_p4_what_was_on_in_another_life_and_is_on_at_oden_is_ended() -> None:
     assert not plant.outbox.notices(10)
 
 
-def notices(plant: Plant) -> list[str]:
-    return [notice.text for notice in plant.outbox.notices(10) if notice.kind == "oden"]
-
-
-def test_what_others_did_is_listed_where_a_look_up_shows_it() -> None:
-    """A run of somebody else's that is on when a start is looked up, and an end set by hand that a change of metadata
-    finds: each once."""
-
-    async def story(plant: Plant) -> None:
-        run, product = {"type": {"name": "RUN"}, "start_time": "2027-01-15T08:00:50Z"}, {"product": {"name": "Film 20"}}
-        theirs = plant.by_hand(**run, name="trial", metadata=product)
-        for at in (100, 200):
-            start = plant.start(at, name=f"order {at}")
-            plant.commit(start)
-            await plant.drained()
-            plant.commit(plant.end(start, at + 50))
-            await plant.drained()
-        assert [f"id {theirs}" in text for text in notices(plant)] == [True]
-        state = plant.start(300, "STATE")
-        plant.commit(state)
-        await plant.drained()
-        (there,) = plant.intervals("STATE")
-        plant.by_hand(id=there.id, type={"name": "STATE"}, end_time="2027-01-15T08:06:00Z")
-        change = UpdateInterval(plant.key(), state.line, T + 400.0, "STATE", state.key, metadata={"comment": "jam"})
-        plant.commit(change)
-        await plant.drained()
-        assert "was ended by somebody at 2027-01-15T08:06:00Z" in notices(plant)[0]
-
-    live(story, faults=("close commit=no at=interval/set since=0 times=1",))
-
-
 @pytest.mark.parametrize("settings", [PLAIN, REFERENCED])
 def test_p4_a_backlog_of_the_past_decides_nothing_of_what_is_on(settings: DeliveryOptions) -> None:
     """A copy in which older runs wait than the one that a later life has begun: they go to Oden, and the one that is on
@@ -401,4 +370,4 @@ def test_p4_what_is_known_of_one_type_is_not_known_of_another() -> None:
     plant = live(story)
     assert shown(plant.intervals("STATE")) == [(0, 1), (2 * DAY, None)]
     assert shown(plant.intervals("RUN")) == [(0, None), (2 * DAY, None)]
-    assert not any("the run A" in text and "stays as it is" in text for text in notices(plant))
+    assert not any("the run A" in text and "stays as it is" in text for text in plant.notices())

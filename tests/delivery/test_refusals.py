@@ -54,9 +54,11 @@ def test_a_name_that_is_cut_off_is_the_same_name() -> None:
     assert plant.outbox.counts().dead == 0
 
 
+@pytest.mark.parametrize("errors", ["documented", "message", "text"])
 @pytest.mark.parametrize("status", [200, 400, 409])
-def test_a_work_order_that_is_begun_again_is_another_where_it_cannot_be_changed(status: int) -> None:
-    """Begun, completed, begun again: the later word is at Oden, in the one order or in a new one."""
+def test_a_work_order_that_is_begun_again_is_another_where_it_cannot_be_changed(status: int, errors: str) -> None:
+    """Begun, completed, begun again: the later word is at Oden, in the one order or in a new one; in whatever words it
+    was refused."""
 
     async def story(plant: Plant) -> None:
         fields = {"external_id": "MWO-1", "name": "Grease", "started_at": "2027-01-15T08:00:00Z"}
@@ -71,7 +73,7 @@ def test_a_work_order_that_is_begun_again_is_another_where_it_cannot_be_changed(
             plant.commit(Setting(plant.key(), LINE, T + 2, "maintenance_work_order", more))
             await plant.drained()
 
-    plant = live(story, Manners(orders=status))
+    plant = live(story, Manners(orders=status, errors=errors))
     body = b'{"external_id": "MWO-1", "match": "all"}'
     shown = plant.oden.model.answer("/v2/maintenance_work_order/search", body).body
     assert isinstance(shown, list)

@@ -352,3 +352,30 @@ def test_p13_a_clock_stays_ahead_over_a_restart(ahead: int) -> None:
         later, _ = feed(made, later, order(730, "B", T0 + 700 + ahead))
         _, result = feed(made, later, tick(740))
         assert [record.start for record in result.records if isinstance(record, StartInterval)] == [T0 + 700]
+
+
+def _heard(made: Any, known: Feed, orders: range) -> tuple[Feed, list[dict[str, Any]]]:
+    """The line after some orders, and what is stored of that."""
+    stored, before = list[dict[str, Any]](), None if known.plan is None else known
+    for number in orders:
+        known, _ = at_once(prepared(made, known, tick(100 * number - 1)))
+        known, _ = feed(made, known, order(100 * number, f"A{number}", T0 + 100 * number))
+        stored.append(json.loads(json.dumps(addition(before, known))))
+        before = known
+    return known, stored
+
+
+def test_p7_a_trail_that_begins_anew_has_numbers_of_its_own() -> None:
+    """What was added to the one before can still be there: it is never taken for a part of the later one, and where it
+    has numbers twice, as one of an earlier version, that is no trail."""
+    made = line()
+    first, stored = _heard(made, Feed(LineState()), range(1, 5))
+    again = restored(made, first.state, None, stored)
+    assert (again.numbered, [*again.trail()]) == (first.numbered, [])
+    second, later = _heard(made, again, range(5, 8))
+    begun = beginning(second)
+    whole = restored(made, second.state, begun, [*stored, *later])
+    assert [entry.number for entry in whole.trail()] == [entry.number for entry in second.trail()]
+    twice, more = _heard(made, Feed(first.state), range(5, 7))
+    with pytest.raises((ValueError, LookupError)):
+        restored(made, twice.state, beginning(twice), [*stored, *more, *stored, *more])

@@ -86,6 +86,34 @@ def test_p10_all_faults_at_once() -> None:
     ]
 
 
+def test_p10_a_section_that_cannot_be_is_read_all_the_same() -> None:
+    """Where two keys exclude each other, or one is missing, what the others say is looked at as well."""
+    ladder = [{"when": "stat == 1", "category": "{a}"}]
+    no_other: dict[str, Any] = {"input": None, "codes": {}, "other": None, "ladder": ladder}
+    two_ways = {"codes": {1: {"category": "{b}"}}, "ladder": ladder}
+    end = {"idle": "5m", "when": "stat == 0", "count": ["good"]}
+    product = {"product": "{c}", "product_id": "{d}"}
+    assert [loc for loc, _ in faults(**states(**no_other))] == [
+        ("states", "ladder", 0, "when"),
+        ("states", "ladder", 0, "category"),
+        ("states",),
+    ]
+    assert {("states", "codes", 1, "category"), ("states", "ladder", 0, "when")} < {
+        loc for loc, _ in faults(**states(**two_ways))
+    }
+    assert [loc for loc, _ in faults(**states(input=None, codes={1: {"category": "{b}"}}))] == [
+        ("states",),
+        ("states", "codes", 1, "category"),
+    ]
+    assert [loc for loc, _ in faults(**run(end=end, **product))] == [
+        ("run",),
+        ("run", "product"),
+        ("run", "product_id"),
+        ("run", "end"),
+        ("run", "end", "when"),
+    ]
+
+
 def test_line_is_identified() -> None:
     """The plan carries what the line is known by here and at Oden."""
     assert (plan().key, plan().factory, plan().line, plan().id) == ("Factory A/Line 01", "Factory A", "Line 01", None)

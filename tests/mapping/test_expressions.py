@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.mapping.expressions import FUNCTIONS, parse
+from gateway.mapping.expressions import FUNCTIONS, ExpressionError, parse
 from tests.peers import PATIENCE
 
 INPUTS = ("state", "speed", "scrap", "name")
@@ -70,6 +70,33 @@ def test_faults_are_sentences(source: str, problem: str) -> None:
         parse(source, INPUTS)
     assert problem in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "problems"),
+    [
+        (
+            "stat = 0 and sped > 0,5",
+            ('6: write "=="', '10: write "&&"', "21: write the number", '"stat" is', '"sped" is'),
+        ),
+        ("not stat", ('1: write "!"', '"stat" is not an input')),
+        ("if(speeed, 1, 0)", ('for "if"', '"speeed" is not an input')),
+        ("xyz == 1 or state == 2", ('for "or"', '"xyz" is not an input')),
+        ("speed > 5 m/s", ("without its unit",)),
+        ("state == 'Stat and nam", ("never closed",)),
+        ("state in 1", ('after "in" comes a list',)),
+        ("NULL = nam", ('write "=="', '"nam" is not an input')),
+        ("state between 1 and 5 )", ('for "between"',)),
+    ],
+)
+def test_all_that_is_wrong_with_an_expression_is_told_at_once(source: str, problems: tuple[str, ...]) -> None:
+    """Each sign of another language, and each name that is none, also where the expression cannot be read."""
+    with pytest.raises(ExpressionError) as caught:
+        parse(source, INPUTS)
+    messages = [text for text, _ in caught.value.faults]
+    assert all(any(problem in text for text in messages) for problem in problems), messages
+    names = [problem for problem in problems if "is not an input" in problem or problem.endswith("is")]
+    assert len(messages) == 1 + len(names)
 
 
 @pytest.mark.parametrize(

@@ -42,3 +42,16 @@ class FailingRows:
 
     def before_read(self) -> None:
         """Raise OutboxError where a read is to fail."""
+
+
+class Fragile(FailingRows):
+    """Rows whose read number `reads_left` from now on fails."""
+
+    reads_left: int | None = None
+
+    def before_read(self) -> None:
+        if self.reads_left is not None:
+            self.reads_left -= 1
+            if self.reads_left < 0:
+                self.reads_left = None
+                raise OutboxError("read")

@@ -25,6 +25,7 @@ from gateway.rejects import payload_of
 from gateway.sources.mqtt import MqttSource
 from gateway.sources.mqtt_decode import LARGEST
 from gateway.sources.mqtt_forms import MOST_AROUND, MOST_PARTS, Part, Topics
+from gateway.sources.mqtt_messages import Messages
 from gateway.sources.mqtt_packets import Publish
 from tests.intake_rig import Rig
 from tests.peers import PATIENCE, Mosquitto, wait_until
@@ -272,6 +273,28 @@ async def test_a_broker_sends_what_a_named_level_matches(tmp_path: Path) -> None
     part = Reject("floor", "plant/+line/events/+kind", b'{"qty": 1, "line": "L07"}', 1.0, "", part=2)
     [moment] = source.read_again(part, 2.0)[0]
     assert moment.samples[0].value == {"qty": 1, "line": "L07"}
+
+
+def test_p6_what_was_refused_is_read_again_as_that_alone() -> None:
+    """Where several topics of the configuration fit a message, what another one has taken does not count once more."""
+    named, exact, one = "plant/+line/scrap", "plant/L01/scrap", Parts(columns=["qty"])
+
+    def source(form: Form) -> MqttSource:
+        config = mqtt_config("mqtt://127.0.0.1")
+        return MqttSource("floor", config, {named: Form("lines"), exact: form}, AnchoredClock())
+
+    narrow = Messages("floor", Topics({named: Form("lines"), exact: Form(one)}), None, {})
+    said = narrow.interpret(Publish(exact, b"1\n2,3", None, dup=False, retained=False), 1.0)
+    assert [moment.samples[0].address for moment in said.moments] == [exact, named, named]
+    (unread,) = said.rejects
+    wide = source(Form(Parts(columns=["qty", "code"])))
+    moments, flaw_ = wide.read_again(unread, 2.0)
+    assert (flaw_, [moment.samples[0].value for moment in moments]) == ("", [{"qty": "2", "code": "3"}])
+    unused = Reject("floor", exact, b'{"qty": 4}', 1.0, "", ("Factory A/Line 01",))
+    (moment,) = source(Form()).read_again(unused, 2.0)[0]
+    assert (moment.samples[0].address, moment.samples[0].value) == (exact, {"qty": 4})
+    (moment,) = MqttSource("floor", wide._config, {named: Form()}, AnchoredClock()).read_again(unused, 2.0)[0]
+    assert moment.samples[0].address == named
 
 
 HEAD = """
