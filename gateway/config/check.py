@@ -308,7 +308,7 @@ def _opcua_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
         try:
             parse_place(given.node)
         except ValueError as error:
-            yield ConfigFault((*loc, "node"), str(error))
+            yield ConfigFault((*loc, "node"), str(error), rests_on=())
     counted = next((key for key in ("counter", "edge") if getattr(given, key) is not None), None)
     if counted is not None and given.deadband is not None:
         text = f"small changes would not be counted: remove it, or '{counted}'"
@@ -340,7 +340,7 @@ def _event_input(given: Input, notifier: str, loc: Loc) -> Iterator[ConfigFault]
         try:
             parse(text)
         except ValueError as error:
-            yield ConfigFault(at, str(error))
+            yield ConfigFault(at, str(error), rests_on=())
     known = (*EVENT_FIELDS, *given.fields)
     named = [((*loc, "field"), given.field), ((*loc, "time"), given.time_field)]
     for at, path in [*named, *(((*loc, "only", path), path) for path in given.only)]:
@@ -363,13 +363,12 @@ def _sparkplug_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
         try:
             parse_device(given.device)
         except ValueError as error:
-            yield ConfigFault((*loc, "device"), str(error))
+            yield ConfigFault((*loc, "device"), str(error), rests_on=())
 
 
 def _mqtt_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
     yield from _misplaced(given, loc, "MQTT", "topic", OPCUA_KEYS)
-    if given.topic is not None:
-        yield from message_faults(given, loc)
+    yield from message_faults(given, loc)
 
 
 def _misplaced(given: Input, loc: Loc, kind: str, needed: str, foreign: tuple[str, ...]) -> Iterator[ConfigFault]:

@@ -17,11 +17,10 @@ _LEVEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def message_faults(given: Input, loc: Loc) -> Iterator[ConfigFault]:
-    """What is wrong with one input, which has a topic, and stands at `loc`."""
-    topic = given.topic or ""
-    fault = _topic_fault(topic)
+    """What is wrong with one input of messages, which stands at `loc`."""
+    fault = _topic_fault(given.topic) if given.topic is not None else None
     if fault is not None:
-        yield ConfigFault((*loc, "topic"), fault)
+        yield ConfigFault((*loc, "topic"), fault, rests_on=())
     paths = [((*loc, "field"), given.field), ((*loc, "time"), given.time_field)]
     paths += [((*loc, "only", path), path) for path in given.only]
     paths += [((*loc, "id"), str(path)) for path in given.id]
@@ -45,7 +44,7 @@ def path_faults(paths: Iterable[tuple[Loc, str | None]]) -> Iterator[ConfigFault
         try:
             path_of("all" if path is None else path)
         except ValueError as error:
-            yield ConfigFault(at, str(error))
+            yield ConfigFault(at, str(error), rests_on=())
 
 
 def forms_faults(lines: Sequence[Line]) -> Iterator[ConfigFault]:

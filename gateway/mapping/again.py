@@ -177,11 +177,11 @@ class Again:
             return False
         if self.kept is not None and entry.is_silence_of(self.kept.source, self.kept.since):
             return False
-        said = entry.said
-        newer = said is not None and any(
+        if not entry.again or (said := entry.said) is None:
+            return True
+        return not any(
             other > said for sample, other in self.late if isinstance(sample, Sample) and entry.is_of(sample)
         )
-        return not (entry.again and newer)
 
     def corrected(self, at: float) -> tuple[Feed, Step]:
         """The line with the messages in their places, and what is to be told because of that."""

@@ -35,7 +35,7 @@ from gateway.mapping.inputs import SOON, is_outdated, plant_time, stated_time
 from gateway.mapping.line import LineState, Step, Tick, after_absence, step
 from gateway.mapping.line import due as line_due
 from gateway.mapping.sessions import BEHIND, Moved, moved
-from gateway.mapping.trail import Entry, Feed, Waiting, shortened, told_by, with_time
+from gateway.mapping.trail import Entry, Feed, Waiting, by_stream, shortened, told_by, with_time
 from gateway.mapping.values import excerpt
 from gateway.model import Contact, Moment, Notice, Recovered, Sample
 
@@ -336,12 +336,15 @@ def _put_in_place(plan: LinePlan, line: Feed, at: float) -> Slices[tuple[Feed, S
     came, late = line.late, sorted(line.late, key=itemgetter(1))
     line, result = replace(line, late=()), Step(line.state)
     new: list[Waiting] = []
+    new_of: dict[tuple[str, str], list[Sample]] = {}
     entries = line.since(late[0].said - SOON)
+    known_of = by_stream(entries)
     at_beginning = entries[0] is line.base  # which has no place in time where the trail began anew
     for waiting in late:
         sample, said, _ = waiting
-        known = [entry for entry in entries if entry.said is not None and entry.is_of(sample)]
-        if _is_repeat(plan, (other.sample for other in new), sample):
+        stream = (sample.source, sample.address)
+        known = known_of.get(stream, ())
+        if _is_repeat(plan, new_of.get(stream, ()), sample):
             continue
         same = [entry.said for entry in known if _is_repeat(plan, (entry.sample,), sample)]
         is_repeat = bool(same)
@@ -353,6 +356,7 @@ def _put_in_place(plan: LinePlan, line: Feed, at: float) -> Slices[tuple[Feed, S
             result = both(result, Step(line.state, notices=(_left_out(sample),)))
         else:
             new.append(waiting)
+            new_of.setdefault(stream, []).append(sample)
     placed_ones = {id(each) for each in new}
     together = moved(plan, line, [each for each in came if id(each) in placed_ones])
     line, placed = yield from _placed(plan, line, [(sample, said) for sample, said, _ in new], at, together)

@@ -8,7 +8,7 @@ samples alone (`trail_log`), and recalled from them (`again`).
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from itertools import chain
 from typing import NamedTuple
@@ -330,6 +330,15 @@ def place_of(entries: Sequence[Entry], sample: Sample | Moment, said: float) -> 
     ):
         index -= 1
     return index
+
+
+def by_stream(entries: Iterable[Entry]) -> Mapping[tuple[str, str], Sequence[Entry]]:
+    """The entries of messages with times of their own, by source and address."""
+    found: dict[tuple[str, str], list[Entry]] = {}
+    for entry in entries:
+        if entry.said is not None and isinstance(entry.sample, Sample):
+            found.setdefault((entry.sample.source, entry.sample.address), []).append(entry)
+    return found
 
 
 def with_entries(line: Feed, entries: Sequence[Entry]) -> Feed:

@@ -107,6 +107,9 @@ def begin_life(
     life = Life(str(ULID()), compared=known and is_compared(outbox), noted=known and is_noted(outbox))
     with outbox.transaction() as transaction:
         transaction.put["life"] = LIFE.dump_json(life).decode()
+        if life.compared and resting(outbox):  # what is left of a damaged outbox, say: nobody would ever end it
+            transaction.drop.add(RESTING)
+            transaction.changes_all = True
         if is_unknown:
             # An outbox that is new may stand in the place of one that was lost.
             left_open.begin(transaction, now, rest_until if is_other or was_here else 0.0)

@@ -63,6 +63,8 @@ _OF_PRESENT = (
         "life",
         "learned",
         "left-open",
+        "uncompared",
+        "resting",
         "pause",
     ),
 )

@@ -250,3 +250,23 @@ def test_p10_what_a_line_says_itself_is_looked_at_though_its_template_is_unknown
     assert "unknown source 'pcl'" in said
     assert said.count("'Line 01' of 'Factory A' is there already") == 2  # the table of lines has it as well
     assert said.count("\n") == 4, said
+
+
+def test_p10_what_is_wrong_with_a_value_itself_is_told_though_its_neighbour_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A node, a topic and the way to a field are right or wrong whatever else stands in their input."""
+    inputs = """\
+    inputs:
+      a: {source: floor, topic: plant/{x}/order, field: order.}
+      b: {source: press_plc, sampling: 1s queue: 5, node: "NS=2;S=L01.State"}
+      c: {source: floor, field: a{b}c, topic: "plant/+/c"}
+"""
+    line = f'\n  - factory: Factory A\n    line: Line 77\n{inputs}    run: {{key: a, product: "{{a}}"}}\n'
+    files = {**PLANT, SPECIAL: PLANT[SPECIAL].rstrip() + line}
+    monkeypatch.chdir(planted(tmp_path, files).parent)
+    assert main(["check", "-c", MAIN]) == 2
+    said = capsys.readouterr().err
+    assert "write the name of a field" in said
+    assert "did you mean 'ns=2;s=L01.State'" in said
+    assert "wildcards ('+' and '#')" in said

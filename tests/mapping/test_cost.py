@@ -1,5 +1,6 @@
-"""What a reading costs does not grow with what else its line counts. Calls are counted: they are the same on every
-machine, and each call of the interpreter takes about as long as another."""
+"""What a reading costs does not grow with what else its line counts, nor what a late message does with how many come
+late together. Calls are counted: they are the same on every machine, and each call of the interpreter takes about as
+long as another."""
 
 import sys
 from collections.abc import Callable
@@ -7,8 +8,9 @@ from types import FrameType
 from typing import Any
 
 from gateway.config.schema import Line
+from gateway.mapping.again import at_once
 from gateway.mapping.compile import LinePlan, compile_line
-from gateway.mapping.feeder import feed
+from gateway.mapping.feeder import feed, settled
 from gateway.mapping.line import LineState
 from gateway.mapping.trail import Feed
 from gateway.model import Moment, Sample
@@ -66,3 +68,34 @@ def calls_a_reading(number: int) -> float:
 def test_a_line_with_many_counters() -> None:
     """A reading of one counter among two hundred costs what one among twenty does."""
     assert calls_a_reading(200) < 1.5 * calls_a_reading(20)
+
+
+def calls_a_late_message(number: int) -> float:
+    """What each of so many messages costs that come late, in the wrong order, and are put in their places together."""
+    plan = of_messages()
+    said = [T0 + 1 + place * 7 % number / number * 50 for place in range(number)]
+    late = [Sample("mes", f"m{place % 20}", {"n": at - T0, "at": at}, T0 + 60) for place, at in enumerate(said)]
+
+    def run() -> None:
+        line, _ = feed(plan, Feed(LineState()), Sample("mes", "m0", {"n": 0, "at": T0}, T0))
+        line, _ = feed(plan, line, Sample("mes", "m1", {"n": 1, "at": T0 + 55}, T0 + 55))
+        for each in late:
+            line, _ = feed(plan, line, each)
+        assert len(line.late) == number
+        at_once(settled(plan, line))
+
+    return calls(run) / number
+
+
+def of_messages() -> LinePlan:
+    names = [f"m{place}" for place in range(20)]
+    inputs: dict[str, dict[str, Any]] = {
+        name: {"source": "mes", "topic": name, "field": "n", "time": "at"} for name in names
+    }
+    run = {"key": "m0", "product": "Film"}
+    return compile_line(Line.model_validate({"factory": "F", "line": "L", "inputs": inputs, "run": run}), ())
+
+
+def test_many_messages_that_come_late() -> None:
+    """One among six hundred costs what one among a hundred and fifty does."""
+    assert calls_a_late_message(601) < 1.5 * calls_a_late_message(151)

@@ -9,7 +9,7 @@ from gateway.model import Record
 from gateway.outbox.entries import Attempt, Commit
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.left_open import LeftOpen, left_open, seen_to
-from gateway.outbox.life import LifeMark, begin_life, is_compared, keep_life
+from gateway.outbox.life import LifeMark, begin_life, is_compared, keep_life, keep_uncompared, resting
 from gateway.outbox.store import Outbox
 from tests.outbox.floor import LINE, Floor
 
@@ -60,6 +60,19 @@ def test_p4_a_copy_of_an_outbox_that_nothing_was_put_into_yet_is_another_life(tm
     outbox, is_other = opened(copy, tmp_path)
     assert is_other
     assert not is_compared(outbox)
+
+
+def test_p5_output_rests_no_longer_than_something_is_compared(tmp_path: Path) -> None:
+    """What is unsure is not sent before; where a damage has left the one row and not the other, a start ends that."""
+    rows = MemoryStore()
+    outbox, _ = opened(rows, tmp_path)
+    produce(outbox, Floor())
+    keep_uncompared(outbox, "{}", [LINE])
+    outbox, _ = opened(rows, tmp_path)
+    assert resting(outbox) == {LINE}
+    keep_uncompared(outbox, None, [LINE])
+    outbox, _ = opened(rows, tmp_path)
+    assert (is_compared(outbox), resting(outbox)) == (True, frozenset())
 
 
 @pytest.mark.parametrize("how", ["older copy", "runtime forgotten", "another box", "newer copy", "other life between"])
