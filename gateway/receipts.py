@@ -13,8 +13,8 @@ How brokers differ decides how a delivery is compared (measured; docs/mqtt.md ha
   one of them on; while several will do, it is not new if it agrees from any of them. Anything else ends it: from there
   on all is new.
 - All others keep the id of what they send again. With DUP, the same id and content are a redelivery. Without DUP they
-  are one only in a session that has never shown DUP (aedes), and not if the id is so low that the broker may have begun
-  to count again.
+  are one only in a session that has never shown DUP (aedes); one that uses ids again may have begun to count again, so
+  that there a low id says nothing.
 - Of these, some use ids **again** at once (NATS). When they are started anew they have forgotten the ids of what they
   still have to send, and send it with DUP and any id. So there, with DUP, equal content is enough on a connection whose
   ids have begun anew (had something been pending, they would have gone on), or where only one receipt has it. One that
@@ -270,7 +270,8 @@ class Session:
         """The place of the message in a session that keeps ids, None where it is new."""
         place = self._by_id.get(packet_id)
         if place is not None and self._receipts[place].digest == digest:
-            silent = not self.dup_seen and self._receipts[place].epoch < self._epoch and packet_id > self._number
+            goes_on = packet_id > self._number or not self.reuses
+            silent = not self.dup_seen and self._receipts[place].epoch < self._epoch and goes_on
             return place if dup or silent else None
         if not (dup and self.reuses):
             return None

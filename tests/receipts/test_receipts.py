@@ -158,6 +158,16 @@ def test_p2_aedes_never_says_dup(life: Life) -> None:
     assert life.comes((4003, "a"), (4001, "a"), (4004, "b"), (4002, "a")) == ["new", "again", "new", "again"]
 
 
+def test_p2_aedes_sends_again_under_a_low_id(life: Life) -> None:
+    """It begins each connection with an id by chance, also right before the last or with one of the first: there are
+    more messages on a connection than that, and they are redeliveries all the same."""
+    life.comes((65_534, "a"), (65_535, "b"), (1, "c"), (2, "d"))
+    life.connect()
+    assert life.comes(*messages(*range(10), first_id=30_000)) == ["new"] * 10
+    again = life.comes((65_534, "a"), (65_535, "b"), (1, "c"), (2, "d"))
+    assert again == ["again"] * 4
+
+
 def test_p2_an_id_that_a_broker_has_rolled_back_is_new(life: Life) -> None:
     """mosquitto, killed after an old save, sends confirmed messages again, and then new ones with old ids and no DUP:
     these are new, whatever they say."""
