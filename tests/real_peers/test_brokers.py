@@ -25,7 +25,7 @@ ENDED = ["broker-restarted", "broker-killed"]
 KEEP_IDS = [
     *((scenario, broker) for broker in ("mosquitto", "mosquitto-3.1.1") for scenario in (*CUT, *ENDED)),
     *((scenario, "aedes") for scenario in CUT),
-    *(("schedule", broker) for broker in ("mosquitto", "aedes")),
+    ("schedule", "mosquitto"),
     ("blocked", "mosquitto"),
     ("many-unacknowledged", "mosquitto-unlimited"),
     ("restart-while-full", "mosquitto-unlimited"),
@@ -36,6 +36,8 @@ USE_IDS_AGAIN = [
     *((scenario, "nats") for scenario in (*CUT[:-1], "broker-restarted")),
     ("broker-killed", "rabbitmq"),
     ("many-unacknowledged", "rabbitmq-wide"),
+    # It begins each connection with an id by chance, which now and then meets those that are not confirmed.
+    ("schedule", "aedes"),
 ]
 WITH_ID = [
     ("broker-killed", "nats"),
