@@ -176,13 +176,18 @@ class Substituter:
         self._asked.add(name)
         return parameters.values.get(name)
 
-    def report_without_value(self) -> None:
+    def report_without_value(self, given: Mapping[Key, Position]) -> None:
         """Report the parameters that have no value: where a template has a slip of one that is asked for elsewhere, in
-        the template, whichever lines use it; else where the line does not give it."""
+        the template, whichever lines use it; where one that the line has `given` is most likely meant for it, there:
+        at the heading of a table; else where the line does not give it."""
         for name, near, position, finding in self._without_value:
             if near in self._asked and finding.position != position:
                 text = f"no value for ${{{name}}}; did you mean ${{{near}}}?"
                 self._report_once(Finding(replace(position, used_at=None), text))
+            elif near is not None and near in given and near not in self._asked:
+                asked = replace(position, used_at=None)
+                text = f"nothing asks for ${{{near}}}; did you mean {quoted(name)}, which {asked} asks for?"
+                self._report_once(Finding(given[near], text))
             else:
                 self._files.findings.append(finding)
         self._without_value.clear()

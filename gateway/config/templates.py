@@ -43,6 +43,12 @@ def _keys(node: Node, section: str) -> set[Key]:
     return set(part.value) if part is not None and isinstance(part.value, dict) else set()
 
 
+def _used_by(template: Node) -> object:
+    """The template that `template` uses; None: no other."""
+    use = template.value.get("use") if isinstance(template.value, dict) else None
+    return use.value if use is not None and isinstance(use.value, str) else None
+
+
 class _Expander:
     def __init__(self, root: Node, files: Files) -> None:
         self._root = root
@@ -74,15 +80,31 @@ class _Expander:
         if not isinstance(node.value, list):
             return node
         lines: list[Node] = []
-        unread = False
-        items = [self._rows(item) for item in self._joined(node.value)]
+        joined = self._joined(node.value)
+        items = [self._rows(item) for item in joined]
         self._substituter.inputs = self._only_inputs([row for rows in items for row in rows or ()])
+        unread = [item for item, rows in zip(joined, items, strict=True) if rows is None]
         for rows in items:
-            unread = unread or rows is None
-            for row in rows or ():
-                lines.append(self._line(row))
-                self._substituter.report_without_value()
-        return Node(node.position, list(lines), incomplete=node.incomplete or (unread and not lines))
+            lines += [self._whole(row) for row in rows or ()]
+        for item in unread:
+            lines += [self._whole(line) for line in self._stand_ins(item)]
+        return Node(node.position, list(lines), incomplete=node.incomplete or (bool(unread) and not lines))
+
+    def _stand_ins(self, item: Node) -> list[Node]:
+        """A line for each template that `item`, whose table of lines cannot be read, may use and no other line does: so
+        what is wrong with the template is found all the same. Nothing is known of what the table says in it."""
+        common = without_keys(item, {"file"})
+        use = common.value.get("use") if isinstance(common.value, dict) else None
+        at = item.position
+        bases = {base for template in self._templates.values() if (base := _used_by(template)) is not None}
+        names = [name for name in self._templates if name not in bases] if use is None else [use.value]
+        lines = []
+        for name in names:
+            if isinstance(name, str) and name not in self._used:
+                entries: dict[Key, Node] = {key: Node(at, None, incomplete=True) for key in LINE_PARAMETERS}
+                entries |= {"use": Node(at, name), "with": Node(at, {}, incomplete=True)}
+                lines.append(overlay(Node(at, entries, dict.fromkeys(entries, at)), common))
+        return lines
 
     def _joined(self, items: list[Node]) -> list[Node]:
         """The items of `lines`, where one that was cut in two by a '- ' too many is one again."""
@@ -165,6 +187,13 @@ class _Expander:
             use = template.value.get("use")
         return chain
 
+    def _whole(self, line: Node) -> Node:
+        """A line with its template expanded, and with what it lacks for that told."""
+        whole = self._line(line)
+        given = line.value.get("with") if isinstance(line.value, dict) else None
+        self._substituter.report_without_value(given.keys if given is not None else {})
+        return whole
+
     def _line(self, line: Node) -> Node:
         """A line with its template expanded."""
         if not isinstance(line.value, dict):
@@ -204,6 +233,10 @@ class _Expander:
         if template is None or not isinstance(name, str):
             text = f"unknown template {quoted(name)}{suggestion(str(name), map(str, self._templates))}"
             self._report(use.position, text)
+            near = nearest(str(name), map(str, self._templates))
+            if near is not None and not chain:  # what else is wrong is most likely in that one
+                meant = replace(use, value=near)
+                return replace(self._instance(meant, replace(given, unread=True), line, (str(name),)), incomplete=True)
         elif name in chain:
             text = f"the template {quoted(name)} uses itself: {' uses '.join((*chain, name))}"
             self._report(use.position, text)

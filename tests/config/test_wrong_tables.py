@@ -18,6 +18,7 @@ from gateway.cli.startup import read_config
 from gateway.errors import ConfigError
 from gateway.log_sink import LogStream
 from tests.config.command import GOOD, TOKEN, check, environment, written
+from tests.config.factory import places_of
 from tests.config.plant import PLANT, planted
 
 MAIN = "gateway.yaml"
@@ -75,6 +76,56 @@ def test_p10_tables_that_are_none(name: str, content: str | bytes, where: str, w
     told = [str(problem).replace(f"{tmp_path}/", "") for problem in caught.value.diagnostics]
     assert any(problem.startswith(f"{where}: ") and words in problem for problem in told), told
     assert all(problem.startswith(f"{name}:") for problem in told if "no value for ${line}" not in problem), told
+
+
+@pytest.mark.parametrize("heading", ["PLC", "plcs", "Plc"])
+def test_p10_a_heading_that_is_nearly_a_parameter_is_told_once(heading: str, tmp_path: Path) -> None:
+    """It is told at the heading, not at each row that lacks the parameter."""
+    path = planted(tmp_path, {**PLANT, "lines.csv": LINES.replace("plc", heading)})
+    with pytest.raises(ConfigError) as caught:
+        read_config(path, environment())
+    (told,) = (str(problem).replace(f"{tmp_path}/", "") for problem in caught.value.diagnostics)
+    assert told.startswith(f"lines.csv:1:6: nothing asks for ${{{heading}}}; did you mean 'plc'"), told
+
+
+TEMPLATE = (
+    ("state\n      codes", "▲stat\n      codes", '"stat" is not an input'),
+    ("count: good", "count: ▲goood", 'did you mean "good"'),
+    ("settle: 1s", "settle: ▲1", "duration with its unit"),
+    ("every: 60s", "▲evry: 60s", "did you mean 'every'"),
+    ("key: order", "key: ▲ordre", 'did you mean "order"'),
+)
+OF_LINES: dict[str, tuple[str | bytes, str | None, str]] = {
+    "more cells than columns": (LINES.replace("line,plc,rollover\n", "line,plc\n"), "extruder", "lines.csv:1:1"),
+    "other separators": (LINES.replace(",", ";").replace("line;plc;", "line,plc,"), "extruder", "lines.csv"),
+    "Latin-1": (LINES.replace("Line 01", "Stra\xdfe 1").encode("latin-1"), "extruder", "lines.csv:2:5"),
+    "tabs": (LINES.replace(",", "\t"), "extruder", "lines.csv:1:5"),
+    "no row": ("line,plc,rollover\n", "extruder", "lines.csv:1:1"),
+    "a column that nothing asks for": (LINES.replace("line,", "Linie,"), "extruder", "lines.csv"),
+    "another template": (LINES, "extruders", "gateway.yaml"),
+    "the template in a column": (LINES.replace("line,plc", "line\tplc"), None, "lines.csv"),
+}
+
+
+@pytest.mark.parametrize("case", OF_LINES)
+def test_p10_a_table_of_lines_that_is_wrong_hides_nothing_of_its_template(case: str, tmp_path: Path) -> None:
+    """What is wrong in the template is told as well, each at its place, and nothing that only follows."""
+    content, use, of_table = OF_LINES[case]
+    text = PLANT[MAIN].replace(", lines/*.yaml", "").replace(", use: extruder", f", use: {use}" if use else "")
+    for old, new, _ in TEMPLATE:
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    path = planted(tmp_path, {**PLANT, MAIN: text.replace("▲", "")})
+    (tmp_path / "lines.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ConfigError) as caught:
+        read_config(path, environment())
+    told = [str(problem).replace(f"{tmp_path}/", "") for problem in caught.value.diagnostics]
+    for place, (_, _, words) in zip(places_of(text), [TEMPLATE[at] for at in (4, 2, 0, 3, 1)], strict=True):
+        assert [line for line in told if line.startswith(f"{place}: ") and words in line], (place, words, told)
+    others = [line for line in told if not any(line.startswith(f"{place}: ") for place in places_of(text))]
+    assert others
+    assert all(line.startswith(of_table) for line in others), others
+    assert len({line.partition(": ")[0] for line in told}) == len(told)
 
 
 @pytest.fixture
