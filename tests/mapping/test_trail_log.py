@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.mapping.again import at_once
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.feeder import Event, feed
 from gateway.mapping.line import LineState, dump, load
@@ -50,7 +51,7 @@ class Store:
     def restart(self) -> None:
         """After a commit: all that is known is what is stored."""
         rows = [json.loads(text) for text in self.added]
-        self.line = restored(self.plan, load(self.plan, self.state), self.begun, rows)
+        self.line = at_once(restored(self.plan, load(self.plan, self.state), self.begun, rows))
         self._stored = self.line
 
 
@@ -109,7 +110,7 @@ def test_p13_a_late_message_after_a_restart_moves_what_it_owns() -> None:
         told += result.records
         rows.append(addition(before, feeds))
         before = feeds
-    feeds = restored(line, load(line, dump(feeds.state)), beginning(feeds), [row for row in rows if row])
+    feeds = at_once(restored(line, load(line, dump(feeds.state)), beginning(feeds), [row for row in rows if row]))
     assert not feeds.recalled
     feeds, result = feed(line, feeds, order(300, "B", at=150))
     feeds, result = feed(line, feeds, tick(400))
@@ -179,7 +180,7 @@ def test_p13_late_messages_that_have_no_place_yet_outlive_another_plan() -> None
     assert feeds.late
     row = json.loads(json.dumps(addition(before, feeds)))
     other = plan(run={"key": "order", "product": "{product}", "name": "No. {order}"})
-    again = restored(other, feeds.state, beginning(feeds), [row])
+    again = at_once(restored(other, feeds.state, beginning(feeds), [row]))
     assert again.plan is None
     assert again.late == feeds.late
     again, _ = feed(other, again, tick(130))
