@@ -183,7 +183,8 @@ class _Memory:
     async def read(cls, outbox: OutboxThread, plans: Sequence[LinePlan]) -> "_Memory":
         """That of all lines of `plans`: what any of them has heard is kept when one is changed."""
         memory = cls(outbox)
-        await memory._horizon.load()
+        if plans:
+            await memory._horizon.load()
         for plan in plans:
             rows = memory._rows[plan.key] = StateRows(await outbox(Outbox.line_state, plan.key))
             memory._lines[plan.key] = await memory._horizon.line(plan, rows.state(plan))
