@@ -34,7 +34,7 @@ from gateway.receipt_rows import BLOCK, HEAD, Changes, Head
 LEFTOVER = 600.0
 """Seconds of connection after which a receipt of an earlier connection expires: well above the time after which a
 broker sends again what was not acknowledged on a connection that stands (30 s on NATS)."""
-STORED_LATE = 5.0
+STORED_LATE = 1.0
 """Seconds before the end of a connection in which a broker that ends may confirm what it does not store."""
 MOST_IN_DOUBT = 1_000
 _LOOK_EVERY = 10.0
@@ -91,7 +91,10 @@ class Session:
         self._confirmed: list[tuple[str, float]] = []
         """On this connection, of a session that uses ids again: digest, and age of the session."""
         self._in_doubt: list[tuple[str, float]] = []
-        """The same of what was confirmed right before the end of earlier ones, and has not come again."""
+        """The same of what was confirmed right before the end of the one before, and has not come again; of earlier
+        ones too where something of that came again on each since."""
+        self._comes_again = False
+        """Whether some of that came again on this connection."""
         self._age = 0.0
         self._epoch = 0
         self._number = 0
@@ -169,9 +172,10 @@ class Session:
         the session, nothing from before means anything."""
         if lost_at is not None:
             self._age = self._now(lost_at)
-        self._in_doubt += [each for each in self._confirmed if each[1] >= self._age - STORED_LATE]
+        earlier = self._in_doubt if self._comes_again else []
+        self._in_doubt = [*earlier, *(each for each in self._confirmed if each[1] >= self._age - STORED_LATE)]
         del self._in_doubt[:-MOST_IN_DOUBT]
-        self._confirmed = []
+        self._confirmed, self._comes_again = [], False
         if not resumed:
             self._forget()
         for place, receipt in self._receipts.items():
@@ -283,6 +287,7 @@ class Session:
         at = next((at for at, (known, _) in enumerate(self._in_doubt) if known == digest), None)
         if at is not None:
             del self._in_doubt[at]
+            self._comes_again = True
         return at is not None
 
     def _is_left(self, place: int) -> bool:

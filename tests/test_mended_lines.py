@@ -73,15 +73,10 @@ async def test_p4_p11_nothing_is_told_twice_after_a_clock_that_was_ahead(tmp_pat
     await outbox.open(lambda: opened(tmp_path))
     scraps: list[Message] = [(float(at), "scrap", {"qty": 1}) for at in range(6, 27, 3)]
     more: list[Message] = [(float(at), "scrap", {"qty": 1000}) for at in range(120, 120 + 40 * 60, 60)]
-    for life, (before, messages) in enumerate(
-        [
-            (ahead, [(3.0, "order", {"number": "A"}), *scraps]),
-            (
-                0.0,
-                [(30.0, "scrap", {"qty": 10}), (33.0, "order", {"number": "B"}), (31.0, "scrap", {"qty": 100}), *more],
-            ),
-        ]
-    ):
+    first: list[Message] = [(3.0, "order", {"number": "A"}), *scraps]
+    second: list[Message] = [(30.0, "scrap", {"qty": 10}), (33.0, "order", {"number": "B"})]
+    second += [(31.0, "scrap", {"qty": 100}), *more]
+    for life, (before, messages) in enumerate([(ahead, first), (0.0, second)]):
         if life:
             await mend(outbox, [PLAN], Retiming(int(EPOCH + ahead), -ahead))
         clock.ahead = before

@@ -106,6 +106,16 @@ def test_p2_what_nats_confirmed_long_before_it_stopped_is_stored(life: Life) -> 
     assert life.comes((2, "b"), dup=True) == ["new"]
 
 
+def test_p2_what_was_confirmed_before_an_earlier_cut_is_not_compared(life: Life) -> None:
+    """Only the connection that has just ended can have been that of a broker that stopped: an equal message minutes
+    and another cut later is a new one."""
+    _stopped_after(life, 0.0)
+    assert life.comes((1, "c")) == ["new"]
+    life.session.confirm((3,))
+    life.connect(lost_at=life.now + 100.0)
+    assert life.comes((1, "b"), dup=True) == ["new"]
+
+
 def test_p12_what_a_broker_may_not_have_stored_is_bounded(life: Life) -> None:
     """The last thousand, for ten minutes of connection."""
     many = [(1, f"payload {number}") for number in range(2_000)]
