@@ -36,6 +36,8 @@ LEFTOVER = 600.0
 broker sends again what was not acknowledged on a connection that stands (30 s on NATS)."""
 STORED_LATE = 1.0
 """Seconds before the end of a connection in which a broker that ends may confirm what it does not store."""
+COMES_AGAIN = 60.0
+"""Seconds of connection in which it sends that again: twice what NATS takes for what was not acknowledged."""
 MOST_IN_DOUBT = 1_000
 _LOOK_EVERY = 10.0
 _MOST = 0xFFFF
@@ -91,10 +93,7 @@ class Session:
         self._confirmed: list[tuple[str, float]] = []
         """On this connection, of a session that uses ids again: digest, and age of the session."""
         self._in_doubt: list[tuple[str, float]] = []
-        """The same of what was confirmed right before the end of the one before, and has not come again; of earlier
-        ones too where something of that came again on each since."""
-        self._comes_again = False
-        """Whether some of that came again on this connection."""
+        """The same of what was confirmed right before the end of earlier ones, and has not come again."""
         self._age = 0.0
         self._epoch = 0
         self._number = 0
@@ -172,10 +171,10 @@ class Session:
         the session, nothing from before means anything."""
         if lost_at is not None:
             self._age = self._now(lost_at)
-        earlier = self._in_doubt if self._comes_again else []
+        earlier = self._in_doubt if self._began_anew or not self._number else []
         self._in_doubt = [*earlier, *(each for each in self._confirmed if each[1] >= self._age - STORED_LATE)]
         del self._in_doubt[:-MOST_IN_DOUBT]
-        self._confirmed, self._comes_again = [], False
+        self._confirmed = []
         if not resumed:
             self._forget()
         for place, receipt in self._receipts.items():
@@ -287,7 +286,6 @@ class Session:
         at = next((at for at, (known, _) in enumerate(self._in_doubt) if known == digest), None)
         if at is not None:
             del self._in_doubt[at]
-            self._comes_again = True
         return at is not None
 
     def _is_left(self, place: int) -> bool:
@@ -325,7 +323,7 @@ class Session:
         old = self._age - LEFTOVER
         expired = [p for p, each in self._receipts.items() if each.left_at is not None and each.left_at <= old]
         self._remove_all(expired)
-        self._in_doubt = [each for each in self._in_doubt if each[1] > old]
+        self._in_doubt = [each for each in self._in_doubt if each[1] > self._age - COMES_AGAIN]
 
     # Rows
 
