@@ -26,6 +26,9 @@ VARIANTS = (
     (WHEN, "\"t1.startsWith('ALARM <F1> KEY')\""),
     (WHEN, "\"t1 in ['a < b < c', 'd']\""),
     (WHEN, "\"t1 == 'speed in 5'\""),
+    # A list of texts, of which one is a number.
+    (WHEN, "\"scrap.test in ['torque', '5']\""),
+    (WHEN, "\"t1 in ['true', 'false', 'unknown']\""),
     # Placeholders in placeholders become numbers.
     (TARGET, 'value: "{goals[sku].speed|{speed}}"'),
     (TARGET, 'value: "{speed|{goals[order].speed|-}}"'),
