@@ -82,6 +82,9 @@ LIST = (
     slip("      speed: {", "      ▲'speed: {", "never closed"),
     slip("speed: {source: plc, node", "speed: {source: plc▲\n        node", "a ',' is missing at the end of this line"),
     slip("speed: {source: plc, node", "speed: {source: ▲plc. node", "a ',' is missing before the next key"),
+    slip("reason: Jam}", "reason: Jam, ▲line 3}", "a text with a ',' in it needs quotes"),
+    slip("reason: Jam}", "reason: Jam, ▲end of reel}", "a text with a ',' in it needs quotes"),
+    slip("scrap_code: Auto reject}}", "scrap_code: Auto reject}, ▲5}", "unknown key '5'"),
     slip(CODE, "1▲ {category: Uptime}", "a ':' is missing after this word"),
     slip("speed: {source: plc,", "speed: {source: ▲“plc”,", "curly quotes"),
 )
