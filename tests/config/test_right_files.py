@@ -37,6 +37,9 @@ VARIANTS = (
     (UPTIME, "Other: {category: Uptime}"),
     (UPTIME, "any: {category: Uptime}"),
     (UPTIME, "default: {category: Uptime}"),
+    # Brackets in a key of the user's own, as in a heading.
+    ('{lot: "{order}"}', '\n        Gewicht [kg]: "{t1}"\n        Temp {°C}: "{t2}"'),
+    (UPTIME, "Jam [E12]: {category: Uptime}"),
     # A scale shows three decimals.
     (SCRAP, "{max: 2.500, count: scrap.qty,"),
     (SCRAP, "{min: 1.250, count: scrap.qty,"),
