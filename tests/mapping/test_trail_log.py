@@ -218,7 +218,7 @@ def test_p11_what_is_known_of_a_wrong_clock_is_stored_as_it_is_after_our_own_was
     line = replace(line, clocks={stream: SenderClock(5.0, (3600.0,) * 5)})
     moved = line.with_clock_set(600.0)
     for rows in ([addition(line, moved)], [addition(line, moved), *filter(None, [addition(moved, moved)])]):
-        (known,) = restored(PLANT, line.state, beginning(line), rows).clocks.values()
+        (known,) = at_once(restored(PLANT, line.state, beginning(line), rows)).clocks.values()
         assert known.lags == (4200.0,) * 5
         assert known.is_wrong
     assert addition(moved, moved) == {}
