@@ -19,6 +19,9 @@ _OPEN_TEXT = re.compile(r"(?<!\d)[\"']|[\"'](?!\d{3}\b)")
 _BETWEEN, _OPERANDS = r"(?<=[\w)\]\0]\s)", r"(?=\s+[\w(!\0])"
 _LITERAL = r"(?:-?\d[\d.]*|\0+)"
 _HINTS: tuple[tuple[str, str], ...] = (
+    (r"&gt;", 'write ">" for "{}"'),
+    (r"&lt;", 'write "<" for "{}"'),
+    (r"&amp;", 'write "&" for "{}"'),
     (r"\d['’]\d{3}\b", "write the number without any sign between its thousands"),
     (r"[−–—]", 'write "-" in the place of this dash'),
     (r"[×·]", 'write "*" to multiply'),
@@ -280,10 +283,16 @@ def _of_another_kind(given: Input, one: Comparison, at: Loc) -> Iterator[ConfigF
         return
     if always == "text" and "number" in kinds:
         number = next(word for kind, word in one.literals if kind == "number")
-        cure = f'{one.path} == "{number}"'
-        yield ConfigFault(at, f"{quoted(one.path)} is a text and is never like a number: write it in quotes, {cure}")
+        cure = f'write it in quotes, {one.path} {one.sign} "{number}"'
+        if one.sign in _TURNED:
+            cure = f'where any text will do write {one.path} != ""'
+            cure += ", or `number: text` in the input for a number" if given.capture is not None else ""
+        elif one.sign == "in":
+            cure = f"write each in quotes, {one.path} in [" + ", ".join(f'"{word}"' for _, word in one.literals) + "]"
+        yield ConfigFault(at, f"{quoted(one.path)} is a text and is never like a number: {cure}")
         return
-    for kind, word in one.literals:
+    others = any(kind == "text" and word not in _TRUTH and not _NUMBER.fullmatch(word) for kind, word in one.literals)
+    for kind, word in one.literals if not others else ():
         if kind == "text" and (_NUMBER.fullmatch(word) or word in _TRUTH) and always != "text":
             yield ConfigFault(at, _text_for_a_value(one, word), warning=True)
             return

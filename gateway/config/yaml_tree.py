@@ -304,12 +304,14 @@ class _Composer:
         that is reported, and what was meant is put into `value`, the entries before it."""
         has_colon = _COLON.match(self._text, event.end_mark.index) is not None
         before = value[next(reversed(value))] if value and item.empty and not has_colon else None
-        number = decimals(key.written, before.written) if before is not None else None
+        is_number = before is not None and (before.written or before.empty or isinstance(before.value, float))
+        number = decimals(key.written, before.written) if before is not None and is_number else None
         if before is not None and number is not None:
             before.value, before.written = scalar(number), ""
             self.findings.append(Finding(key.position, DECIMAL_COMMA))
             return True
-        slip = no_key(key.written, is_alone=item.empty, has_colon=has_colon)
+        behind_text = value if before is not None and isinstance(before.value, str) else ()
+        slip = no_key(key.written, is_alone=item.empty, has_colon=has_colon, behind_text=behind_text)
         if slip is None:
             return False
         at = key.position

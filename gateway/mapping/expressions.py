@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 
 from gateway.config.error_messages import suggestion
 from gateway.config.lint_expressions import EMPTY, contradictions, meant_name, unknown_names, why_unreadable
-from gateway.mapping.values import find, flaw, number, whole
+from gateway.mapping.values import ABSENT, find, flaw, number, whole
 
 FUNCTIONS = frozenset({"contains", "endsWith", "matches", "size", "startsWith", "double", "int", "string", "uint"})
 """The functions that an expression can call."""
@@ -119,6 +119,21 @@ class Condition(Expression):
             return None
         result = self.value(values)
         return result if isinstance(result, bool) else None
+
+    def misfits(self, values: Mapping[str, object]) -> bool:
+        """Whether it is neither true nor false because the operands do not fit together, all that it looks at being
+        known: no input without a value, no message that lacks a field, or says null in it."""
+        return all(self._says_all(name, values[name]) for name in self.names) and self.holds(values) is None
+
+    def _says_all(self, name: str, value: object) -> bool:
+        if value is None:
+            return False
+        if not isinstance(value, dict | list):
+            return True
+        if re.search(rf"\b{name}\s*(\.\s*\w+\s*)*\[", self.source):
+            return False  # which element or field that is, nobody but CEL knows
+        paths = (self.fields or {}).get(name, ()) if isinstance(value, dict) else ()
+        return all(find(value, path) not in (ABSENT, None) for path in paths)
 
 
 def _outcome(program: Program, values: dict[str, object]) -> object:
