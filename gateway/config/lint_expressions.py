@@ -125,6 +125,10 @@ def why_unreadable(source: str, stopped: int | None) -> str:
         return f"{where}{foreign}: type it anew"
     open_text = _OPEN_TEXT.search(texts)
     hints = _hints(texts[: open_text.start()] if open_text is not None else texts)
+    chain = _CHAIN.search(texts) if hints else None
+    if chain is not None:
+        parts = (source[slice(*chain.span(group))] for group in range(1, _CHAIN.groups + 1))
+        hints.append(([str(chain.start() + 1)], _TWO_AT_A_TIME.format(*parts)))
     if open_text is not None:
         hints.append(([str(open_text.start() + 1)], "a quote is never closed"))
     if hints:

@@ -217,7 +217,6 @@ def _parse(source: str, known: Collection[str]) -> Condition:
         match = _SYNTAX.search(str(error))
         stopped = int(match[2]) if match else None
         wrong.append((f'"{source}" is not an expression, {why_unreadable(source, stopped)}', None))
-        wrong += ((text, None) for text in contradictions(source))
         unknown = dict.fromkeys(unknown_names(source, known, _NEAR))
         raise ExpressionError(*wrong, *((_unknown(name, source, known), name) for name in unknown)) from None
     named = dict.fromkeys(program.variables())

@@ -87,6 +87,7 @@ def test_faults_are_sentences(source: str, problem: str) -> None:
         ("state in 1", ('after "in" comes a list',)),
         ("NULL = nam", ('write "=="', '"nam" is not an input')),
         ("state between 1 and 5 )", ('for "between"',)),
+        ("state = 1 && 5 < speed < 10", ('write "=="', "two can be compared at a time")),
         ("state = 1 && speed = 5", ('7 and 20: write "=="',)),
         ("infed = 1", ('7: write "=="', '"infed" is not an input')),
         ("speed greater than or equal to 5", ('write ">="',)),
