@@ -28,6 +28,7 @@ from gateway.cli.startup import read_config
 from tests.docs_pages import blocks, commands, lines_of
 from tests.mapping.test_mapping_page import examples
 from tests.peers import PATIENCE, free_port, wait_for
+from tests.processes import next_line
 
 ROOT = Path(__file__).parent.parent
 
@@ -191,8 +192,7 @@ class Rig:
         command = self.meant(typed.command)
         if typed.goes_on:
             process = self.go_on(command)
-            assert process.stdout is not None
-            said = process.stdout.readline()
+            said = next_line(process)
             return None if said and typed.says in said else f"{command}: it ended with {process.wait(PATIENCE)}"
         done = subprocess.run(
             ["bash", "-c", command],
@@ -286,8 +286,7 @@ def stand_ins(opened: Rig) -> Rig:
     plant = opened.go_on(f"oden-gateway simulate plant --at-once --opcua-port {opcua} --mqtt-port {broker}")
     stand_in = opened.go_on(f"oden-gateway simulate oden --port {oden}")
     for process in (plant, stand_in):
-        assert process.stdout is not None
-        assert process.stdout.readline()
+        assert next_line(process)
     opened.words = {
         **dict(ENDS),
         "opc.tcp://10.1.4.20:4840": f"opc.tcp://127.0.0.1:{opcua}",

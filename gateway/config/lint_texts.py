@@ -37,6 +37,8 @@ _FOREIGN = re.compile(
     r"\$\(([A-Za-z_]\w*)\)|%([A-Za-z_]\w*)%|<([A-Za-z_]\w*)>|[$@]([A-Za-z_]\w*)"
     r"|\A\[([A-Za-z_]\w*)\]\Z|\A\(([A-Za-z_]\w*)\)\Z"
 )
+_FIELD = re.compile(r"\{([A-Za-z_]\w*)\.[A-Za-z_]")
+_LOOKED_UP = re.compile(r"[A-Za-z_]\w*\[([A-Za-z_]\w*)(?:\.\w+)*\]\.\w+(?:\.\w+)*")
 _MOST_COMPARED = 200
 """Names of a kind of which each is compared with each."""
 _SLIPS_IN = ("category", "reason", "factory", "metric group", "type")
@@ -85,10 +87,13 @@ def find_repeated_entries(line: Line, loc: Loc) -> Iterator[ConfigFault]:
 
 def _wrong_inputs(line: Line, loc: Loc) -> Iterator[ConfigFault]:
     """Whole messages that are to name a run or an interval, and counts that are to name a state."""
+    entries = line.scrap_yield.entries if line.scrap_yield is not None else []
+    with_fields = {name for name, path in (entry.amount for entry in entries) if path}
+    with_fields |= {match[1] for _, value in _texts(line, loc) for match in _FIELD.finditer(value)}
     for section, at in _sections(line, loc):
         key = getattr(section, "key", None)
         given = line.inputs.get(key) if isinstance(key, str) else None
-        if given is not None and given.event is None and _is_object(given):
+        if given is not None and given.event is None and (_is_object(given) or key in with_fields):
             text = (
                 f"{quoted(key)} is a whole message with fields, which names nothing: each would be rejected. Name the "
                 f"field in an input of its own, by 'field', and write that one here"
@@ -167,6 +172,10 @@ def _placeholders(value: str, loc: Loc, inputs: Collection[str]) -> Iterator[Con
         yield ConfigFault(loc, text, warning=loc[-1] not in _TOLD)
     elif loc[-1] in _NAMES and (meant := _meant_input(value.strip(), inputs)) is not None:
         text = f'{quoted(value.strip())} is text, and nearly the name of an input: if that is meant write "{{{meant}}}"'
+        yield ConfigFault(loc, text, warning=True)
+    looked_up = _LOOKED_UP.fullmatch(value.strip())
+    if looked_up is not None and looked_up[1] in inputs:
+        text = f'here this is text: an input is looked up in a table where that stands in braces, "{{{looked_up[0]}}}"'
         yield ConfigFault(loc, text, warning=True)
     double = _DOUBLE.search(value)
     if double is not None:

@@ -26,7 +26,7 @@ from typing import Any
 
 from gateway import __version__
 from gateway.frozen import replace
-from gateway.mapping.clocks import SenderClock
+from gateway.mapping.clocks import SAME, SenderClock
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.feeder import own_time
 from gateway.mapping.line import LineState, dump, load
@@ -81,7 +81,7 @@ def addition(before: Feed | None, line: Feed) -> dict[str, Any]:
     }
     said = {name: value for name, value in said.items() if value}
     wrong = _wrong_clocks(line)
-    if {(source, address) for source, address, *_ in wrong} != {*_wrong(before)}:
+    if _are_others(line, before):
         said["k"] = wrong
     if (ahead := _clocks_ahead(line)) != _clocks_ahead(before):
         said["f"] = ahead
@@ -98,6 +98,14 @@ def _wrong(line: Feed | None) -> Iterator[tuple[str, str]]:
     """The senders whose clocks are known to be wrong."""
     clocks = line.clocks if line is not None else {}
     yield from (stream for stream, clock in clocks.items() if clock.is_wrong)
+
+
+def _are_others(line: Feed, before: Feed | None) -> bool:
+    """Whether other senders' clocks are wrong than `before`, or one is by otherwise: our own clock was set."""
+    wrong = {*_wrong(line)}
+    if before is None or wrong != {*_wrong(before)}:
+        return before is not None or bool(wrong)
+    return any(abs(line.clocks[each].lags[-1] - before.clocks[each].lags[-1]) > SAME for each in wrong)
 
 
 def _wrong_clocks(line: Feed) -> list[list[Any]]:

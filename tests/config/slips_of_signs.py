@@ -1,6 +1,6 @@
 """Slips of single signs for `test_slips`, of which each is one message: signs of other languages, halves of pairs."""
 
-from tests.config.factory import Slip, slip
+from tests.config.factory import TAGS, Slip, slip
 
 GOOD = '- {count: good, raw_data: {yield: "{n}"}}'
 COUNTER = "counter: {rollover: 65536, max_rate: 5/s}"
@@ -95,7 +95,9 @@ FROM_PAPER = tuple(
         (NODE, '▲"nsu=urn:acme:line;s=L00.\ufb01ll"', "ligature fi", "'fi'"),
     )
 )
+RUN = f"{TAGS}    run:\n      key: "
 WHOLE = (
+    slip(f"events/scrap, time: at}}\n{RUN}order", f"events/scrap}}\n{RUN}▲scrap", "is a whole message with fields"),
     slip("      key: order", "      key: ▲scrap", "is a whole message with fields, which names nothing", "'field'"),
     slip("{type: Recipe, key: sku", "{type: Recipe, key: ▲scrap", "is a whole message with fields", "'field'"),
     slip(NODE, """▲"ns=3;s="DB1"."Speed\"""", "put single quotes around all of it"),
@@ -125,6 +127,15 @@ PARTS = tuple(
         ('"t3 in [5, 6]"', 't3 in ["5", "6"]'),
     )
 )
+NOT_FILLED_IN = tuple(
+    slip(*case, warning=True)
+    for case in (
+        ("topic: plant-a/L00/events/scrap", "topic: ▲plant-a/$(line)/events/scrap", "written ${name}"),
+        ("reason: Jam}", 'reason: ▲"Jam $(line)"}', "it is filled in where it is written ${line}"),
+        ("reason: Jam}", 'reason: ▲"alarms[state].text"}', "looked up in a table", '"{alarms[state].text}"'),
+        ('lot: "{order}"', 'lot: ▲"lots[scrap.lot].name"', '"{lots[scrap.lot].name}"'),
+    )
+)
 COUNT_AS_STATE = (
     slip("      input: state\n", "      input: ▲good\n", "a running count, and each of its values", warning=True),
     slip("Planned Downtime, reason", "Planed Downtime, reason".replace("P", "▲P", 1), "one letter apart", warning=True),
@@ -137,5 +148,6 @@ OF_SIGNS: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
     "whole messages and missing signs": ((), WHOLE),
     "indented too little": ((), INDENTED),
     "parts of texts": ((), PARTS),
+    "not filled in": ((), NOT_FILLED_IN),
     "counts as states": ((), COUNT_AS_STATE),
 }

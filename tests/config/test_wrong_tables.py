@@ -88,6 +88,16 @@ def test_p10_a_heading_that_is_nearly_a_parameter_is_told_once(heading: str, tmp
     assert told.startswith(f"lines.csv:1:6: nothing asks for ${{{heading}}}; did you mean 'plc'"), told
 
 
+@pytest.mark.parametrize("written", ["$(plc)", "$(plc) of ${line}", "${line} $(plc)", "s=${line}.<plc>"])
+def test_p10_a_parameter_as_other_tools_write_it_is_told_once(written: str, tmp_path: Path) -> None:
+    """It is text here: told in the template, beside parameters that are written right as well."""
+    text = PLANT[MAIN].replace("${plc} of ${line}", written)
+    warnings = read_config(planted(tmp_path, {**PLANT, MAIN: text}), environment())[0].warnings
+    (told,) = (str(warning).replace(f"{tmp_path}/", "") for warning in warnings)
+    assert told.startswith(f"{MAIN}:22:59:"), told
+    assert "'plc' is a parameter: it is filled in where it is written ${plc}" in told
+
+
 TEMPLATE = (
     ("state\n      codes", "▲stat\n      codes", '"stat" is not an input'),
     ("count: good", "count: ▲goood", 'did you mean "good"'),
@@ -103,6 +113,7 @@ OF_LINES: dict[str, tuple[str | bytes, str | None, str]] = {
     "no row": ("line,plc,rollover\n", "extruder", "lines.csv:1:1"),
     "a column that nothing asks for": (LINES.replace("line,", "Linie,"), "extruder", "lines.csv"),
     "another template": (LINES, "extruders", "gateway.yaml"),
+    "a template that there is not": (LINES, "filler", "gateway.yaml"),
     "the template in a column": (LINES.replace("line,plc", "line\tplc"), None, "lines.csv"),
 }
 

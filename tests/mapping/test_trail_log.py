@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.mapping.clocks import SenderClock
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.feeder import Event, feed
 from gateway.mapping.line import LineState, dump, load
-from gateway.mapping.trail import Feed, forgotten
+from gateway.mapping.trail import Entry, Feed, forgotten
 from gateway.mapping.trail_log import _sample, _sample_of, addition, beginning, restored
 from gateway.model import Notice, Output, Record, Sample
 from tests.mapping.laws import examples
@@ -207,3 +208,16 @@ def test_a_sample_is_read_as_it_was_stored(sample: Sample) -> None:
     """All that is known of it, also which part of its message it is."""
     stored = _sample(sample, {})
     assert _sample_of([(sample.source, stored[0]), *stored[1:]]) == sample
+
+
+def test_p11_what_is_known_of_a_wrong_clock_is_stored_as_it_is_after_our_own_was_set() -> None:
+    """The sender's messages are later by what our clock was set by, also after a restart."""
+    stream = ("floor", "order")
+    line = Feed(LineState(), PLANT, Entry(0.0, None, LineState(), number=1), numbered=1)
+    line = replace(line, clocks={stream: SenderClock(5.0, (3600.0,) * 5)})
+    moved = line.with_clock_set(600.0)
+    for rows in ([addition(line, moved)], [addition(line, moved), *filter(None, [addition(moved, moved)])]):
+        (known,) = restored(PLANT, line.state, beginning(line), rows).clocks.values()
+        assert known.lags == (4200.0,) * 5
+        assert known.is_wrong
+    assert addition(moved, moved) == {}
