@@ -93,7 +93,9 @@ def _wrong_inputs(line: Line, loc: Loc) -> Iterator[ConfigFault]:
     for section, at in _sections(line, loc):
         key = getattr(section, "key", None)
         given = line.inputs.get(key) if isinstance(key, str) else None
-        if given is not None and given.event is None and (_is_object(given) or key in with_fields):
+        if given is None or given.event is not None or not _is_whole(given):
+            continue
+        if _is_object(given) or key in with_fields:
             text = (
                 f"{quoted(key)} is a whole message with fields, which names nothing: each would be rejected. Name the "
                 f"field in an input of its own, by 'field', and write that one here"
@@ -113,8 +115,13 @@ def _wrong_inputs(line: Line, loc: Loc) -> Iterator[ConfigFault]:
 def _is_object(given: Input) -> bool:
     """Whether all that comes of an input are messages with fields: other keys of it name some."""
     named = given.time is not None or given.only or given.id or given.event is not None
-    whole = given.field is None and given.capture is None and given.counter is None and given.edge is None
-    return bool(named) and whole and given.binary is None
+    return bool(named) and _is_whole(given)
+
+
+def _is_whole(given: Input) -> bool:
+    """Whether what comes is the value as it is, not a part or a count of it."""
+    parts = (given.field, given.capture, given.counter, given.edge, given.binary)
+    return all(part is None for part in parts)
 
 
 def _may_be_number(text: str) -> bool:

@@ -29,6 +29,8 @@ VARIANTS = (
     # A list of texts, of which one is a number.
     (WHEN, "\"scrap.test in ['torque', '5']\""),
     (WHEN, "\"t1 in ['true', 'false', 'unknown']\""),
+    # The field may be an object.
+    ('name: "{order}"', 'name: "{order.number}"'),
     # Placeholders in placeholders become numbers.
     (TARGET, 'value: "{goals[sku].speed|{speed}}"'),
     (TARGET, 'value: "{speed|{goals[order].speed|-}}"'),
