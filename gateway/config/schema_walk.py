@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -83,6 +83,14 @@ def _every_section() -> tuple[type[BaseModel], ...]:
 def every_key() -> frozenset[str]:
     """The keys of all sections that there are."""
     return frozenset(key for model in _every_section() for key in section_keys(model))
+
+
+@cache
+def number_keys() -> frozenset[str]:
+    """The keys at which a number is written, or one with its unit such as a duration."""
+    fields = (item for model in _every_section() for item in section_keys(model).items())
+    allowed = ((key, alternatives(cast("Any", info.annotation))) for key, info in fields)
+    return frozenset(key for key, parts in allowed if bool not in parts and not {int, float}.isdisjoint(parts))
 
 
 def in_one_section(keys: set[object]) -> bool:

@@ -181,6 +181,7 @@ DOUBTFUL = tuple(
         ("reason: Jam}", 'reason: ▲Belt jam"}', "quote at its end alone"),
         ("line: Line 00", "line: Line 00 ▲#north", "comment", "quotes"),
         ("reason: Jam}", "reason: Feeder▲\u00a0jam}", "no-break space"),
+        ("reason: Jam}", "reason: 25▲\u202fkg}", "no-break space"),
         (
             '      reject: {source: plc, node: "nsu=urn:acme:line;s=L00.Reject"',
             '      ▲reject: {source: plc, node: "nsu=urn:acme:line;s=L00.Good"',
