@@ -27,7 +27,7 @@ class Amendments:
     async def make(self, line: str, change: Change, within: Within = ()) -> None:
         """Change what is remembered of the line with the key `line`, and take out what waits and is at Oden `within`
         other entries; returns once that is stored, or the line has gone. What the line has heard before is never
-        stepped again. Raises what `change` raises."""
+        stepped again, where anything is changed. Raises what `change` raises."""
         stored = asyncio.get_running_loop().create_future()
         self._asked.append((line, change, within, stored))
         self._poke()
@@ -47,7 +47,8 @@ class Amendments:
             except Exception as error:  # noqa: BLE001 - whoever asked for it gets it
                 done(error)
                 continue
-            lines[line] = replace(known, state=state).begun_anew()
+            if state is not known.state or within:
+                lines[line] = replace(known, state=state).begun_anew()
             moved = {line: lines[line]}
             committer.take_over([Arrival("", done=done)], moved, (), notices, within=within, at_once=True)
 

@@ -3,14 +3,15 @@ that no counter is told twice.
 
 Of each line that counts, the output of the intervals that the memory knows is looked up, and that of runs and batches
 that have begun since. What a later life has told is taken off what the counters still have to tell (`mapping.credit`).
-That takes a second for each search. An answer that tells nothing is asked for again. What Oden could not be asked
-before anything was mapped is asked while the gateway works, from what the memory knew when the life began: until then
-what counters have moved by over that time is held (`mapping.output`). What can hardly be, that a life from a still
-older copy has told something of an older interval and nothing else, is looked for then as well, and nothing waits for
-that: it is taken off what counters count next.
+That takes a second for each search. An answer that tells nothing is asked for again, a few times. What Oden could not
+be asked before anything was mapped is asked while the gateway works, from what the memory knew when the life began:
+until then what counters have moved by over that time is held (`mapping.output`). What can hardly be, that a life from a
+still older copy has told something of an older interval and nothing else, is looked for then as well, and nothing waits
+for that: it is taken off what counters count next.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -28,20 +29,25 @@ from gateway.mapping.state_rows import StateRows
 from gateway.mapping.trail import Feed
 from gateway.model import Notice, Output, Sample
 from gateway.oden.client import OdenClient
+from gateway.oden.exchange import iso
 from gateway.outbox.entries import Commit, Within
 from gateway.outbox.life import is_noted, keep_uncompared, resting, uncompared
 from gateway.outbox.listing import Listed
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.outbox.told import has_output
-from gateway.told_elsewhere import Refused, Shown, Stretch, Unreachable, shown_of
+from gateway.told_elsewhere import Refused, Shown, Stretch, Unanswered, Unreachable, shown_of
 
 log = structlog.get_logger()
 
 LONGEST = 100.0
 """Seconds that it may take before anything is mapped: lines that were not looked at by then are looked at later."""
 AGAIN = 30.0
-"""Seconds until Oden is asked again, while the gateway works."""
+"""Seconds from one round of questions to the next, while the gateway works."""
+MOST_ROUNDS = 8
+"""Rounds in which Oden answers others and not what is asked of a line, after which its output rests no more."""
+LONGEST_OUT = 256
+"""Rounds that a line is left out at most, of which Oden shows nothing: some two hours."""
 MOST_STRETCHES = 16
 """Of one line, the latest ones."""
 
@@ -69,8 +75,9 @@ async def recollect(
             try:
                 async with asyncio.timeout_at(until):
                     shown = await shown_of(outbox, client, plan, stretches[plan.key], reference)
-            except Refused as error:
-                refused.add(plan.key)
+            except (Refused, Unanswered) as error:
+                if isinstance(error, Refused):
+                    refused.add(plan.key)
                 log.warning("counters_not_compared", line=plan.key, reason=str(error))
             else:
                 await memory.change(plan, partial(_taken_off, plan, shown, now), now, _within(shown))
@@ -97,26 +104,54 @@ class LaterComparison:
     ) -> None:
         self._outbox, self._client, self._amendments = outbox, client, amendments
         self._plans, self._clock, self._reference = plans, clock, reference
+        self._vain: Counter[str] = Counter()
+        """By line, in how many rounds one after another Oden has shown nothing of it."""
 
     async def run(self) -> None:
-        """Ask Oden again and again, until everything is compared. Lines that are configured no more are forgotten, and
-        what waits of one of which Oden refuses to show anything is sent."""
-        while left := await _left(self._outbox):
+        """Ask Oden again and again, until everything is compared. Lines that are configured no more are forgotten. Of a
+        line of which Oden shows nothing, while it answers others, it is asked less and less often; what waits of it is
+        sent, at once where Oden refuses, else after `MOST_ROUNDS`."""
+        left, out = await _left(self._outbox), dict[str, int]()
+        while left:
             await asyncio.sleep(AGAIN)
-            rests = {*await self._outbox(resting)}
             plans = {plan.key: plan for plan in self._plans()}
             for line in [*left]:
+                if line in plans and out.get(line):
+                    out[line] -= 1
+                    continue
                 try:
-                    if line in plans:
-                        _looked(left, line, await self._compare(plans[line], left[line], sends=line not in rests))
-                    else:
-                        del left[line]
+                    await self._ask(line, plans.get(line), left)
                 except Unreachable:
                     continue  # that it is not compared was said
-                except Refused:
-                    pass
-                rests.discard(line)
-                await _keep(self._outbox, left, rests)
+                except (Refused, Unanswered) as error:
+                    self._vain[line] += 1
+                    out[line] = min(2 ** self._vain[line], LONGEST_OUT) - 1
+                    if isinstance(error, Refused) or self._vain[line] >= MOST_ROUNDS:
+                        await self._give_way(line, left, str(error))
+                else:
+                    del self._vain[line]
+
+    async def _ask(self, line: str, plan: LinePlan | None, left: Stretches) -> None:
+        """Compare the line; without a `plan`, forget it."""
+        rests = await self._outbox(resting)
+        if plan is None:
+            del left[line]
+        else:
+            _looked(left, line, await self._compare(plan, left[line], sends=line not in rests))
+        await _keep(self._outbox, left, rests - {line})
+
+    async def _give_way(self, line: str, left: Stretches, reason: str) -> None:
+        """What waits of the line, and rested until now, is sent, which is said."""
+        rests = await self._outbox(resting)
+        if line not in rests:
+            return
+        log.warning("counters_not_compared", line=line, reason=reason)
+        since, until = iso(left[line][0].since), iso(left[line][-1].until)
+        text = f"line {line}: Oden does not show what was told from {since} to {until} ({reason})"
+        text += ": output that waited is sent, and is told twice where another life has told it within a later entry"
+        notice = Notice("gap", self._clock.now(), "", "", text)
+        await self._amendments.make(line, lambda state: (state, (notice,)))
+        await _keep(self._outbox, left, rests - {line})
 
     async def _compare(self, plan: LinePlan, stretches: Sequence[Stretch], *, sends: bool) -> Shown:
         before = stretches[-1].until

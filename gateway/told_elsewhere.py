@@ -29,8 +29,10 @@ from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.outbox.told import known_before
 
-PAUSE = 5.0
-"""Seconds after an answer that tells nothing until the search is made again."""
+PAUSE = 1.0
+"""Seconds after an answer that tells nothing until the search is made again; twice as many after each further one."""
+MOST_ANSWERS = 6
+"""Answers in a row that tell nothing, after which a search is not made again for now."""
 LATER = (408, 425, 429)
 """Refusals by Oden that say nothing of the request."""
 BETWEEN = 5.0
@@ -47,6 +49,10 @@ class Unreachable(Exception):
 
 class Refused(Exception):
     """Oden refuses a search."""
+
+
+class Unanswered(Exception):
+    """Oden answers others, and to this search, again and again, nothing that tells anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,26 +108,22 @@ async def shown_of(
     all were `looked` at, only what was left then. Where the gateway `sends` what waits, none of it is taken to be
     within what is shown, without a `reference`."""
     ref = (await outbox(Outbox.line_refs)).get(plan.key) or LineRef(*plan.key.partition("/")[::2])
-    line_id = ref.oden_id
-    if line_id is None:
-        find = requests.find_line(ref.factory, ref.name)
-        # One that is named without its id is there all the same: only nothing at all is none.
-        line_id = await _searched(client, find, lambda answer: answers.line_id(answer) or (None if answer else ""))
-        if not line_id:
-            return Shown()
-    state = StateRows(await outbox(Outbox.line_state, plan.key)).state(plan)
-    by_now = {output.interval: output for output in known_output(plan, state, waits=True)}
-    search = _Search(outbox, client, plan, line_id, reference, by_now, sends=sends)
-    untils = [*(stretch.until for stretch in stretches[:-1]), before]
-    for stretch, until in zip(stretches, untils, strict=True):
-        if not stretch.looked:
-            await search.look(stretch, until)
-    is_rest = all(stretch.looked for stretch in stretches)
-    if is_rest or any(search.found.entries.values()):
-        for stretch, until in zip(stretches, untils, strict=True):
-            await search.look_at_older(stretch, until, BETWEEN if is_rest else 0.0)
-    else:
-        search.found.left = any([await search.older(stretch) for stretch in stretches])
+    line_id, find = ref.oden_id, requests.find_line(ref.factory, ref.name)
+    try:
+        if line_id is None:
+            # One that is named without its id is there all the same: only nothing at all is none.
+            line_id = await _searched(client, find, lambda answer: answers.line_id(answer) or (None if answer else ""))
+            if not line_id:
+                return Shown()
+        state = StateRows(await outbox(Outbox.line_state, plan.key)).state(plan)
+        by_now = {output.interval: output for output in known_output(plan, state, waits=True)}
+        search = _Search(outbox, client, plan, line_id, reference, by_now, sends=sends)
+        await search.look_at_all(stretches, [*(stretch.until for stretch in stretches[:-1]), before])
+    except Unanswered as error:
+        answer = await client.post(find.endpoint, find.text())
+        if not (answer.own and answer.status is not None and answer.status < 300):
+            raise Unreachable(str(error)) from None
+        raise
     return search.found
 
 
@@ -146,6 +148,18 @@ class _Search:
         self._taken: dict[str, set[tuple[int, int]]] = defaultdict(set)
         """By the id of an interval at Oden, which of its entries are taken already: by time stamp, and place among
         those that share it."""
+
+    async def look_at_all(self, stretches: Sequence[Stretch], untils: Sequence[float]) -> None:
+        """Look at each stretch, with time stamps up to its time of `untils`."""
+        for stretch, until in zip(stretches, untils, strict=True):
+            if not stretch.looked:
+                await self.look(stretch, until)
+        is_rest = all(stretch.looked for stretch in stretches)
+        if is_rest or any(self.found.entries.values()):
+            for stretch, until in zip(stretches, untils, strict=True):
+                await self.look_at_older(stretch, until, BETWEEN if is_rest else 0.0)
+        else:
+            self.found.left = any([await self.older(stretch) for stretch in stretches])
 
     async def look(self, stretch: Stretch, until: float) -> None:
         """Look at the intervals that the memory knew, and at those that have begun since."""
@@ -344,8 +358,9 @@ async def _searched(
     client: OdenClient, request: requests.Request, read: Callable[[object], T | None], keeps: Keeps | None = None
 ) -> T:
     """What `read` makes of the answer to a search, of which what it `keeps` is left, or of an empty list where there is
-    nothing; asked for until it makes something of it."""
-    while True:
+    nothing; asked for again where it makes nothing of it."""
+    pauses = [PAUSE * 2**count for count in range(MOST_ANSWERS - 1)]
+    for pause in (*pauses, None):
         answer = await client.post(request.endpoint, request.text(), keeps=keeps)
         status = answer.status
         if not answer.sent:
@@ -356,4 +371,6 @@ async def _searched(
             found = read(answer.body if status < 300 else [])
             if found is not None:
                 return found
-        await asyncio.sleep(max(PAUSE, answer.retry_after or 0.0))
+        if pause is not None:
+            await asyncio.sleep(max(pause, answer.retry_after or 0.0))
+    raise Unanswered(f"{request.endpoint.path}: {answer.error or f'an answer {status} that cannot be read'}")

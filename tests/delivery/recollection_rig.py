@@ -1,11 +1,12 @@
 """A line whose counters go on while its outbox is put back to an older copy."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from gateway.amendments import Amendments, Change
 from gateway.clock import LoopClock
+from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import Tick
 from gateway.mapping.state_rows import StateRows
 from gateway.model import Sample
@@ -17,7 +18,7 @@ from gateway.outbox.life import LifeMark, begin_life, is_compared
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.recollection import LaterComparison, recollect
-from tests.delivery.harness import LINE, TOKEN, Rig
+from tests.delivery.harness import TOKEN, Rig
 from tests.mapping.recording import T0, order, plan, play, tag, tick
 
 PLAN = plan()
@@ -41,26 +42,30 @@ class Recorded(MemoryStore):
 class Amended(Amendments):
     """Changes that are stored at once."""
 
-    def __init__(self, outbox: OutboxThread) -> None:
+    def __init__(self, outbox: OutboxThread, plans: Sequence[LinePlan]) -> None:
         super().__init__(lambda: None)
-        self._outbox = outbox
+        self._outbox, self._plans = outbox, {plan.key: plan for plan in plans}
 
     async def make(self, line: str, change: Change, within: Within = ()) -> None:
-        await self._outbox(_amend, line, change, within)
+        await self._outbox(_amend, self._plans[line], change, within)
 
 
-def _amend(outbox: Outbox, line: str, change: Change, within: Within) -> None:
-    rows = StateRows(outbox.line_state(line))
-    state, notices = change(rows.state(PLAN))
-    states, number = {line: rows.changes(state)}, outbox.last_commit() + 1
+def _amend(outbox: Outbox, plan: LinePlan, change: Change, within: Within) -> None:
+    rows = StateRows(outbox.line_state(plan.key))
+    state, notices = change(rows.state(plan))
+    states, number = {plan.key: rows.changes(state)}, outbox.last_commit() + 1
     outbox.commit(Commit(number=number, states=states, notices=notices, within=within))
 
 
 class Gateway:
     """A line whose counters go on, and its gateway, which can be put back to a copy of its outbox."""
 
-    def __init__(self, rig: Rig) -> None:
+    def __init__(self, rig: Rig, *plans: LinePlan) -> None:
         self.rig = rig
+        self.plans = plans or (PLAN,)
+        """All that are compared; the first one is the line's."""
+        self.rounds = 0
+        """Rounds of questions while the gateway works."""
         self.now = 1.0
         self.good = 65_000
         self.made = 0
@@ -90,10 +95,13 @@ class Gateway:
 
     def map(self, *samples: Sample | Tick) -> None:
         outbox = Outbox(self.rig.rows)
-        rows = StateRows(outbox.line_state(LINE))
-        played = play(PLAN, *samples, state=rows.state(PLAN))
+        plan = self.plans[0]
+        rows = StateRows(outbox.line_state(plan.key))
+        played = play(plan, *samples, state=rows.state(plan))
         commit = Commit(
-            number=outbox.last_commit() + 1, states={LINE: rows.changes(played.state)}, records=tuple(played.records)
+            number=outbox.last_commit() + 1,
+            states={plan.key: rows.changes(played.state)},
+            records=tuple(played.records),
         )
         outbox.commit(commit)
 
@@ -110,13 +118,18 @@ class Gateway:
         """The comparison before anything is mapped, of a life over these rows that has begun."""
         self.rig.rows = rows
         async with self.asking() as (outbox, client):
-            await recollect(outbox, client, [PLAN], T0 + self.now, self.rig.wording.reference)
+            await recollect(outbox, client, self.plans, T0 + self.now, self.rig.wording.reference)
 
     async def compares_later(self) -> None:
         """The comparison while the gateway works, to its end."""
         clock, reference = LoopClock(T0 + self.now), self.rig.wording.reference
         async with self.asking() as (outbox, client):
-            await LaterComparison(outbox, lambda: client, Amended(outbox), lambda: [PLAN], clock, reference).run()
+            amended = Amended(outbox, self.plans)
+            await LaterComparison(outbox, lambda: client, amended, self._planned, clock, reference).run()
+
+    def _planned(self) -> Sequence[LinePlan]:
+        self.rounds += 1
+        return self.plans
 
     @asynccontextmanager
     async def asking(self) -> AsyncIterator[tuple[OutboxThread, OdenClient]]:
