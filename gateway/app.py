@@ -225,12 +225,14 @@ class App:
                 since = math.floor(known.since or self._clock.now())
                 with watch.busy():
                     await mend(self._outbox, self._plans, Retiming(since, self._clock.now() - seen_until))
+                with watch.busy():
                     await self._intake.load()
         if not await self._outbox(is_compared):
             with watch.busy():
                 reference = self._loaded.config.oden.reference
                 await recollect(self._outbox, self._client, self._plans, self._clock.now(), reference)
-            await self._intake.load()
+            with watch.busy():
+                await self._intake.load()
         for child in (core_child("intake", self._intake), core_child("delivery", self._drain)):
             supervisor.start(child)
         for source in self._sources.values():

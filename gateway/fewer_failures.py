@@ -14,7 +14,8 @@ LONGEST = 3600.0
 """Seconds from one line to the next of the same task and reason."""
 MOST_KINDS = 200
 """Tasks and reasons that are told apart, whatever numbers stand in a reason; beyond them all begin anew."""
-_NUMBERS = re.compile(r"\d+(?:\.\d+)?")
+_NUMBERS = re.compile(r"(?<!HTTP )(?<![Ee]rrno )(?<![\dx])\d+(?:\.\d+)?")
+"""Those that say how much or where, and not which failure it is."""
 
 
 @dataclass(slots=True)

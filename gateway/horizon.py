@@ -9,12 +9,14 @@ once, and what is kept is bounded in time and in bytes.
 import base64
 import json
 import zlib
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import structlog
 
+from gateway.batch import in_slices
+from gateway.mapping.again import Slices
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import LineState
 from gateway.mapping.trail import Feed, forgotten, needed_since
@@ -49,6 +51,13 @@ class _Row(NamedTuple):
     size: int
 
 
+class _Said(NamedTuple):
+    """The rows, and what they say of each line, the oldest first."""
+
+    rows: list[_Row]
+    lines: defaultdict[str, list[Mapping[str, Any]]]
+
+
 class _Begun(NamedTuple):
     """A line's beginning that is stored: the number of the entry before its trail, when that was at the plant, and when
     it was stored."""
@@ -59,11 +68,13 @@ class _Begun(NamedTuple):
 
 
 class Horizon:
-    """What of the horizon is on disk: rows of `most_bytes` at most. `ask` asks the outbox, until it answers."""
+    """What of the horizon is on disk: rows of `most_bytes` at most. `ask` asks the outbox, until it answers. To read it
+    can take long: everything else of the process turns meanwhile, and `turn` is called again and again."""
 
-    def __init__(self, ask: Ask, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, ask: Ask, most_bytes: int = MOST_BYTES, turn: Callable[[], None] = lambda: None) -> None:
         self._ask = ask
         self._most_bytes = most_bytes
+        self._turn = turn
         self._lines: dict[str, Feed] = {}
         """As they were stored last."""
         self._rows: deque[_Row] = deque()
@@ -72,30 +83,35 @@ class Horizon:
         self._needed: dict[str, float] = {}
         """By line the time from which on it needs rows."""
         self._reviewed = 0.0
-        self._read: list[Any] = []
-        """What lines had heard, until the first commit."""
+        self._said: _Said | None = None
+        """What the rows say, from when a line needs it until the next commit."""
 
     async def load(self) -> None:
         """Read what is there, before `line`; what was read before is forgotten."""
         self._rows.clear()
-        self._size, self._read = 0, []
-        for number, text in await self._ask(Outbox.heard):
-            row = _unpacked(text)
-            self._read.append(row["lines"])
-            self._add(_Row(number, row["at"], len(text)))
+        self._size, self._said = 0, None
+        said = await self._rows_said()
+        for row in said.rows:
+            self._add(row)
 
     async def line(self, plan: LinePlan, state: LineState) -> Feed:
         """The line with this state as it was stored. Where its trail cannot be understood, or a part of it is no longer
         there, the line begins with none."""
         begun = await self._ask(Outbox.trail, plan.key)
-        said = self._read or [_unpacked(row)["lines"] for _, row in await self._ask(Outbox.heard)]
-        line = _restored(plan, state, begun, [row[plan.key] for row in said if plan.key in row])
+        added = (await self._rows_said()).lines[plan.key]
+        line = await in_slices(_restored(plan, state, begun, added), self._turn)
         self._lines[plan.key] = line
         if line.base is not None or begun:
             number, at = (line.base.number, line.base.at) if line.base is not None else (0, 0.0)
             self._begun[plan.key] = _Begun(number, at, self._newest)
         self._needed[plan.key] = _first(line, self._newest)
         return line
+
+    async def _rows_said(self) -> _Said:
+        """What the rows say: all of them are unpacked for whatever lines are read between two commits."""
+        if self._said is None:
+            self._said = await in_slices(_unpacked_rows(await self._ask(Outbox.heard)), self._turn)
+        return self._said
 
     def forget(self, line: str) -> None:
         """The line has gone, and all of it is stored."""
@@ -105,7 +121,7 @@ class Horizon:
     def take(self, moved: Mapping[str, Feed], number: int, at: float) -> Heard:
         """What the commit `number`, which is made `at` a time, stores of the lines that have `moved`. It counts as
         stored."""
-        self._read = []
+        self._said = None
         at = max(at, self._newest)
         said = {key: added for key, line in moved.items() if (added := addition(self._lines.get(key), line))}
         row = _packed({"at": at, "lines": said}) if said else ""
@@ -178,8 +194,15 @@ def _packed(row: object) -> str:
     return base64.b85encode(zlib.compress(text.encode(), 3)).decode()
 
 
-def _unpacked(text: str) -> Any:
-    return json.loads(zlib.decompress(base64.b85decode(text)))
+def _unpacked_rows(texts: Sequence[tuple[int, str]]) -> Slices[_Said]:
+    said = _Said([], defaultdict(list))
+    for number, text in texts:
+        row = json.loads(zlib.decompress(base64.b85decode(text)))
+        said.rows.append(_Row(number, row["at"], len(text)))
+        for line, added in row["lines"].items():
+            said.lines[line].append(added)
+        yield
+    return said
 
 
 def _first(line: Feed, at: float) -> float:
@@ -188,9 +211,9 @@ def _first(line: Feed, at: float) -> float:
     return min(at, *times)
 
 
-def _restored(plan: LinePlan, state: LineState, begun: str | None, added: Sequence[Mapping[str, Any]]) -> Feed:
+def _restored(plan: LinePlan, state: LineState, begun: str | None, added: Sequence[Mapping[str, Any]]) -> Slices[Feed]:
     try:
-        return restored(plan, state, begun, added)
+        return (yield from restored(plan, state, begun, added))
     except (ValueError, KeyError, TypeError, IndexError) as error:
         log.warning("trail_not_understood", line=plan.key, reason=f"{type(error).__name__}: {error}")
         return Feed(state, numbered=_last_number(added))

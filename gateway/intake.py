@@ -92,7 +92,7 @@ class Intake:
         """Not mapped yet; nobody else has them any more."""
         self._fence = fence or Fence()
         self._repeats = Repeats(self._patiently)
-        self._horizon = Horizon(self._patiently, late_limit)
+        self._horizon = Horizon(self._patiently, late_limit, self._turned)
         self._committer = Committer(
             self._patiently, self._repeats, self._horizon, clock, on_stored, on_noticed, self._poke.set
         )
@@ -169,7 +169,10 @@ class Intake:
         return max((line.state.now for line in self._lines.values()), default=0.0)
 
     async def _line(self, plan: LinePlan, changed: Collection[str] = ()) -> Feed:
-        """What is remembered of a line, here or on disk, as its plan can use it; `changed` have another plan now."""
+        """What is remembered of a line, here or on disk, as its plan can use it; `changed` have another plan now. Of a
+        hundred lines, each is a turn."""
+        self._turned()
+        await asyncio.sleep(0)
         known = self._lines.get(plan.key)
         if known is not None and plan.key not in changed:
             return known

@@ -55,7 +55,9 @@ async def mend(outbox: OutboxThread, plans: Sequence[LinePlan], retiming: Retimi
 def retime(outbox: Outbox, since: float, by: int, states: Mapping[str, Mapping[str, str | None]]) -> int:
     """Make each time from `since` on `by` seconds later, or earlier where that is negative: those of records that Oden
     has not taken and that are not in doubt, and of their intervals; with rows of the `states` of lines, in one
-    transaction. Dead letters stay as they were refused. Answers how many records were mended."""
+    transaction. What these lines remember that they have heard has the times of the wrong clock as well: it is
+    forgotten, so that no late message is put among it. Dead letters stay as they were refused. Answers how many records
+    were mended."""
     for work in outbox.work():
         if work.attempt is not None and work.attempt.phase == "retry":
             # Oden certainly did not take it, so that another request can be made of it.
@@ -65,6 +67,7 @@ def retime(outbox: Outbox, since: float, by: int, states: Mapping[str, Mapping[s
         transaction.changes_all = True
         for line, rows in states.items():
             transaction.set_line_state(line, rows)
+            transaction.put[f"trail/{line}"] = ""
         for name, position, stored in _waiting(outbox):
             record = _retimed(stored.record, since, by)
             if record != stored.record:

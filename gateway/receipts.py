@@ -34,8 +34,10 @@ from gateway.receipt_rows import BLOCK, HEAD, Changes, Head
 LEFTOVER = 600.0
 """Seconds of connection after which a receipt of an earlier connection expires: well above the time after which a
 broker sends again what was not acknowledged on a connection that stands (30 s on NATS)."""
-STORED_LATE = 5.0
+STORED_LATE = 1.0
 """Seconds before the end of a connection in which a broker that ends may confirm what it does not store."""
+COMES_AGAIN = 60.0
+"""Seconds of connection in which it sends that again: twice what NATS takes for what was not acknowledged."""
 MOST_IN_DOUBT = 1_000
 _LOOK_EVERY = 10.0
 _MOST = 0xFFFF
@@ -169,7 +171,8 @@ class Session:
         the session, nothing from before means anything."""
         if lost_at is not None:
             self._age = self._now(lost_at)
-        self._in_doubt += [each for each in self._confirmed if each[1] >= self._age - STORED_LATE]
+        earlier = self._in_doubt if self._began_anew or not self._number else []
+        self._in_doubt = [*earlier, *(each for each in self._confirmed if each[1] >= self._age - STORED_LATE)]
         del self._in_doubt[:-MOST_IN_DOUBT]
         self._confirmed = []
         if not resumed:
@@ -320,7 +323,7 @@ class Session:
         old = self._age - LEFTOVER
         expired = [p for p, each in self._receipts.items() if each.left_at is not None and each.left_at <= old]
         self._remove_all(expired)
-        self._in_doubt = [each for each in self._in_doubt if each[1] > old]
+        self._in_doubt = [each for each in self._in_doubt if each[1] > self._age - COMES_AGAIN]
 
     # Rows
 

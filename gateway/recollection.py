@@ -25,6 +25,7 @@ from gateway.mapping.compile import LinePlan
 from gateway.mapping.credit import credited, holding, known_output, with_late
 from gateway.mapping.line import LineState
 from gateway.mapping.state_rows import StateRows
+from gateway.mapping.trail import Feed
 from gateway.model import Notice, Output, Sample
 from gateway.oden.client import OdenClient
 from gateway.outbox.entries import Commit, Within
@@ -60,23 +61,25 @@ async def recollect(
     compared is kept for later, and what can be within what Oden shows is not sent before."""
     stretches = await _noted(outbox, plans, now, reference)
     refused: set[str] = set()
+    unlooked = [plan for plan in plans if _is_unlooked(stretches, plan)]
+    memory = await _Memory.read(outbox, plans if unlooked else ())
+    until = asyncio.get_running_loop().time() + LONGEST
     try:
-        async with asyncio.timeout(LONGEST):
-            for plan in plans:
-                try:
-                    if _is_unlooked(stretches, plan):
-                        shown = await shown_of(outbox, client, plan, stretches[plan.key], reference)
-                        change = partial(_taken_off, plan, shown, now)
-                        await _changed(outbox, plans, plan, change, now, _within(shown))
-                        _looked(stretches, plan.key, shown)
-                except Refused as error:
-                    refused.add(plan.key)
-                    log.warning("counters_not_compared", line=plan.key, reason=str(error))
+        for plan in unlooked:
+            try:
+                async with asyncio.timeout_at(until):
+                    shown = await shown_of(outbox, client, plan, stretches[plan.key], reference)
+            except Refused as error:
+                refused.add(plan.key)
+                log.warning("counters_not_compared", line=plan.key, reason=str(error))
+            else:
+                await memory.change(plan, partial(_taken_off, plan, shown, now), now, _within(shown))
+                _looked(stretches, plan.key, shown)
     except (Unreachable, TimeoutError) as error:
         log.warning("counters_not_compared", reason=str(error) or f"that took more than {LONGEST:.0f} s")
     left = [plan for plan in plans if _is_unlooked(stretches, plan)]
     for plan in left:
-        await _changed(outbox, plans, plan, partial(_held, plan), now)
+        await memory.change(plan, partial(_held, plan), now)
     await _keep(outbox, stretches, {plan.key for plan in left} - refused)
 
 
@@ -167,41 +170,47 @@ async def _noted(outbox: OutboxThread, plans: Sequence[LinePlan], now: float, re
     return stretches
 
 
-async def _changed(
-    outbox: OutboxThread,
-    plans: Sequence[LinePlan],
-    plan: LinePlan,
-    change: _ChangeAtFirst,
-    now: float,
-    within: Within = (),
-) -> None:
-    """Change the stored memory of one of the lines, of which nothing is mapped yet, and take out what waits and is at
-    Oden `within` other entries. What it has heard before is never stepped again, because what is changed follows from
-    no sample; what waits for its place goes on to wait."""
-    rows = StateRows(await outbox(Outbox.line_state, plan.key))
-    state = rows.state(plan)
-    horizon = Horizon(outbox)
-    await horizon.load()
-    line = await horizon.line(plan, state)
-    after, notices = change(state, [each.sample for each in line.late])
-    if after is state:
-        return
-    changed = replace(line, state=after).begun_anew(line.plan)
-    for other in plans:  # what any of them has heard is kept
-        if other is not plan:
-            await horizon.line(other, StateRows(await outbox(Outbox.line_state, other.key)).state(other))
-    number = await outbox(Outbox.last_commit) + 1
-    heard = horizon.take({plan.key: changed}, number, now)
-    commit = Commit(
-        number=number,
-        states={plan.key: rows.changes(after)},
-        notices=notices,
-        heard=heard.row,
-        trails=heard.beginnings,
-        heard_since=heard.since,
-        within=within,
-    )
-    await outbox(Outbox.commit, commit)
+class _Memory:
+    """The stored memory of lines, of which nothing is mapped yet. It is read once, because that can take long."""
+
+    def __init__(self, outbox: OutboxThread) -> None:
+        self._outbox = outbox
+        self._horizon = Horizon(outbox)
+        self._rows: dict[str, StateRows] = {}
+        self._lines: dict[str, Feed] = {}
+
+    @classmethod
+    async def read(cls, outbox: OutboxThread, plans: Sequence[LinePlan]) -> "_Memory":
+        """That of all lines of `plans`: what any of them has heard is kept when one is changed."""
+        memory = cls(outbox)
+        if plans:
+            await memory._horizon.load()
+        for plan in plans:
+            rows = memory._rows[plan.key] = StateRows(await outbox(Outbox.line_state, plan.key))
+            memory._lines[plan.key] = await memory._horizon.line(plan, rows.state(plan))
+        return memory
+
+    async def change(self, plan: LinePlan, change: _ChangeAtFirst, now: float, within: Within = ()) -> None:
+        """Change what is stored of one of the lines, and take out what waits and is at Oden `within` other entries.
+        What it has heard before is never stepped again, because what is changed follows from no sample; what waits for
+        its place goes on to wait."""
+        line = self._lines[plan.key]
+        after, notices = change(line.state, [each.sample for each in line.late])
+        if after is line.state:
+            return
+        changed = self._lines[plan.key] = replace(line, state=after).begun_anew(line.plan)
+        number = await self._outbox(Outbox.last_commit) + 1
+        heard = self._horizon.take({plan.key: changed}, number, now)
+        commit = Commit(
+            number=number,
+            states={plan.key: self._rows[plan.key].changes(after)},
+            notices=notices,
+            heard=heard.row,
+            trails=heard.beginnings,
+            heard_since=heard.since,
+            within=within,
+        )
+        await self._outbox(Outbox.commit, commit)
 
 
 def _held(plan: LinePlan, state: LineState, late: Sequence[Sample]) -> tuple[LineState, tuple[Notice, ...]]:

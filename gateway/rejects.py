@@ -96,6 +96,8 @@ def payload_of(value: object) -> bytes:
 
 SAME = 3
 EVERY = 60.0
+THE_LAST = "; the last: "
+"""What stands before the text of the last notice, where one tells how many there were."""
 MOST_KINDS_TOLD = 1_000
 """Kinds that are told apart; beyond them all others are one."""
 SWEEP = 1.0
@@ -159,7 +161,7 @@ class FewerNotices:
         for kind in self._kinds.values():
             if kind.last is None or (kind.since + EVERY > now and not all_):
                 continue
-            text = f"{kind.more:,} more in the last {now - kind.since:.0f} s; the last: {kind.last.text}"
+            text = f"{kind.more:,} more in the last {now - kind.since:.0f} s{THE_LAST}{kind.last.text}"
             told.append(replace(kind.last, text=text, count=kind.more))
             kind.since, kind.more, kind.last = now, 0, None
         self.due = min((kind.since + EVERY for kind in self._kinds.values() if kind.last is not None), default=None)

@@ -1,11 +1,14 @@
-"""Processes that a test starts: commands of the gateway by name, killed and started again; and the end of all."""
+"""Processes that a test starts: commands of the gateway by name, killed and started again; what each says; the end."""
 
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+import pytest
 
 from tests.config.command import environment
 from tests.peers import PATIENCE
@@ -29,6 +32,27 @@ class Commands:
         process = self.processes.pop(name)
         process.send_signal(signal.SIGKILL)
         process.wait(PATIENCE)
+
+
+def next_line(process: "subprocess.Popen[str]", pipe: IO[str] | None = None) -> str:
+    """What it says next on its standard output, or on `pipe`; "" where it has ended. One that is silent is killed."""
+    pipe = pipe or process.stdout
+    assert pipe is not None
+    silent = threading.Event()
+
+    def too_long() -> None:
+        silent.set()
+        process.kill()
+
+    timer = threading.Timer(PATIENCE, too_long)
+    timer.start()
+    try:
+        line = pipe.readline()
+    finally:
+        timer.cancel()
+    if silent.is_set():
+        pytest.fail(f"it has said nothing more for {PATIENCE} s: {process.args!r}")
+    return line
 
 
 def end_all(processes: Iterable["subprocess.Popen[Any]"]) -> None:

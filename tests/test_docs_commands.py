@@ -28,6 +28,7 @@ from gateway.cli.startup import read_config
 from tests.docs_pages import blocks, commands, lines_of
 from tests.mapping.test_mapping_page import examples
 from tests.peers import PATIENCE, free_port, wait_for
+from tests.processes import next_line
 
 ROOT = Path(__file__).parent.parent
 
@@ -191,8 +192,7 @@ class Rig:
         command = self.meant(typed.command)
         if typed.goes_on:
             process = self.go_on(command)
-            assert process.stdout is not None
-            said = process.stdout.readline()
+            said = next_line(process)
             return None if said and typed.says in said else f"{command}: it ended with {process.wait(PATIENCE)}"
         done = subprocess.run(
             ["bash", "-c", command],
@@ -260,47 +260,54 @@ ENDS = (
 """What a person ends by Ctrl-C, or waits for longer than a test should."""
 
 
-@pytest.fixture
-def opened(tmp_path: Path) -> Iterator[Rig]:
-    """An empty folder, and the programs that a page calls."""
-    bin_ = tmp_path / "bin"
+def rig_in(place: Path) -> Rig:
+    """An empty folder in `place`, and the programs that a page calls."""
+    bin_ = place / "bin"
     bin_.mkdir()
     program(bin_, "oden-gateway", f'#!/bin/sh\nexec {sys.executable} -m gateway "$@"\n')
     program(bin_, "sudo", '#!/bin/sh\nexec "$@"\n')
-    program(bin_, "systemctl", f'#!/bin/sh\n[ "$1" = reload ] && kill -HUP $(cat {tmp_path}/pid)\n')
+    program(bin_, "systemctl", f'#!/bin/sh\n[ "$1" = reload ] && kill -HUP $(cat {place}/pid)\n')
     program(bin_, "curl", f"#!{sys.executable}\n{CURL}")
-    folder = tmp_path / "here"
+    folder = place / "here"
     folder.mkdir()
     ports = {port: str(free_port()) for port in ("48400", "18800", "8400", "8401")}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ODEN_")}
-    rig = Rig(folder, ports, {**kept, "PATH": f"{bin_}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)})
+    return Rig(folder, ports, {**kept, "PATH": f"{bin_}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)})
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Rig]:
+    """An empty folder, in which nothing runs yet."""
+    rig = rig_in(tmp_path)
     yield rig
     rig.end()
 
 
-@pytest.fixture
-def stand_ins(opened: Rig) -> Rig:
-    """The simulated plant and the stand-in for Oden run, and somebody says something on the floor now and then."""
-    words = {**opened.words, **dict(ENDS)}
-    opcua, broker, oden = words["48400"], words["18800"], words["8400"]
-    plant = opened.go_on(f"oden-gateway simulate plant --at-once --opcua-port {opcua} --mqtt-port {broker}")
-    stand_in = opened.go_on(f"oden-gateway simulate oden --port {oden}")
-    for process in (plant, stand_in):
-        assert process.stdout is not None
-        assert process.stdout.readline()
-    opened.words = {
-        **dict(ENDS),
-        "opc.tcp://10.1.4.20:4840": f"opc.tcp://127.0.0.1:{opcua}",
-        "mqtt://broker.plant-a.local": f"mqtt://127.0.0.1:{broker}",
-        "https://api.oden.app/v2": f"http://127.0.0.1:{oden}/v2",
-    }
-    return opened
+@pytest.fixture(scope="module")
+def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+    """The simulated plant and the stand-in for Oden run for all tests: their addresses, for those on the pages."""
+    rig = rig_in(tmp_path_factory.mktemp("stand-ins"))
+    opcua, broker, oden = (rig.words[port] for port in ("48400", "18800", "8400"))
+    try:
+        plant = rig.go_on(f"oden-gateway simulate plant --at-once --opcua-port {opcua} --mqtt-port {broker}")
+        stand_in = rig.go_on(f"oden-gateway simulate oden --port {oden}")
+        for process in (plant, stand_in):
+            assert next_line(process)
+        yield {
+            "opc.tcp://10.1.4.20:4840": f"opc.tcp://127.0.0.1:{opcua}",
+            "mqtt://broker.plant-a.local": f"mqtt://127.0.0.1:{broker}",
+            "https://api.oden.app/v2": f"http://127.0.0.1:{oden}/v2",
+        }
+    finally:
+        rig.end()
 
 
 @pytest.fixture
-def talking(stand_ins: Rig) -> Iterator[Rig]:
+def talking(opened: Rig, stand_ins: Mapping[str, str]) -> Iterator[Rig]:
+    """An empty folder beside the stand-ins, and somebody who says something on the floor now and then."""
+    opened.words = {**dict(ENDS), **stand_ins}
     client = mqtt.Client(CallbackAPIVersion.VERSION2)
-    port = int(stand_ins.words["mqtt://broker.plant-a.local"].rsplit(":")[-1])
+    port = int(stand_ins["mqtt://broker.plant-a.local"].rsplit(":")[-1])
     client.connect("127.0.0.1", port)
     client.loop_start()
     ended = threading.Event()
@@ -311,7 +318,7 @@ def talking(stand_ins: Rig) -> Iterator[Rig]:
 
     talker = threading.Thread(target=talk)
     talker.start()
-    yield stand_ins
+    yield opened
     ended.set()
     talker.join()
     client.disconnect()
@@ -319,20 +326,28 @@ def talking(stand_ins: Rig) -> Iterator[Rig]:
 
 
 @pytest.fixture
-def running(talking: Rig) -> Rig:
-    """config/gateway.yaml runs with their addresses, has a case, an order that nobody understands, and a run."""
-    rig, status = talking, free_port()
+def configured(talking: Rig) -> Rig:
+    """config/gateway.yaml with their addresses, and a case."""
+    rig = talking
     text = (ROOT / "config" / "gateway.yaml").read_text()
     for word in ("opc.tcp://10.1.4.20:4840", "mqtt://broker.plant-a.local"):
         text = text.replace(word, rig.words[word])
     text = text.replace("oden:\n", f"oden:\n  url: {rig.words['https://api.oden.app/v2']}\n", 1)
-    text += f'outbox: {{directory: outbox}}\nstatus: {{listen: "127.0.0.1:{status}"}}\n'
+    text += f'outbox: {{directory: outbox}}\nstatus: {{listen: "127.0.0.1:{free_port()}"}}\n'
     (rig.folder / "gateway.yaml").write_text(text)
     (rig.folder / "secrets").mkdir(mode=0o700)
     (rig.folder / "secrets" / "oden_token").write_text("demo-token")
     (rig.folder / "secrets" / "oden_token").chmod(0o600)
     (case,) = (block.text for block in blocks() if (block.page, block.kind) == ("docs/trying.md", "yaml"))
     (rig.folder / "docs.test.yaml").write_text(case)
+    return rig
+
+
+@pytest.fixture
+def running(configured: Rig) -> Rig:
+    """The gateway runs by it, has an order that nobody understands, and a run."""
+    rig = configured
+    status = int((rig.folder / "gateway.yaml").read_text().rstrip().rpartition(":")[2].strip('"}'))
     (rig.folder / "run.json").write_text(json.dumps(RUN))
     (rig.folder / "query.json").write_text(json.dumps({"query": "SELECT * FROM RUN"}))
     gateway = rig.go_on("oden-gateway run -c gateway.yaml > gateway.log 2>&1")
@@ -512,18 +527,16 @@ def test_every_block_has_a_home() -> None:
     assert len(mapping) == len(examples()), "a section of docs/mapping.md that its test does not know"
 
 
-def test_what_check_is_shown_to_say_is_what_it_says(running: Rig) -> None:
+def test_what_check_is_shown_to_say_is_what_it_says(configured: Rig) -> None:
     """docs/trying.md shows a tag that the server refuses, and what to do about it."""
     (shown,) = texts("docs/trying.md", "")
     wrong, cure = shown.splitlines()[:2]
-    running.processes[-1].terminate()  # else it looks, by the configuration that it runs by
-    running.processes[-1].wait(PATIENCE)
-    config = running.folder / "gateway.yaml"
+    config = configured.folder / "gateway.yaml"  # no gateway runs: it would look, by what it runs by
     config.write_text(config.read_text().replace("s=L01.Good", "s=L01.Goood"))
     done = Typed("oden-gateway check -c gateway.yaml --live", wrong.strip(), 1)
-    assert running.type(done) is None
+    assert configured.type(done) is None
     cured = cure.strip().replace(" plc ", " press_plc ")
-    assert running.type(Typed("oden-gateway check -c gateway.yaml --live ", cured, 1)) is None
+    assert configured.type(Typed("oden-gateway check -c gateway.yaml --live ", cured, 1)) is None
 
 
 def texts(page: str, kind: str) -> list[str]:

@@ -29,6 +29,11 @@ def test_another_reason_and_another_task_are_news() -> None:
     assert fewer.withheld("source floor", "connection refused", 1.0) is None
     assert fewer.withheld("source floor", "the password is wrong", 1.0) == 0
     assert fewer.withheld("source press", "connection refused", 1.0) == 0
+    for code in (502, 401):
+        said = [
+            fewer.withheld("source floor", f"no WebSocket is served there (HTTP {code})", 1.0) for _ in range(SAME + 1)
+        ]
+        assert said == [0] * SAME + [None]
     fewer.forget("source floor")
     assert fewer.withheld("source floor", "connection refused", 2.0) == 0
     assert fewer.withheld("source press", "connection refused", 2.0) == 0

@@ -6,6 +6,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from gateway.cli.demo_parts import status_json
 from gateway.status.restarts import AT_ONCE
 from tests.peers import PATIENCE, free_port, wait_for
-from tests.processes import end_all
+from tests.processes import end_all, next_line
 
 CONFIG = """
 oden: {{url: "http://127.0.0.1:{nobody}/v2", token: "${{secret:oden_token}}"}}
@@ -67,9 +68,11 @@ def test_p9_systemd_is_told(service: Service, tmp_path: Path) -> None:
         service.environment |= {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "2000000"}
         process = service.start()
         said: list[str] = []
+        deadline = time.monotonic() + PATIENCE
 
         def hears(word: str) -> None:
             while not any(message.startswith(word) for message in said):
+                assert time.monotonic() < deadline, f"{word} is not heard"
                 said.append(listener.recv(4096).decode())
 
         hears("READY=1")
@@ -86,13 +89,14 @@ def test_p9_a_loop_that_hangs_is_not_heard_any_more_and_says_where_it_stood(serv
         service.environment["WATCHDOG_USEC"] = "4000000"
         process = service.start(command=(sys.executable, "-m", "tests.hang_loop"))
         wait_for(service.up)
+        deadline = time.monotonic() + PATIENCE
         while listener.recv(4096) != b"WATCHDOG=1":
-            pass
+            assert time.monotonic() < deadline, "it is not heard"
         process.send_signal(signal.SIGUSR1)
         listener.settimeout(4.0)
         with suppress(TimeoutError):
-            while True:
-                listener.recv(4096)
+            while listener.recv(4096):
+                assert time.monotonic() < deadline, "it hangs, and is heard all the same"
         process.send_signal(signal.SIGABRT)
         _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == -signal.SIGABRT
@@ -118,7 +122,7 @@ def test_p7_a_taken_status_port_does_not_stop_it(service: Service) -> None:
         assert process.stderr is not None
         line = ""
         while "cannot listen" not in line:
-            line = process.stderr.readline()
+            line = next_line(process, process.stderr)
             assert line, "it ended"
         assert '"task": "page"' in line
     wait_for(service.up)
@@ -205,8 +209,9 @@ def test_p9_a_service_that_does_not_last_begins_again_ever_more_seldom(service: 
             process.kill()
             process.wait()
         process = service.start()
-        said = b""
+        said, deadline = b"", time.monotonic() + PATIENCE
         while b"in a row" not in said:
+            assert time.monotonic() < deadline, "it begins again at once"
             said = listener.recv(4096)
         assert said.startswith(b"STATUS=It has ended 3 times in a row soon after its start, and begins again in 10 s.")
         process.terminate()

@@ -18,6 +18,7 @@ from gateway.cli.startup import add_config_option, configure_logging, duration, 
 from gateway.clock import AnchoredClock
 from gateway.config.schema import Config
 from gateway.errors import GatewayError
+from gateway.frozen import replace
 from gateway.live.visit import visit, visiting
 from gateway.mapping.compile import LinePlan
 from gateway.model import Notice
@@ -69,7 +70,7 @@ def _record(arguments: argparse.Namespace) -> int:
     playback = play(plans, recording.read(arguments.file))
     said = [
         *playback.coverage.sentences(plans),
-        *rejected([*recorded.rejects, *playback.notices]),
+        *rejected(playback.notices),
         *begun(plans, playback.states),
     ]
     if arguments.json:
@@ -101,11 +102,10 @@ def not_received(source: str, reasons: Mapping[str, str]) -> Iterator[str]:
 @dataclass(slots=True)
 class _Recorded:
     """What came of a recording. `not_received` says by source and address why something was not received in the end, at
-    the address "" why the source was not connected to. `rejects` are of payloads that are in no recording."""
+    the address "" why the source was not connected to."""
 
     samples: int = 0
     not_received: dict[str, dict[str, str]] = field(default_factory=dict)
-    rejects: list[Notice] = field(default_factory=list)
     fewer: FewerNotices = field(default_factory=FewerNotices)
 
 
@@ -121,11 +121,17 @@ async def _record_until_stopped(
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
+    def tell(rejects: Sequence[Notice]) -> None:
+        nonlocal last
+        for reject in rejects:
+            last = max(last, reject.at)
+            file.write(line_of(replace(reject, at=last)) + "\n")
+
     async def take(arrival: Arrival) -> None:
         nonlocal last
         now = clock.monotonic()
-        recorded.rejects += recorded.fewer.add((one for one in arrival.notices if one.kind == "reject"), now)
-        recorded.rejects += recorded.fewer.more(now)
+        tell(recorded.fewer.add((one for one in arrival.notices if one.kind == "reject"), now))
+        tell(recorded.fewer.more(now))
         for contact in arrival.contacts:
             if contact.state == "lost" or contact.source in lost:
                 last = max(last, contact.received)
@@ -150,8 +156,8 @@ async def _record_until_stopped(
             await asyncio.wait({visiting_them}, timeout=_LOOK)
         await visiting_them
     finally:
+        tell(recorded.fewer.more(clock.monotonic(), all_=True))
         file.write(line_of(max(clock.now(), last)) + "\n")
-    recorded.rejects += recorded.fewer.more(clock.monotonic(), all_=True)
     return recorded
 
 

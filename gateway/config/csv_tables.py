@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.config.invisible import INVISIBLE, invisible_in, name_of
-from gateway.config.schema_walk import alternatives, takes_only_text
+from gateway.config.schema_walk import alternatives, number_keys, takes_only_text
 from gateway.config.yaml_tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, quoted, scalar
 from gateway.model import Scalar
 
@@ -31,6 +31,12 @@ _LOST = {
     "\ufffd": "a letter was lost here when this was saved (U+FFFD): type it anew, and save the table in UTF-8",
     "\0": "a character that is nothing (U+0000) stands here: delete it, and save the table in UTF-8",
 }
+_CELLS = {
+    separator: re.compile(rf'(?:^|{separator})[ \t]*(?:"(?P<quoted>(?:[^"]|"")*+)"|(?P<plain>[^{separator}]*))')
+    for separator in ",;"
+}
+"""Of one line."""
+_BREAK = re.compile(r"[\r\n]")
 _HEADER = re.compile(r'(?:"(?:[^"]|"")*"|[^"\r\n])*')
 
 
@@ -40,6 +46,8 @@ class Row:
 
     position: Position
     cells: dict[str, Node]
+    is_doubtful: bool = False
+    """It begins as a comment would."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +72,7 @@ def read_csv(text: str, file: Path) -> Sheet:
     faults: list[Finding] = []
     rows = _rows(text, lines, faults)
     headings: dict[str, Position] = {}
+    miscounted: list[Finding] = []
     names: list[str] = []
     """Of all columns; empty where one is left out."""
     for cell in next(rows, []):
@@ -79,7 +88,7 @@ def read_csv(text: str, file: Path) -> Sheet:
         names.append(name)
     if not headings:
         raise BrokenFileError(lines.position(0), "the table is empty; its first line names the columns")
-    sheet, count, others = Sheet(headings, [], []), 0, set[int]()
+    sheet, count, others = Sheet(headings, [], []), 0, list[int]()
     for row in rows:
         begin = row[0].position
         if len(row) != len(names):
@@ -89,18 +98,23 @@ def read_csv(text: str, file: Path) -> Sheet:
                 reason = f"the first line sets its cells apart by '{row[0].separator}', this one by '{other}'"
             reason = f"this row has {len(row)} cells, the first line {len(names)}: {reason}"
             faults.append(Finding(begin, reason))
-            others.add(len(row))
+            others.append(len(row))
+            miscounted.append(faults[-1])
             continue
         count += len(row)
         if count > MAX_CELLS:
             raise BrokenFileError(begin, f"more than {MAX_CELLS} cells; no table of a configuration needs that")
         cells = {name: cell for name, cell in zip(names, row, strict=True) if name and cell.written}
-        sheet.rows.append(Row(begin, cells))
-    if len(others - {1}) == 1 and not sheet.rows and (len(faults) > 1 or len(names) == 1):
-        reason = f"the first line names {len(names)} columns, and each row below it has {others.pop()} cells"
+        written = lines.text(begin.line)[begin.column - 1 :].lstrip()
+        sheet.rows.append(Row(begin, cells, written.startswith(("#", "//"))))
+    if len(set(others) - {1}) == 1 and not sheet.rows and (len(faults) > 1 or len(names) == 1):
+        reason = f"the first line names {len(names)} columns, and each row below it has {max(others)} cells"
         if len(names) == 1:
             reason += ": a title above the table? Remove it, so that the first line names the columns"
-        raise BrokenFileError(sheet.position, reason)
+        besides = [fault for fault in faults if fault not in miscounted]
+        if len(names) == 1 or not besides:
+            raise BrokenFileError(sheet.position, reason)
+        faults = [Finding(sheet.position, reason), *besides]
     sheet.faults.extend(_told_once(faults))
     if not sheet.rows and not faults:
         reason = "the table has a first line, which names the columns, and no row below it"
@@ -129,6 +143,7 @@ def doubtful_cells(text: str, file: Path) -> list[Finding]:
     findings: list[Finding] = []
     has_spoilt = any(sign in text for sign in ("#", "E+", "'", "=", *_LOST))
     has_invisible = INVISIBLE.search(text) is not None
+    cells, headings = _CELLS[_separator(text)], list[str]()
     for row, line in enumerate(re.split(r"\r\n|\n|\r", text), 1) if has_spoilt or has_invisible else ():
         for at, character in enumerate(line) if not _LOST.keys().isdisjoint(line) else ():
             if character in _LOST:
@@ -145,9 +160,14 @@ def doubtful_cells(text: str, file: Path) -> list[Finding]:
                 )
             position = Position(row, match.start("cell") + 1, file)
             findings.append(Finding(position, reason, warning=not match[0].lstrip(',;\t"').startswith("#")))
-        for at, meant in invisible_in(line):
-            reason = f"{name_of(line[at])} stands here; delete it, or type a blank"
-            findings.append(Finding(Position(row, at + 1, file), reason, meant))
+        for number, cell in enumerate(cells.finditer(line)) if has_invisible else ():
+            part = "plain" if cell["quoted"] is None else "quoted"
+            if row == 1:
+                headings.append(cell[part].strip())
+            heading = headings[number] if number < len(headings) else ""
+            for at, meant in invisible_in(cell[part], is_number=heading.rpartition(".")[2] in number_keys()):
+                reason = f"{name_of(cell[part][at])} stands here; delete it, or type a blank"
+                findings.append(Finding(Position(row, cell.start(part) + at + 1, file), reason, meant))
     return findings
 
 
@@ -182,11 +202,15 @@ def _refuse_foreign(text: str, lines: LineIndex) -> None:
             raise BrokenFileError(lines.position(at), f"the cells are set apart by {name}; save it with ',' or ';'")
 
 
-def _rows(text: str, lines: LineIndex, faults: list[Finding]) -> Iterator[list[Node]]:
-    """The rows that are not empty. Where one below the first line cannot be read, that is added to `faults`."""
+def _separator(text: str) -> str:
     header = _HEADER.match(text.lstrip())
     unquoted = _QUOTED.sub("", header[0]) if header else ""
-    separator = ";" if ";" in unquoted else ","
+    return ";" if ";" in unquoted else ","
+
+
+def _rows(text: str, lines: LineIndex, faults: list[Finding]) -> Iterator[list[Node]]:
+    """The rows that are not empty. Where one below the first line cannot be read, that is added to `faults`."""
+    separator = _separator(text)
     at, is_first = 0, True
     while at < len(text):
         begin = at
@@ -196,8 +220,8 @@ def _rows(text: str, lines: LineIndex, faults: list[Finding]) -> Iterator[list[N
             if is_first:
                 raise
             faults.append(error.finding)
-            ends = (end for sign in "\r\n" if (end := text.find(sign, begin)) >= 0)
-            row, at = [], min(ends, default=len(text))
+            end = _BREAK.search(text, begin)
+            row, at = [], end.start() if end else len(text)
         at += 2 if text.startswith("\r\n", at) else 1
         if any(cell.written for cell in row):
             yield row
@@ -253,10 +277,13 @@ def table_as_section(sheet: Sheet, key_annotation: Any, findings: list[Finding])
             findings.append(Finding(row.position, text))
             table.incomplete = True
             continue
-        if cell.written.startswith(("#", "//")):
-            findings.append(Finding(cell.position, "a table has no comments: remove this row"))
-            table.incomplete = True
-            continue
+        if row.is_doubtful:
+            is_alone = len(row.cells) == 1
+            cure = "remove this row" if is_alone else "remove this row if it is one, or put its first cell in quotes"
+            findings.append(Finding(cell.position, f"a table has no comments: {cure}", warning=not is_alone))
+            table.incomplete = table.incomplete or is_alone
+            if is_alone:
+                continue
         value = typed(cell, key_annotation)
         key = value if isinstance(value, Key) and not isinstance(value, bool) else cell.written
         if key in entries:

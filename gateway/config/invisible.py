@@ -21,7 +21,7 @@ _NAMES = {
     "\ufeff": "a byte order mark",
 }
 _JOINERS = frozenset("\u200c\u200d" + "".join(map(chr, range(0xFE00, 0xFE10))))
-_NO_PROSE = re.compile(r"[<>=&|;/]|\A[-+]?\d[\d.,\s]*([%A-Za-z]{1,3})?\Z")
+_NO_PROSE = re.compile(r"[<>=&|;/]")
 _THOUSANDS = re.compile(r"(?<=\d)[^\S ](?=\d{3}(?!\d))")
 _LOOKS_LATIN = re.compile("[АВЕКМНОРСТУХЅІЈаеорсухѕіјΑΒΕΖΗΙΚΜΝΟΡΤΥΧο]")
 """Letters of Cyrillic and Greek."""
@@ -60,18 +60,18 @@ def foreign_letter(text: str) -> str | None:
     return None if match is None else f"{match[0]!r} is a {unicodedata.name(match[0]).lower()} (U+{ord(match[0]):04X})"
 
 
-def invisible_in(text: str) -> Iterator[tuple[int, bool]]:
+def invisible_in(text: str, *, is_number: bool = False) -> Iterator[tuple[int, bool]]:
     """The index of each invisible character of `text`, and whether it may be meant.
 
     A joiner is meant in writings and signs that need it. A blank of another kind between words of a text can be a
-    matter of typography, as before a French colon; in an address or a condition it is none.
+    matter of typography, as before a French colon; in an address, a condition or what is a number it is none.
     """
     for match in INVISIBLE.finditer(text):
         character = match[0]
         if character in _JOINERS and not _LATIN.match(text.replace(character, "")):
             continue
         inner = character in BLANKS and text[: match.start()].strip() != "" and text[match.end() :].strip() != ""
-        yield match.start(), inner and not _NO_PROSE.search(text)
+        yield match.start(), inner and not is_number and not _NO_PROSE.search(text)
 
 
 def without_invisible(text: str) -> str:

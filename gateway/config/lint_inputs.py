@@ -19,7 +19,7 @@ _SIGNED = {2**15 - 1: 16, 2**31 - 1: 32}
 _LARGEST = frozenset({255, 9999, 32767, 65535, 99999, 999999, 9999999, 99999999, 2**24 - 1, 2**31 - 1, 2**32 - 1})
 """What counters show before they begin again: words full of ones, displays full of nines."""
 _ALL_OTHERS = frozenset({"else", "default", "other", "others", "any"})
-_PLACE = re.compile(r"(?:^|/)(\$[A-Za-z_]\w*|<[^/<>]+>|%\w+%|:\w+|\*)(?=/|\Z)")
+_PLACE = re.compile(r"(?:^|/)(\$[A-Za-z_]\w*|\$\([A-Za-z_]\w*\)|<[^/<>]+>|%\w+%|:\w+|\*)(?=/|\Z)")
 _ELEMENT = re.compile(r"\[-?\d{1,6}\]")
 _SHARED = re.compile(r"\$(share/[^/]*|queue|exclusive)/(?P<topic>.*)", re.DOTALL)
 

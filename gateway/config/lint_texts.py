@@ -3,7 +3,7 @@ numbers that were most likely written with a point between the thousands, which 
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -37,6 +37,8 @@ _FOREIGN = re.compile(
     r"\$\(([A-Za-z_]\w*)\)|%([A-Za-z_]\w*)%|<([A-Za-z_]\w*)>|[$@]([A-Za-z_]\w*)"
     r"|\A\[([A-Za-z_]\w*)\]\Z|\A\(([A-Za-z_]\w*)\)\Z"
 )
+_FIELD = re.compile(r"\{([A-Za-z_]\w*)\.[A-Za-z_]")
+_LOOKED_UP = re.compile(r"[A-Za-z_]\w*\[([A-Za-z_]\w*)(?:\.\w+)*\]\.\w+(?:\.\w+)*")
 _MOST_COMPARED = 200
 """Names of a kind of which each is compared with each."""
 _SLIPS_IN = ("category", "reason", "factory", "metric group", "type")
@@ -69,6 +71,7 @@ def find_repeated_entries(line: Line, loc: Loc) -> Iterator[ConfigFault]:
             )
             rests_on = ((*loc, "inputs", name),)
             yield ConfigFault((*loc, "scrap_yield", "entries", index, "count"), text, warning=True, rests_on=rests_on)
+    yield from _wrong_inputs(line, loc)
     for section, at in _sections(line, loc):
         for key in ("value", "lsl", "usl") if isinstance(section, PerformanceTarget) else ():
             value = getattr(section, key)
@@ -82,11 +85,43 @@ def find_repeated_entries(line: Line, loc: Loc) -> Iterator[ConfigFault]:
                 yield ConfigFault((*at, "lsl"), text, warning=True, rests_on=())
 
 
+def _wrong_inputs(line: Line, loc: Loc) -> Iterator[ConfigFault]:
+    """Whole messages that are to name a run or an interval, and counts that are to name a state."""
+    entries = line.scrap_yield.entries if line.scrap_yield is not None else []
+    with_fields = {name for name, path in (entry.amount for entry in entries) if path}
+    with_fields |= {match[1] for _, value in _texts(line, loc) for match in _FIELD.finditer(value)}
+    for section, at in _sections(line, loc):
+        key = getattr(section, "key", None)
+        given = line.inputs.get(key) if isinstance(key, str) else None
+        if given is None or given.event is not None or not _is_whole(given):
+            continue
+        if _is_object(given) or key in with_fields:
+            text = (
+                f"{quoted(key)} is a whole message with fields, which names nothing: each would be rejected. Name the "
+                f"field in an input of its own, by 'field', and write that one here"
+            )
+            yield ConfigFault((*at, "key"), text, rests_on=((*loc, "inputs", str(key)),))
+    states = line.states
+    counted = line.inputs.get(states.input) if states is not None and states.input is not None else None
+    if states is not None and counted is not None and counted.counter is not None:
+        text = (
+            f"{quoted(states.input)} is a running count, and each of its values another state: is another input meant?"
+        )
+        yield ConfigFault(
+            (*loc, "states", "input"), text, warning=True, rests_on=((*loc, "inputs", str(states.input)),)
+        )
+
+
 def _is_object(given: Input) -> bool:
     """Whether all that comes of an input are messages with fields: other keys of it name some."""
     named = given.time is not None or given.only or given.id or given.event is not None
-    whole = given.field is None and given.capture is None and given.counter is None and given.edge is None
-    return bool(named) and whole and given.binary is None
+    return bool(named) and _is_whole(given)
+
+
+def _is_whole(given: Input) -> bool:
+    """Whether what comes is the value as it is, not a part or a count of it."""
+    parts = (given.field, given.capture, given.counter, given.edge, given.binary)
+    return all(part is None for part in parts)
 
 
 def _may_be_number(text: str) -> bool:
@@ -145,6 +180,10 @@ def _placeholders(value: str, loc: Loc, inputs: Collection[str]) -> Iterator[Con
     elif loc[-1] in _NAMES and (meant := _meant_input(value.strip(), inputs)) is not None:
         text = f'{quoted(value.strip())} is text, and nearly the name of an input: if that is meant write "{{{meant}}}"'
         yield ConfigFault(loc, text, warning=True)
+    looked_up = _LOOKED_UP.fullmatch(value.strip())
+    if looked_up is not None and looked_up[1] in inputs:
+        text = f'here this is text: an input is looked up in a table where that stands in braces, "{{{looked_up[0]}}}"'
+        yield ConfigFault(loc, text, warning=True)
     double = _DOUBLE.search(value)
     if double is not None:
         known = double[1] in inputs or double[1] == "n"
@@ -179,14 +218,18 @@ def find_near_misses(lines: Collection[Line], tones: Collection[str]) -> Iterato
     for kind, name, loc in (*named, *shown):
         seen.setdefault(kind, {}).setdefault(_folded(name), {}).setdefault(name, loc)
         times[name] += 1
+
+    def rank(name: str) -> tuple[bool, int, bool]:
+        return name in tones, times[name], name in USUAL_CATEGORIES
+
     for kind, groups in seen.items():
         for names in groups.values():
-            first = max(names, key=times.__getitem__)
+            first = max(names, key=rank)
             for name in names.keys() - {first}:
                 text = f"this {kind} is written {quoted(first)} elsewhere: are these two? Write both alike"
                 yield ConfigFault(names[name], text, at_key=names[name][0] == "status", warning=True)
     for kind in _SLIPS_IN:
-        yield from _slips(kind, seen.get(kind, {}), times)
+        yield from _slips(kind, seen.get(kind, {}), rank)
     categories = {name: loc for names in seen.get("category", {}).values() for name, loc in names.items()}
     yield from _nearly_usual(categories, tones)
 
@@ -240,8 +283,11 @@ def _folded(name: str) -> str:
     return re.sub(r"[\W_]+", "", name).casefold() or name
 
 
-def _slips(kind: str, groups: Mapping[str, Mapping[str, Loc]], times: Mapping[str, int]) -> Iterator[ConfigFault]:
-    """Names of a kind, by what is equal in them, that are one slip apart: that which is written less often."""
+def _slips(
+    kind: str, groups: Mapping[str, Mapping[str, Loc]], rank: Callable[[str], tuple[bool, int, bool]]
+) -> Iterator[ConfigFault]:
+    """Names of a kind, by what is equal in them, that are one slip apart: that of the lower `rank`, else
+    the later."""
     known: list[str] = []
     for name in (next(iter(names)) for names in islice(groups.values(), _MOST_COMPARED)):
         first = next(
@@ -249,7 +295,7 @@ def _slips(kind: str, groups: Mapping[str, Mapping[str, Loc]], times: Mapping[st
         )
         known.append(name)
         if first is not None:
-            slip, other = (first, name) if times[first] < times[name] else (name, first)
+            slip, other = (first, name) if rank(first) < rank(name) else (name, first)
             loc = groups[_folded(slip)][slip]
             text = f"{kind} {quoted(slip)} is one letter apart from {quoted(other)}: are these two?"
             yield ConfigFault(loc, text, at_key=loc[0] == "status", warning=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -64,10 +64,8 @@ def section_keys(model: type[BaseModel]) -> dict[str, FieldInfo]:
 
 
 @cache
-def every_key() -> frozenset[str]:
-    """The keys of all sections that there are."""
-    keys: set[str] = set()
-    seen: set[Any] = set()
+def _every_section() -> tuple[type[BaseModel], ...]:
+    seen: dict[type[BaseModel], None] = {}
     waiting: list[Any] = [Config, LineKeys, TopLevelKeys]
     while waiting:
         annotation = waiting.pop()
@@ -76,10 +74,28 @@ def every_key() -> frozenset[str]:
                 waiting += get_args(part)
         for model in section_models(annotation):
             if model not in seen:
-                seen.add(model)
-                keys |= section_keys(model).keys()
+                seen[model] = None
                 waiting += (info.annotation for info in section_keys(model).values())
-    return frozenset(keys)
+    return tuple(seen)
+
+
+@cache
+def every_key() -> frozenset[str]:
+    """The keys of all sections that there are."""
+    return frozenset(key for model in _every_section() for key in section_keys(model))
+
+
+@cache
+def number_keys() -> frozenset[str]:
+    """The keys at which a number is written, or one with its unit such as a duration."""
+    fields = (item for model in _every_section() for item in section_keys(model).items())
+    allowed = ((key, alternatives(cast("Any", info.annotation))) for key, info in fields)
+    return frozenset(key for key, parts in allowed if bool not in parts and not {int, float}.isdisjoint(parts))
+
+
+def in_one_section(keys: set[object]) -> bool:
+    """Whether there is a section that may have all of these `keys`."""
+    return any(keys <= section_keys(model).keys() for model in _every_section())
 
 
 def child_annotation(annotation: Any, key: object, tag: object) -> Any:

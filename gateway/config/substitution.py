@@ -30,7 +30,7 @@ _ESCAPE = "; for the characters '${' write '$${'"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FOREIGN = re.compile(
     r"(?<!\$)\$(?P<dollar>[A-Za-z_]\w*)|%(?P<percent>[A-Za-z_]\w*)%|<(?P<angle>[A-Za-z_]\w*)>"
-    r"|\{\s*(?P<braces>[A-Za-z_]\w*)\s*\}"
+    r"|\$\((?P<round>[A-Za-z_]\w*)\)|\{\s*(?P<braces>[A-Za-z_]\w*)\s*\}"
 )
 _SIGNS = frozenset("$%<{")
 """A parameter as other tools write it."""
@@ -113,10 +113,10 @@ class Substituter:
                 for index, item in enumerate(value)
             ]
             return Node(position, list(items), incomplete=node.incomplete)
-        if isinstance(value, str) and "${" in value and SecretStr not in alternatives(annotation):
-            return self._text(node, value, position, annotation, parameters)
         if isinstance(value, str) and parameters.values and not _SIGNS.isdisjoint(value):
             self._note_foreign(value, position, parameters)
+        if isinstance(value, str) and "${" in value and SecretStr not in alternatives(annotation):
+            return self._text(node, value, position, annotation, parameters)
         return _single(node, position, annotation)
 
     def _text(self, node: Node, text: str, position: Position, annotation: Any, parameters: Parameters) -> Node:
@@ -193,15 +193,18 @@ class Substituter:
         self._without_value.clear()
 
     def _note_foreign(self, text: str, position: Position, parameters: Parameters) -> None:
-        """Note that parameters are asked for that are written as another tool has them, and warn of those in a node id;
-        elsewhere it is told where that is no value."""
+        """Note that parameters are asked for that are written as another tool has them, and warn of those in a node id
+        and of `$(name)` in any text but as a level of a topic; elsewhere it is told where that is no value."""
         matches = [
             match for match in _FOREIGN.finditer(text) if match[match.lastgroup or 0] in (parameters.values or {})
         ]
         names = {match.lastgroup: match[match.lastgroup or 0] for match in reversed(matches)}
         parameters.used.update(names.values())
         names.pop("braces", None)
-        for name in [*names.values()][-1:] if "s=" in text else ():
+        if "s=" not in text:
+            is_level = re.search(r"(?:^|/)\$\(\w+\)/|/\$\(\w+\)\Z", text) is not None
+            names = {kind: name for kind, name in names.items() if kind == "round" and not is_level}
+        for name in [*names.values()][-1:]:
             reason = f"{quoted(name)} is a parameter: it is filled in where it is written ${{{name}}}"
             self._report_once(Finding(replace(position, used_at=None), reason, warning=True))
 

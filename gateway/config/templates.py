@@ -59,6 +59,8 @@ class _Expander:
         self._unread = False
         """Whether there may be templates that could not be read."""
         self._used: set[Key] = set()
+        self._lost: Position | None = None
+        """A line that most likely uses a template, which it does not say or which there is not."""
 
     def expanded(self) -> Node:
         root = self._root
@@ -88,11 +90,13 @@ class _Expander:
             lines += [self._whole(row) for row in rows or ()]
         for item in unread:
             lines += [self._whole(line) for line in self._stand_ins(item)]
+        if self._lost is not None:
+            lines += [self._whole(line) for line in self._stand_ins(Node(self._lost, {}))]
         return Node(node.position, list(lines), incomplete=node.incomplete or (bool(unread) and not lines))
 
     def _stand_ins(self, item: Node) -> list[Node]:
-        """A line for each template that `item`, whose table of lines cannot be read, may use and no other line does: so
-        what is wrong with the template is found all the same. Nothing is known of what the table says in it."""
+        """A line for each template that `item`, of which not all can be read, may use and no other line does: so what
+        is wrong with the template is found all the same. Nothing is known of what such a line gives it."""
         common = without_keys(item, {"file"})
         use = common.value.get("use") if isinstance(common.value, dict) else None
         at = item.position
@@ -103,7 +107,8 @@ class _Expander:
             if isinstance(name, str) and name not in self._used:
                 entries: dict[Key, Node] = {key: Node(at, None, incomplete=True) for key in LINE_PARAMETERS}
                 entries |= {"use": Node(at, name), "with": Node(at, {}, incomplete=True)}
-                lines.append(overlay(Node(at, entries, dict.fromkeys(entries, at)), common))
+                line = Node(at, entries, dict.fromkeys(entries, at), incomplete=use is None)
+                lines.append(overlay(line, common))
         return lines
 
     def _joined(self, items: list[Node]) -> list[Node]:
@@ -234,6 +239,7 @@ class _Expander:
             text = f"unknown template {quoted(name)}{suggestion(str(name), map(str, self._templates))}"
             self._report(use.position, text)
             near = nearest(str(name), map(str, self._templates))
+            self._lost = line
             if near is not None and not chain:  # what else is wrong is most likely in that one
                 meant = replace(use, value=near)
                 return replace(self._instance(meant, replace(given, unread=True), line, (str(name),)), incomplete=True)
@@ -285,6 +291,7 @@ class _Expander:
             return {}
         if "use" not in node.value:
             self._report(node.keys["with"], "'with' gives a template its parameters: say which one by 'use'")
+            self._lost = node.position
         return self._entries(node.value["with"])
 
     def _report_unused(self, node: Node, arguments: Mapping[Key, Node], used: set[str], base: Node) -> None:

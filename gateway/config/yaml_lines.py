@@ -22,7 +22,7 @@ _DOUBTFUL = re.compile(r",[ \t]|[ \t]#")
 _FILLED_IN = re.compile(r"[^\s{}\[\],]*(?:\{[^{}]*\}|\[[^\[\]]*\])[^\s{}\[\],]*")
 _SIGN = re.compile(r"(?P<before>[ \t]*(?:- +)?[\w.-]+)(?P<sign>[ \t]*(?:=>|->|=|:=|;)[ \t]*)(?P<value>\S.*)")
 _NO_CODE = re.compile(r"[ \t]*(?P<key>\*|[>|]=?[ \t]*[\d.]+)(?=[ \t]*:(?:[ \t]|\Z))")
-_BULLET = re.compile(r"[ \t]*(?P<sign>[–—•·‣▪*+](?=[ \t])|-(?=[A-Za-z_]))[ \t]*(?=[\w\"'{]+[^:]*:(?:[ \t]|\Z))")
+_BULLET = re.compile(r"[ \t]*(?P<sign>[–—•·‣▪*+](?=[ \t])|-(?=[A-Za-z_{]))[ \t]*(?=[\w\"'{]+[^:]*:(?:[ \t]|\Z))")
 """An item of a list as text programs write it."""
 _NO_LINE = re.compile(r"[ \t]*(?P<sign>--(?!-)|;|/\*|\*/|```|<!--|\.{3}[ \t]*\Z)")
 """A comment of another language, or what a chat program puts around a text."""
@@ -30,6 +30,9 @@ _OPENED_KEY = re.compile(r"[ \t]*(?:- +)?(?P<quote>[\"'])(?=\w[\w-]*:(?:[ \t]|\Z
 _SECRET = re.compile(r"\$\{secret:(?P<blank>[ \t]+)(?=[\w.-]+\})")
 _SLASHES = re.compile(r"(?:^|[ \t])(//)(?=[ \t]|\Z)")
 _STRAIGHT = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'')
+_ONE_MORE = re.compile(
+    r"(?<=[\s{\[,:])(?P<quote>[\"'])(?:(?!(?P=quote)).)+(?P=quote)(?P<more>(?P=quote))(?=\s*(?:[,}\]]|\Z|#))"
+)
 _CURLY = re.compile(rf'(?<=[\s{{\[,:-])[{QUOTES}](?P<text>[^{QUOTES}"\n]*)[{QUOTES}"](?=\s*(?:[,}}\]#]|\Z))')
 """A value in quotes of a text program, of which the last may be a straight one."""
 _GLUED = re.compile(
@@ -121,6 +124,11 @@ def likely_repairs(text: str) -> Iterator[Repair]:
     line = scan(text)
     yield from _narrow(line)
     yield from _glued(line) if line.flow else ()
+    for match in _ONE_MORE.finditer(text):
+        at = match.start("more")
+        yield Repair(
+            at + 1, f"one {match['more']} too many at the end of this text: remove it", f"{text[:at]}{text[at + 1 :]}"
+        )
     bullet = _BULLET.match(text)
     if bullet is not None:
         at = bullet.start("sign")
@@ -193,7 +201,7 @@ def repairs_at(text: str, index: int, said: str) -> Iterator[Repair]:
             if (known := _known_key(text, begin + len(name) + 2, index)) is not None:
                 yield Repair(column, reason, f"{text[:known]},{text[known:].removeprefix('.')}")
         elif value[0] in "\"'":
-            reason = _ends_early(value[0])
+            reason = _ends_early(value)
         else:
             column = index + 1
         mended = f"{text[:begin]}{name}: {_in_quotes(value)}{text[end:]}"
@@ -207,8 +215,7 @@ def repairs_at(text: str, index: int, said: str) -> Iterator[Repair]:
     if entry is not None and not scan(text[:index]).brackets:
         column, reason = index + 1, said
         if entry["value"][0] in "\"'{[" and index > entry.start("value"):
-            column, first = entry.start("value") + 1, entry["value"][0]
-            reason = _ends_early(first)
+            column, reason = entry.start("value") + 1, _ends_early(entry["value"])
         yield Repair(column, reason, entry["key"] + _in_quotes(entry["value"]), entry.start("value") + 1)
 
 
@@ -231,13 +238,16 @@ def _known_key(text: str, begin: int, index: int) -> int | None:
     return match.end("value") if match is not None and match["key"] in every_key() else None
 
 
-def _ends_early(sign: str) -> str:
-    reason = f"what begins with {sign} here ends before the text does; put all of the text in quotes"
+def _ends_early(value: str) -> str:
+    """Why the `value`, which begins with a quote or a bracket, ends before all of its text."""
+    sign = value[0]
+    reason = f"what begins with {sign} here ends before the text does"
     if sign in "{[":
-        reason += ", or what follows into the brackets"
-    else:
-        reason += f", with {'two single' if sign == chr(39) else 'single'} quotes where it has such in it"
-    return reason
+        return f"{reason}; put all of the text in quotes, or what follows into the brackets"
+    if sign == '"' and "'" not in value and not value.startswith('""'):
+        return f"""{reason}; put single quotes around all of it, as in 'ns=3;s="DB"."Cases"'"""
+    doubled = "two single" if sign == "'" else "single"
+    return f"{reason}; put all of the text in quotes, with {doubled} quotes where it has such in it"
 
 
 def missing_signs(text: str) -> Iterator[Repair]:

@@ -23,6 +23,7 @@ from gateway.config.yaml_lines import (
     repairs_at,
     without_value,
 )
+from gateway.config.yaml_marks import all_of, innermost, mark_values
 from gateway.config.yaml_tree import BrokenFileError, Finding, Node, Position, compose, stopped
 from gateway.config.yaml_words import NO_COLON
 
@@ -279,8 +280,15 @@ class _Repaired:
         others = [*reversed(self._lines[begin : stop.line - 1]), *self._lines[stop.line : end]]
         indents = list(dict.fromkeys(len(line) - len(line.lstrip(" ")) for line in others if line.strip()))
         for part in (numbers[:_NEAR], numbers[_NEAR:]):
+            yield ((number, repair) for number in part for repair in self._below(number))
             yield ((number, repair) for number in part for repair in missing_signs(self._lines[number - 1]))
             yield ((number, repair) for number in part for repair in self._moved(number, indents))
+
+    def _below(self, number: int) -> Iterator[Repair]:
+        """The line further in, where it stands right below a key without a value and no further in than that."""
+        above, indent = self._line_before(number), self._indent(number)
+        is_below = self._lines[above - 1].rstrip().endswith(":") and self._indent(above) == indent and above != number
+        return moved(self._lines[number - 1], [indent + 2] if is_below else [])
 
     def _moved(self, number: int, indents: list[int]) -> Iterator[Repair]:
         above = self._line_before(number)
@@ -290,15 +298,15 @@ class _Repaired:
     def _mark(self, root: Node) -> None:
         """Mark what is incomplete in `root` because something was left out or may be another thing, and put the
         positions right."""
-        for node in _all(root):
+        for node in all_of(root):
             if (node.position.line, node.position.column) in self._unsure:
                 node.value, node.incomplete = None, True
             node.position = self._true(node.position)
             node.keys = {key: self._true(position) for key, position in node.keys.items()}
         for number in sorted(self._without_value):
-            _mark_values(root, number)
+            mark_values(root, number)
         for number in sorted(self._left_out):
-            _innermost(root, number).incomplete = True
+            innermost(root, number).incomplete = True
 
     def _true(self, position: Position) -> Position:
         """The position in the file as it is of one in the mended lines."""
@@ -365,34 +373,3 @@ class _Repaired:
 
 def _said(group: Sequence[Guess]) -> str:
     return group[0][1].text
-
-
-def _all(node: Node) -> Iterator[Node]:
-    """`node` and all that is in it, each once, also where an alias repeats it."""
-    seen: set[int] = set()
-    waiting = [node]
-    while waiting:
-        one = waiting.pop()
-        if id(one) not in seen:
-            seen.add(id(one))
-            yield one
-            waiting += one.children()
-
-
-def _mark_values(node: Node, number: int) -> None:
-    """Mark the values of the keys in line `number`."""
-    children = node.value.items() if isinstance(node.value, dict) else ()
-    for key, child in children:
-        if node.keys[key].line == number:
-            child.incomplete = True
-        _mark_values(child, number)
-    for child in node.value if isinstance(node.value, list) else ():
-        _mark_values(child, number)
-
-
-def _innermost(node: Node, number: int) -> Node:
-    """The innermost mapping or list that begins before line `number` and was not over before it."""
-    items = node.value.items() if isinstance(node.value, dict) else enumerate(node.children())
-    lines = [(node.keys.get(key, child.position).line, child) for key, child in items]
-    last = max((each for each in lines if each[0] <= number), key=lambda each: each[0], default=(0, None))[1]
-    return node if last is None or isinstance(last.value, str | int | float | None) else _innermost(last, number)

@@ -30,6 +30,7 @@ from ruamel.yaml.events import (
 from ruamel.yaml.reader import ReaderError
 
 from gateway.config.invisible import INVISIBLE, invisible_in, name_of, without_invisible
+from gateway.config.schema_walk import number_keys
 from gateway.config.yaml_words import DECIMAL_COMMA, NO_COMMENT, decimals, meant_by, no_key, wrong_type
 from gateway.model import Scalar
 
@@ -194,6 +195,7 @@ class _Composer:
         self._events = self.events()
         self._anchors: dict[str, Node] = {}
         self._depth = self._count = 0
+        self._key: object = None  # of the value that is read
         self._lines = LineIndex(text, file)
         self._has_invisible = INVISIBLE.search(text) is not None
 
@@ -265,12 +267,13 @@ class _Composer:
         """Read keys and values into `mapping`, of a list or not; of equal keys the first counts."""
         value: dict[Key, Node] = {}
         for event in self._until(MappingEndEvent):
-            found = len(self.findings)
+            found, self._key = len(self.findings), None
             key = self._node(event)
             meant = [finding for finding in self.findings[found:] if finding.warning]
             if self._has_invisible and meant:  # a key is no prose: what follows a ':' may have become part of it
                 self.findings[found:] = [finding._replace(warning=False) for finding in self.findings[found:]]
                 mapping.incomplete = True
+            self._key = key.value
             item = self._node(next(self._events))
             plain = isinstance(event, ScalarEvent) and event.style is None
             if plain and self._is_no_key(event, key, item, mapping, value):
@@ -304,12 +307,14 @@ class _Composer:
         that is reported, and what was meant is put into `value`, the entries before it."""
         has_colon = _COLON.match(self._text, event.end_mark.index) is not None
         before = value[next(reversed(value))] if value and item.empty and not has_colon else None
-        number = decimals(key.written, before.written) if before is not None else None
+        is_number = before is not None and (before.written or before.empty or isinstance(before.value, float))
+        number = decimals(key.written, before.written) if before is not None and is_number else None
         if before is not None and number is not None:
             before.value, before.written = scalar(number), ""
             self.findings.append(Finding(key.position, DECIMAL_COMMA))
             return True
-        slip = no_key(key.written, is_alone=item.empty, has_colon=has_colon)
+        behind_text = value if before is not None and isinstance(before.value, str) else ()
+        slip = no_key(key.written, is_alone=item.empty, has_colon=has_colon, behind_text=behind_text)
         if slip is None:
             return False
         at = key.position
@@ -327,7 +332,7 @@ class _Composer:
         certain = False
         begin = event.start_mark.index
         written = self._text[begin : event.end_mark.index]
-        for at, meant in invisible_in(written):
+        for at, meant in invisible_in(written, is_number=self._key in number_keys()):
             reason = f"{name_of(written[at])} stands here; delete it, or type a blank"
             self.findings.append(Finding(self._lines.position(begin + at), reason, meant))
             certain = certain or not meant

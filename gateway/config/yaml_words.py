@@ -3,9 +3,10 @@ file.
 """
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from gateway.config.schema_walk import every_key
+from gateway.config.schema_walk import every_key, in_one_section
 
 NO_COLON = "not YAML: a ':' is missing; write 'key: value', and put a text of several lines in quotes"
 """What is said of a text of several lines where a key was expected."""
@@ -25,7 +26,8 @@ _WITH_VALUE = re.compile(
 )
 """The same of a key that has no value."""
 _NO_SIGN = re.compile(r"(?P<word>[A-Za-z_]\w*)[ \t]+(?=[\w\"'-])")
-_NO_COLON = re.compile(r"(?P<word>[\w.-]+)[ \t]+[{\[]")
+_NO_COLON = re.compile(r"(?P<word>[\w.-]+)[ \t]+(?:\{[^}]*|\[[^\]]*)\Z")
+"""Brackets that end within a key are part of it: `Weight [kg]`."""
 _DECIMALS = re.compile(r"\d+ ?(?:[%/A-Za-z].{0,9})?")
 
 
@@ -39,9 +41,9 @@ class NoKey(NamedTuple):
     value: int = 0
 
 
-def no_key(text: str, *, is_alone: bool, has_colon: bool) -> NoKey | None:
+def no_key(text: str, *, is_alone: bool, has_colon: bool, behind_text: Iterable[object] = ()) -> NoKey | None:
     """Why `text`, which stands as a key, was not meant to be one as it is written; None: it was. `is_alone`: it has no
-    value, `has_colon`: but a ':' stands behind it."""
+    value, `has_colon`: but a ':' stands behind it. `behind_text`: where the value before is a text, the keys before."""
     glued = _NO_COLON.match(text)
     if glued is not None:
         return NoKey(glued.end("word"), "a ':' is missing after this word")
@@ -53,6 +55,8 @@ def no_key(text: str, *, is_alone: bool, has_colon: bool) -> NoKey | None:
         match = None if has_colon else _NO_SIGN.match(text)
         if match is None or match["word"] not in every_key():
             return None
+        if behind_text and not in_one_section({match["word"], *behind_text}):
+            return NoKey(0, "a text with a ',' in it needs quotes")
         return NoKey(match.end("word"), "a ':' is missing after this word", match["word"], match.end())
     if match["slashes"]:
         return NoKey(0, NO_COMMENT)

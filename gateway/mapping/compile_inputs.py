@@ -336,7 +336,7 @@ def _check_countable(scope: Scope, name: str, path: tuple[str, ...], section: In
         kind = "a counter" if section.counter is not None else "counted by its events"
         if path:
             scope.fault(at, f'"{name}" is {kind} and has no fields: write "{name}"')
-        if isinstance(entry.factor, str) and section.counter is not None:
+        if isinstance(entry.factor, str) and section.counter is not None and "{" in entry.factor:
             text = "a counter is compared with what Oden has, so its factor is a number: write one, or count messages"
             scope.fault((*loc, "factor"), text)
         if entry.each is not None:

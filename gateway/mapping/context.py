@@ -15,7 +15,7 @@ from gateway.mapping.expressions import Condition
 from gateway.mapping.hearing import Losses, back_at, is_unavailable, known_until, lost_since
 from gateway.mapping.inputs import InputMemory, InputPlan, Reading, resolver_of
 from gateway.mapping.templates import Missed, NotingResolver, Resolver
-from gateway.mapping.values import Number
+from gateway.mapping.values import Number, excerpt
 from gateway.model import (
     IntervalType,
     Notice,
@@ -211,8 +211,12 @@ class StepContext:
     notices: list[Notice] = field(default_factory=list)
     fed: Sequence[Fed] = ()
     """The samples of the moment at hand, each with the inputs that take it."""
+    news: Readings = field(default_factory=dict)
+    """What is being evaluated: the readings by which the inputs are what they are."""
     refused: dict[str, str] = field(default_factory=dict)
     """By the name of an input, why what the moment said of it could not be used."""
+    puzzling: set[str] = field(default_factory=set)
+    """Inputs of which was said that a condition cannot be asked of what they say now."""
     taken: set[str] = field(default_factory=set)
     """Inputs of which the moment has done something that it would do once more if it came again."""
     missed: dict[Missed, bool] = field(default_factory=dict)
@@ -230,12 +234,30 @@ class StepContext:
         return memory.value if memory is not None else None
 
     def holds(self, condition: Condition, readings: Readings | None = None) -> bool | None:
-        """Whether the condition is true by what is known, with `readings` on top of it; None where
-        that cannot be told."""
+        """Whether the condition is true by what is known, with `readings` on top of it; None where that cannot be told:
+        with a notice, where an input has just changed to what it cannot be asked of."""
         newer = readings or {}
-        return condition.holds(
-            {name: newer[name].memory.value if name in newer else self.value(name) for name in condition.names}
-        )
+        values = {name: newer[name].memory.value if name in newer else self.value(name) for name in condition.names}
+        holds = condition.holds(values)
+        if holds is None and self.news:
+            self._complain(condition, values)
+        return holds
+
+    def _complain(self, condition: Condition, values: Mapping[str, object]) -> None:
+        """Give notice of a condition that is neither true nor false for what has just been said: for each value of its
+        one input; where it has several, when that begins, because nobody knows which of them is to blame."""
+        changed = [name for name in condition.names if name in self.news and self.news[name].changed]
+        if not changed or changed[0] in self.puzzling or not condition.misfits(values):
+            return
+        before = {name: self.news[name].before.value if name in changed else values[name] for name in values}
+        if len(values) > 1 and condition.misfits(before):
+            return
+        said = ", ".join(f"{name} = {excerpt(value)}" for name, value in values.items())
+        text = f'{changed[0]}: "{condition.source}" is neither true nor false for {said}'
+        relies_on = self.plans[changed[0]].relies_on
+        by = next((name for name in relies_on if name in self.news and self.plans[name].source), changed[0])
+        self.notice("reject", by, text)
+        self.puzzling.add(changed[0])
 
     def unavailable(self, names: Iterable[str]) -> bool:
         """Whether one of the inputs has no good value at the moment, because its source is lost or it is quiet."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import LineState
+from gateway.mapping.values import find, scalar
 from gateway.model import Sample
 
 MOST_SHOWN = 20
@@ -72,9 +73,13 @@ def without_value(plan: LinePlan, state: LineState) -> Iterator[str]:
 
 
 def missed(state: LineState) -> Mapping[str, Sequence[str]]:
-    """What was looked up and not found, by table."""
+    """What was looked up and not found, by table; of one that learns, what it has not learned since."""
     tables: dict[str, list[str]] = {}
     for each in state.missed:
+        table = state.inputs.get(each.table)
+        learned = table is not None and table.learned is not None
+        if table is not None and learned and scalar(find(table.value, (each.key, *each.column.split(".")))) is not None:
+            continue
         if each.key not in tables.setdefault(each.table, []):
             tables[each.table].append(each.key)
     return tables

@@ -324,14 +324,14 @@ def _why_unusable(plan: InputPlan, value: object) -> str | None:
     count = number(value) if plan.counter is not None else None
     if plan.counter is not None and count is not None:  # which has no flaw
         return counters.refusal(plan.counter, count)
-    problem = flaw(value)
-    if problem is not None:
+    if (problem := flaw(value)) is not None:
         return problem
     if plan.counter is not None:
         return "is not a number, which a counter is" + text_remedy(value, has_key=plan.reads_text)
     if plan.reads_text and isinstance(value, str) and value.strip():
         return f"is text that is no number{text_remedy(value, has_key=True)}"
-    if plan.plain and isinstance(value, dict | list):
+    many = (dict, list) if plan.plain else () if plan.message or plan.metric else (list,)
+    if isinstance(value, many):
         remedy = "name one field of it" if plan.message else "write 'index' for one element of it"
         return f"is an object or list where a plain value is needed; {remedy}"
     return None

@@ -289,7 +289,7 @@ class _LineStep:
 
     def evaluate(self, memory: Mapping[str, InputMemory], readings: Readings) -> None:
         """`memory` is what is known from now on: each part of the line evaluates what that means."""
-        self.context.inputs = memory
+        self.context.inputs, self.context.news = memory, readings
         for output in self.outputs:
             output.on_sample(readings)
         for track in self.tracks:
@@ -301,6 +301,7 @@ class _LineStep:
             self.rules.retry_tests()
         for output in self.outputs:
             output.open_window()
+        self.context.news = {}
         self._follow_run()
 
     def _follow_run(self) -> None:

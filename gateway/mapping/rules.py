@@ -130,6 +130,8 @@ class RulesTrack:
                 plan.key not in self.state.recorded
                 or any(readings[name].changed for name in readings.keys() & plan.inputs)
             ):
+                if plan.when is not None:
+                    self.context.holds(plan.when)  # says with what has come, if so, that nobody can tell
                 due = self.context.now + plan.settle
                 self.state = replace(self.state, due={**self.state.due, plan.key: due})
 

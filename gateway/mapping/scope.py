@@ -74,7 +74,8 @@ class Scope:
         """The parsed pattern; its placeholders are inputs, or one of `extra`. `lookups` are further
         tables, for it alone."""
         try:
-            parsed = templates.parse(pattern, {**self._lookups, **lookups})
+            tables = {**self._lookups, **lookups}
+            parsed = templates.parse(pattern, tables)
         except PatternError as error:
             self.fault(loc, str(error), rests_on=[("tables", error.table)] if error.table else [])
             return None
@@ -84,8 +85,9 @@ class Scope:
                 problem = f'"{looked_up.name}" learns from the input "{learned.input}", which this line does not have'
                 self.fault(loc, problem, rests_on=[_input(loc, learned.input)])
         for reference in parsed.references:
-            if reference.input in self._lookups and not reference.path:
-                continue  # a table that learns
+            table = tables.get(reference.input)
+            if table is not None and table.learned is not None and not reference.path:
+                continue
             section = self.inputs.get(reference.input)
             if section is None and reference not in extra:
                 self.unknown(reference.input, loc)

@@ -1,7 +1,7 @@
 """The states of a line while a step is taken: what samples and time mean for them, and what is recorded of it."""
 
 from collections.abc import Iterator
-from math import floor
+from math import floor, inf, nextafter
 from typing import Literal
 
 from gateway.frozen import replace
@@ -132,8 +132,15 @@ class StateTrack:
             self._settle(candidate)
         interruption = self.state.interruption
         goes_on = meaning == (interruption[-1].meaning if interruption else self.state.meaning)
-        due = self.context.now + self.plan.hold
-        self.state = replace(self.state, candidate=None if goes_on else Candidate(meaning, at, due, comment))
+        self.state = replace(self.state, candidate=None if goes_on else Candidate(meaning, at, self._due(), comment))
+
+    def _due(self) -> float:
+        """When a state that begins now has held: not before it is known whether the machine lacks what has a default,
+        which is then so from the beginning."""
+        inputs, plans = self.context.inputs, self.context.plans
+        awaited = [inputs[name] for name in self.plan.inputs if name in inputs and plans[name].default is not None]
+        known = [nextafter(memory.quiet_at, inf) for memory in awaited if memory.value is None and memory.quiet_at]
+        return max([self.context.now + self.plan.hold, *known])
 
     def _settle(self, candidate: Candidate) -> None:
         """The candidate has held: it is recorded, unless it is part of a stop that can still be a

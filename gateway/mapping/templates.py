@@ -23,6 +23,7 @@ from gateway.mapping.values import number, text
 from gateway.model import NO_LOOKUPS, Lookup, Lookups, Scalar
 
 _PIECE = re.compile(r"\{\{|\}\}|\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}|[{}]|[^{}]+")
+_UNCLOSED = re.compile(r"\{[A-Za-z_]\w*(?:\.\w+)*(?P<other>[\])>])?")
 _SECOND_BAR = re.compile(r"(?:[^{}|]|\{(?:[^{}]|\{[^{}]*\})*\})*\|")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*")
 _LOOKED_UP = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\[([^\[\]]*)\]\.(.+)")
@@ -191,6 +192,11 @@ def parse(pattern: str, lookups: Lookups = NO_LOOKUPS) -> Pattern:
     for match in _PIECE.finditer(pattern):
         piece, name = match[0], match[1]
         if piece in {"{", "}"}:
+            if (meant := _UNCLOSED.match(pattern, match.start())) is not None:
+                cure = f'a "}}" is missing behind "{meant[0]}"'
+                if meant["other"]:
+                    cure = f'write "}}" in the place of "{meant["other"]}" behind "{meant[0][:-1]}"'
+                raise PatternError(f'a lone "{{": {cure}, or write "{{{{" for the character itself')
             raise PatternError(f'a lone "{piece}": write "{piece}{piece}" for the character itself')
         if name is not None:
             parts.append(_placeholder(name, lookups))

@@ -26,7 +26,8 @@ from typing import Any
 
 from gateway import __version__
 from gateway.frozen import replace
-from gateway.mapping.clocks import SenderClock
+from gateway.mapping.again import Slices
+from gateway.mapping.clocks import SAME, SenderClock
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.feeder import own_time
 from gateway.mapping.line import LineState, dump, load
@@ -81,7 +82,7 @@ def addition(before: Feed | None, line: Feed) -> dict[str, Any]:
     }
     said = {name: value for name, value in said.items() if value}
     wrong = _wrong_clocks(line)
-    if {(source, address) for source, address, *_ in wrong} != {*_wrong(before)}:
+    if _are_others(line, before):
         said["k"] = wrong
     if (ahead := _clocks_ahead(line)) != _clocks_ahead(before):
         said["f"] = ahead
@@ -98,6 +99,14 @@ def _wrong(line: Feed | None) -> Iterator[tuple[str, str]]:
     """The senders whose clocks are known to be wrong."""
     clocks = line.clocks if line is not None else {}
     yield from (stream for stream, clock in clocks.items() if clock.is_wrong)
+
+
+def _are_others(line: Feed, before: Feed | None) -> bool:
+    """Whether other senders' clocks are wrong than `before`, or one is by otherwise: our own clock was set."""
+    wrong = {*_wrong(line)}
+    if before is None or wrong != {*_wrong(before)}:
+        return before is not None or bool(wrong)
+    return any(abs(line.clocks[each].lags[-1] - before.clocks[each].lags[-1]) > SAME for each in wrong)
 
 
 def _wrong_clocks(line: Feed) -> list[list[Any]]:
@@ -162,7 +171,9 @@ def _sample(sample: Sample, routes: Mapping[tuple[str, str], int]) -> list[Any]:
     return said
 
 
-def restored(plan: LinePlan, state: LineState, stored: str | None, additions: Iterable[Mapping[str, Any]]) -> Feed:
+def restored(
+    plan: LinePlan, state: LineState, stored: str | None, additions: Iterable[Mapping[str, Any]]
+) -> Slices[Feed]:
     """The line as it was, with what is stored of its trail's beginning and of what was added since, which may have
     begun before. Where the trail is of another plan, or has no beginning, only its late messages are left, and what is
     added later has numbers of its own: the entries from before can be there for as long as other lines need theirs.
@@ -170,8 +181,8 @@ def restored(plan: LinePlan, state: LineState, stored: str | None, additions: It
     """
     said: dict[str, Any] = json.loads(stored) if stored else {}
     additions = [*additions]
+    late = yield from _late(plan, additions)
     if said.get("plan") != seal(plan):
-        late = _late(plan, additions)
         return Feed(state, late=late if plan.timed else (), numbered=last_number(additions))
     routes = _routes(plan)
     base = Entry(said["at"], None, load(plan, said["state"]), number=said["number"])
@@ -196,18 +207,20 @@ def restored(plan: LinePlan, state: LineState, stored: str | None, additions: It
             entries[entry.number] = entry
             following[entry.number], following[before] = following.get(before, 0), entry.number
             numbered = max(numbered, entry.number)
+            yield
     trail, number = [], following.get(base.number, 0)
     while number:
         if number not in gone:
             trail.append(entries[number].at_its_time if number in timely else entries[number])
         number = following.pop(number)  # none is there twice
+        yield
     return Feed(
         state,
         plan,
         base,
         newest=tuple(trail),
         stamps={key: tuple(taken) for key, taken in stamps.items()},
-        late=_late(plan, additions),
+        late=late,
         numbered=numbered,
         corrected=corrected,
         corrected_at=corrected_at,
@@ -236,7 +249,7 @@ def with_plan(plan: LinePlan, line: Feed) -> Feed:
     return replace(line.begun_anew(), state=load(plan, dump(line.state)), late=late)
 
 
-def _late(plan: LinePlan, additions: Iterable[Mapping[str, Any]]) -> tuple[Waiting, ...]:
+def _late(plan: LinePlan, additions: Iterable[Mapping[str, Any]]) -> Slices[tuple[Waiting, ...]]:
     """The messages that came late and have no place yet."""
     late: list[tuple[Sample, int]] = []
     for added in additions:
@@ -244,6 +257,7 @@ def _late(plan: LinePlan, additions: Iterable[Mapping[str, Any]]) -> tuple[Waiti
             late.clear()
         samples = (_sample_of([(source, address), *said]) for source, address, *said in added.get("l", ()))
         late += zip(samples, chain(added.get("o", ()), repeat(0)), strict=False)
+        yield
     return _timed(plan, late)
 
 

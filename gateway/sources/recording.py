@@ -3,7 +3,9 @@
 A line is `{"at": …, "source": …, "address": …, "value": …}` and what differs from the usual: `quality`, `source_time`,
 `retained`, `initial`. `{"at": …}` alone says that time came to there and nothing was received. A source that is lost
 is `{"at": …, "source": …, "lost": …}`, which is when it was last heard; one that can be reached again is `{"at": …,
-"source": …, "back": true}`. Times are seconds since 1970 or ISO 8601 with a zone, and never go back.
+"source": …, "back": true}`. What its source could not use, which is no sample, is `{"at": …, "source": …, "address": …,
+"rejected": WHY}`, with `count` where it stands for several. Times are seconds since 1970 or ISO 8601 with a zone, and
+never go back.
 """
 
 import json
@@ -15,7 +17,10 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from gateway.errors import GatewayError
-from gateway.model import Contact, Sample
+from gateway.model import Contact, Notice, Sample
+
+Event = Sample | Contact | Notice | float
+"""What a line of a recording is."""
 
 _SAMPLE: TypeAdapter[Sample] = TypeAdapter(Sample)
 _DEFAULTS = {field.name: field.default for field in fields(Sample) if field.default is not MISSING}
@@ -26,11 +31,15 @@ class RecordingError(GatewayError):
     """A line of a recording cannot be used; the message begins with `file:line`."""
 
 
-def line_of(event: Sample | Contact | float) -> str:
-    """One line of a recording, without its end: a sample, a contact with a source, or the time that has come."""
+def line_of(event: Event) -> str:
+    """One line of a recording, without its end: a sample, a contact with a source, what a source rejected, or the time
+    that has come."""
     if isinstance(event, Contact):
         said = {"lost": event.since} if event.state == "lost" else {"back": True}
         return json.dumps({"at": event.received, "source": event.source, **said})
+    if isinstance(event, Notice):
+        why = {"rejected": event.text, **({"count": event.count} if event.count > 1 else {})}
+        return json.dumps({"at": event.at, "source": event.source, "address": event.address, **why}, ensure_ascii=False)
     if not isinstance(event, Sample):
         return json.dumps({"at": event})
     content = asdict(event)
@@ -39,7 +48,7 @@ def line_of(event: Sample | Contact | float) -> str:
     return json.dumps({"at": at, **unusual}, ensure_ascii=False, default=str)
 
 
-def read(path: Path) -> Iterator[Sample | Contact | float]:
+def read(path: Path) -> Iterator[Event]:
     """What a recording holds, in order. Raises RecordingError at the first line that cannot be used."""
     last = float("-inf")
     try:
@@ -51,7 +60,7 @@ def read(path: Path) -> Iterator[Sample | Contact | float]:
                     event = _event(text)
                 except (ValueError, RecursionError) as error:
                     raise RecordingError(f"{path}:{number}: {_reason(error)}") from None
-                at = event if isinstance(event, float) else event.received
+                at = _at(event)
                 if at < last:
                     raise RecordingError(f"{path}:{number}: its time is before that of the line above")
                 last = at
@@ -84,12 +93,28 @@ def _contact(at: float, given: dict[str, object]) -> Contact:
     return Contact(source, at, "lost", min(at, at if given["lost"] is True else _time(given["lost"])))
 
 
-def _event(text: str) -> Sample | Contact | float:
+def _at(event: Event) -> float:
+    return event if isinstance(event, float) else event.at if isinstance(event, Notice) else event.received
+
+
+def _rejected(at: float, given: dict[str, object]) -> Notice:
+    """What a source could not use; ValueError for anything else."""
+    match given:
+        case {"source": str(source), "address": str(address), "rejected": str(why), **more}:
+            count = more.pop("count", 1)
+            if not more and type(count) is int and count > 0:
+                return Notice("reject", at, source, address, why, count)
+    raise ValueError('of what is rejected write {"at": …, "source": …, "address": …, "rejected": "why"}')
+
+
+def _event(text: str) -> Event:
     given = json.loads(text)
     if not isinstance(given, dict) or "at" not in given:
         raise ValueError('write {"at": …, "source": …, "address": …, "value": …}')
     if given.keys() & {"lost", "back"}:
         return _contact(_time(given.pop("at")), given)
+    if "rejected" in given:
+        return _rejected(_time(given.pop("at")), given)
     unknown = sorted(given.keys() - _NAMES)
     if unknown:
         raise ValueError(f"unknown: {', '.join(unknown)}; there are {', '.join(sorted(_NAMES))}")

@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 from ruamel.yaml import YAML
@@ -66,6 +66,10 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
+NotActive = Literal["BadStateNotActive", "Bad_StateNotActive"]
+"""The quality of a state machine inside another that does not count at present (OPC UA): it is known to be empty."""
+
+
 class Given(_Part):
     """What happens at the time `at`, counted from the beginning of the case.
 
@@ -81,9 +85,15 @@ class Given(_Part):
     topic: str | None = None
     message: Any = None
     source: str | None = None
-    quality: Quality = "good"
+    quality: Quality | NotActive = "good"
     retained: bool = False
     initial: bool = False
+
+    @model_validator(mode="after")
+    def _has_a_quality_of_its_kind(self) -> "Given":
+        if self.quality not in ("good", "uncertain", "bad") and self.topic is not None:
+            raise ValueError(f"a message has no quality {self.quality}: give it with 'set'")
+        return self
 
 
 class Case(_Part):
@@ -246,7 +256,9 @@ _NO_NUMBERS = {".nan": math.nan, ".inf": math.inf, "-.inf": -math.inf}
 
 def _sample(given: Given, source: str, address: str, value: Any, at: float) -> Sample:
     own = at - given.at + given.source_time if given.source_time is not None else None
-    return Sample(source, address, value, at, given.quality, own, given.retained, given.initial)
+    if given.quality in ("good", "uncertain", "bad"):
+        return Sample(source, address, value, at, given.quality, own, given.retained, given.initial)
+    return Sample(source, address, "", at, "good", own, given.retained, given.initial)
 
 
 def _differences(

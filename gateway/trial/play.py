@@ -21,6 +21,7 @@ from gateway.mapping.trail import Feed
 from gateway.model import Contact, Moment, Notice, Sample, StartInterval
 from gateway.oden.exchange import iso
 from gateway.oden.requests import Wording, request_for
+from gateway.rejects import THE_LAST, kind_of_reason
 from gateway.sources.base import moments_of
 
 T = TypeVar("T")
@@ -66,10 +67,10 @@ def _is_message(plans: Sequence[LinePlan], sample: Sample) -> bool:
 
 
 def play(
-    plans: Sequence[LinePlan], events: Iterable[Sample | Contact | float], coverage: Coverage | None = None
+    plans: Sequence[LinePlan], events: Iterable[Sample | Contact | Notice | float], coverage: Coverage | None = None
 ) -> Playback:
-    """Map `events`, which are samples, contacts with sources and bare times, from the lines' initial states on;
-    `coverage` goes on from there.
+    """Map `events`, which are samples, contacts with sources, what those rejected, and bare times, from the lines'
+    initial states on; `coverage` goes on from there.
 
     No sample that a recording can hold makes it fail.
     """
@@ -85,7 +86,10 @@ def play(
         playback.causes.extend(provenance_of(plans[number], result, event))
         playback.notices.extend(result.notices)
 
+    sources = {source for plan in plans for source, _ in plan.subscriptions}
     for event in moments(plans, events):
+        if isinstance(event, Notice) and event.source in sources:
+            playback.notices.append(event)
         samples = event.samples if isinstance(event, Moment) else (event,) if isinstance(event, Sample) else ()
         for sample in samples:
             playback.coverage.sample(plans, sample)
@@ -126,17 +130,20 @@ def begun(plans: Sequence[LinePlan], states: Mapping[str, LineState]) -> Iterato
 
 
 def rejected(notices: Iterable[Notice]) -> Iterator[str]:
-    """What could not be used, by where it came from: how often, and why at last."""
-    numbers: Counter[tuple[str, str]] = Counter()
-    reasons: dict[tuple[str, str], str] = {}
+    """What could not be used, by where it came from and why: how often, and what at last. Reasons that differ in
+    numbers and quoted values alone are one."""
+    numbers: Counter[tuple[str, str, str]] = Counter()
+    last: dict[tuple[str, str, str], str] = {}
     for notice in notices:
         if notice.kind == "reject":
-            numbers[notice.source, notice.address] += notice.count
-            reasons[notice.source, notice.address] = notice.text
-    for (source, address), number in numbers.most_common(MOST_SHOWN):
-        yield f"{source} {address}: {number} rejected, at last: {reasons[source, address]}"
+            text = notice.text.partition(THE_LAST)[2] or notice.text
+            reason = notice.source, notice.address, kind_of_reason(text.partition(": ")[0])
+            numbers[reason] += notice.count
+            last[reason] = text
+    for reason, number in numbers.most_common(MOST_SHOWN):
+        yield f"{reason[0]} {reason[1]}: {number} rejected, at last: {last[reason]}"
     if len(numbers) > MOST_SHOWN:
-        yield f"{len(numbers) - MOST_SHOWN} more addresses of which something was rejected"
+        yield f"{len(numbers) - MOST_SHOWN} more reasons why something was rejected"
 
 
 @dataclass(frozen=True, slots=True)

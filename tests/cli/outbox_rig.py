@@ -17,6 +17,7 @@ from gateway.outbox.entries import Attempt, Commit, LineRef
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import open_outbox
 from tests.peers import PATIENCE, free_port, wait_for
+from tests.processes import next_line
 
 TOKEN = "secret-of-the-plant"
 PAGE_TOKEN = "secret-of-the-page"
@@ -76,8 +77,7 @@ class Site:
         ledger = self.folder / "oden.jsonl"
         given = [word for fault in faults for word in ("--fault", fault)]
         process = self.start("simulate", "oden", "--port", "0", "--token", TOKEN, "--ledger", str(ledger), *given)
-        assert process.stdout is not None
-        self.configure(process.stdout.readline().split()[-1])
+        self.configure(next_line(process).split()[-1])
         return ledger
 
     def command(self, *arguments: str, text: str = "") -> "subprocess.CompletedProcess[str]":

@@ -18,7 +18,7 @@ from gateway.oden.endpoints import ENDPOINTS
 from gateway.simulator.oden.persistence import read_ledger
 from tests.links import Tap
 from tests.peers import PATIENCE, free_port, wait_for
-from tests.processes import end_all
+from tests.processes import end_all, next_line
 
 TOKEN = "secret-of-the-plant"
 CONFIG = """
@@ -72,8 +72,7 @@ class Site:
         """The stand-in, with `faults`; its port."""
         given = [word for fault in faults for word in ("--fault", fault)]
         process = self.start("simulate", "oden", "--port", "0", "--token", TOKEN, "--ledger", str(self.ledger), *given)
-        assert process.stdout is not None
-        return urlsplit(process.stdout.readline().split()[-1]).port or 0
+        return urlsplit(next_line(process).split()[-1]).port or 0
 
     def configure(self, oden: str, rate: str = "50/s") -> None:
         text = CONFIG.format(oden=oden, rate=rate, nobody=free_port(), status=self.status_port)

@@ -1,6 +1,6 @@
 """Slips of single signs for `test_slips`, of which each is one message: signs of other languages, halves of pairs."""
 
-from tests.config.factory import Slip, slip
+from tests.config.factory import TAGS, Slip, slip
 
 GOOD = '- {count: good, raw_data: {yield: "{n}"}}'
 COUNTER = "counter: {rollover: 65536, max_rate: 5/s}"
@@ -82,6 +82,9 @@ LIST = (
     slip("      speed: {", "      ▲'speed: {", "never closed"),
     slip("speed: {source: plc, node", "speed: {source: plc▲\n        node", "a ',' is missing at the end of this line"),
     slip("speed: {source: plc, node", "speed: {source: ▲plc. node", "a ',' is missing before the next key"),
+    slip("reason: Jam}", "reason: Jam, ▲line 3}", "a text with a ',' in it needs quotes"),
+    slip("reason: Jam}", "reason: Jam, ▲end of reel}", "a text with a ',' in it needs quotes"),
+    slip("scrap_code: Auto reject}}", "scrap_code: Auto reject}, ▲5}", "unknown key '5'"),
     slip(CODE, "1▲ {category: Uptime}", "a ':' is missing after this word"),
     slip("speed: {source: plc,", "speed: {source: ▲“plc”,", "curly quotes"),
 )
@@ -92,9 +95,59 @@ FROM_PAPER = tuple(
         (NODE, '▲"nsu=urn:acme:line;s=L00.\ufb01ll"', "ligature fi", "'fi'"),
     )
 )
+RUN = f"{TAGS}    run:\n      key: "
+WHOLE = (
+    slip(f"events/scrap, time: at}}\n{RUN}order", f"events/scrap}}\n{RUN}▲scrap", "is a whole message with fields"),
+    slip("      key: order", "      key: ▲scrap", "is a whole message with fields, which names nothing", "'field'"),
+    slip("{type: Recipe, key: sku", "{type: Recipe, key: ▲scrap", "is a whole message with fields", "'field'"),
+    slip(NODE, """▲"ns=3;s="DB1"."Speed\"""", "put single quotes around all of it"),
+    slip('lot: "{order}"', 'lot: "{order}"▲"', 'one " too many'),
+    slip('lot: "{order}"', 'lot: ▲"T{order"', """a "}" is missing behind "{order\""""),
+    slip('lot: "{order}"', 'lot: ▲"{scrap.code of"', """a "}" is missing behind "{scrap.code\""""),
+    slip('lot: "{order}"', 'lot: ▲"{order]"', """write "}" in the place of "]" behind "{order\""""),
+    slip('lot: "{order}"', 'lot: ▲"{order of"', """a "}" is missing behind "{order\"""", """"{{\""""),
+    slip('"speed > 5.0"', '▲"speed &gt; 5.0"', """write ">" for "&gt;\""""),
+    slip('"speed > 5.0"', '▲"state == 1 &amp;&amp; speed &lt; 5.0"', """write "<" for "&lt;\""""),
+    slip('"speed > 5.0"', """▲"'name' in ['a'] && good > 'x'\"""", "compare it with a number, good > 5"),
+)
+INDENTED = (
+    slip("      every: 60s", "    ▲every: 60s", "indented by 4 blanks", "by 6"),
+    slip("      input: state\n", "    ▲input: state\n", "indented by 4 blanks", "by 6"),
+    slip("    run:\n      key", "    run:\n    ▲key", "indented by 4 blanks", "by 6"),
+    slip("      - {type: Recipe", "      ▲-{type: Recipe", "a blank is missing after this '-'"),
+    slip("- {count: good, ", "- {factor: ▲12 Stk, count: good, ", "write a number"),
+)
+T3 = 't3: {source: plc, node: "nsu=urn:acme:line;s=L00.T3"}'
+CAPTURED = T3.replace("}", ', capture: "^ALARM (.+)$"}')
+PARTS = tuple(
+    slip(T3, f"{CAPTURED}\n      part: {{expr: ▲{written}}}", "is a text", cure)
+    for written, cure in (
+        ('"t3 > 0"', 't3 != ""'),
+        ('"t3 != 5"', 't3 != "5"'),
+        ('"t3 in [5, 6]"', 't3 in ["5", "6"]'),
+    )
+)
+NOT_FILLED_IN = tuple(
+    slip(*case, warning=True)
+    for case in (
+        ("topic: plant-a/L00/events/scrap", "topic: ▲plant-a/$(line)/events/scrap", "written ${name}"),
+        ("reason: Jam}", 'reason: ▲"Jam $(line)"}', "it is filled in where it is written ${line}"),
+        ("reason: Jam}", 'reason: ▲"alarms[state].text"}', "looked up in a table", '"{alarms[state].text}"'),
+        ('lot: "{order}"', 'lot: ▲"lots[scrap.lot].name"', '"{lots[scrap.lot].name}"'),
+    )
+)
+COUNT_AS_STATE = (
+    slip("      input: state\n", "      input: ▲good\n", "a running count, and each of its values", warning=True),
+    slip("Planned Downtime, reason", "Planed Downtime, reason".replace("P", "▲P", 1), "one letter apart", warning=True),
+)
 OF_SIGNS: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
     "single signs": ((), SIGNS),
     "as it is typed": ((), TYPED),
     "lists and lines": ((), LIST),
     "from paper": ((), FROM_PAPER),
+    "whole messages and missing signs": ((), WHOLE),
+    "indented too little": ((), INDENTED),
+    "parts of texts": ((), PARTS),
+    "not filled in": ((), NOT_FILLED_IN),
+    "counts as states": ((), COUNT_AS_STATE),
 }

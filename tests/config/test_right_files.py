@@ -26,6 +26,11 @@ VARIANTS = (
     (WHEN, "\"t1.startsWith('ALARM <F1> KEY')\""),
     (WHEN, "\"t1 in ['a < b < c', 'd']\""),
     (WHEN, "\"t1 == 'speed in 5'\""),
+    # A list of texts, of which one is a number.
+    (WHEN, "\"scrap.test in ['torque', '5']\""),
+    (WHEN, "\"t1 in ['true', 'false', 'unknown']\""),
+    # The field may be an object.
+    ('name: "{order}"', 'name: "{order.number}"'),
     # Placeholders in placeholders become numbers.
     (TARGET, 'value: "{goals[sku].speed|{speed}}"'),
     (TARGET, 'value: "{speed|{goals[order].speed|-}}"'),
@@ -34,6 +39,9 @@ VARIANTS = (
     (UPTIME, "Other: {category: Uptime}"),
     (UPTIME, "any: {category: Uptime}"),
     (UPTIME, "default: {category: Uptime}"),
+    # Brackets in a key of the user's own, as in a heading.
+    ('{lot: "{order}"}', '\n        Gewicht [kg]: "{t1}"\n        Temp {°C}: "{t2}"'),
+    (UPTIME, "Jam [E12]: {category: Uptime}"),
     # A scale shows three decimals.
     (SCRAP, "{max: 2.500, count: scrap.qty,"),
     (SCRAP, "{min: 1.250, count: scrap.qty,"),

@@ -181,6 +181,7 @@ DOUBTFUL = tuple(
         ("reason: Jam}", 'reason: ▲Belt jam"}', "quote at its end alone"),
         ("line: Line 00", "line: Line 00 ▲#north", "comment", "quotes"),
         ("reason: Jam}", "reason: Feeder▲\u00a0jam}", "no-break space"),
+        ("reason: Jam}", "reason: 25▲\u202fkg}", "no-break space"),
         (
             '      reject: {source: plc, node: "nsu=urn:acme:line;s=L00.Reject"',
             '      ▲reject: {source: plc, node: "nsu=urn:acme:line;s=L00.Good"',
@@ -374,3 +375,12 @@ def test_p10_the_syntax_of_a_condition_rests_on_no_input() -> None:
         problems = said_of(Path(folder) / "c", (), (), slips).problems
     assert len(problems) == 2
     assert all(word in text for one, (_, text) in zip(slips, problems, strict=True) for word in one.words)
+
+
+def test_p10_of_two_names_that_are_there_once_the_usual_one_is_right() -> None:
+    """Wherever it stands: what Oden usually has is not blamed for the slip above it."""
+    slipped = slip("1: {category: Uptime}", "1: {category: ▲Planed Downtime}", "one letter apart", warning=True)
+    with TemporaryDirectory() as folder:
+        answer = said_of(Path(folder) / "c", (), (), [slipped], lines=1)
+    assert answer.problems == []
+    assert [where for where, _ in answer.warnings] == [answer.expected[slipped]]

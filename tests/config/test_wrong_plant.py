@@ -114,6 +114,12 @@ CASES: dict[str, Wrong] = {
     ),
     "unknown key of a line": edit(SPECIAL, "    use: ex", "    ▲usr: ex", "unknown key 'usr'", "did you mean 'use'"),
     # CSV
+    "a table as an input": edit(
+        MAIN,
+        '"{products[order].name}"',
+        '▲"{products[order].name|Product {products}}"',
+        '"products" is not an input',
+    ),
     "no such table": edit(MAIN, "lines.csv", "▲line.csv", "line.csv", "no such file"),
     "no table for lines": edit(MAIN, "lines.csv", "▲lines.yaml", "CSV", "'include'"),
     "no such tags": edit(MAIN, "file: tags.csv", "file: ▲tag.csv", "tag.csv: there is no such file"),

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,7 +15,7 @@ import structlog
 from gateway.__main__ import main
 from gateway.cli import run
 from gateway.cli.startup import read_config
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, Diagnostic
 from gateway.log_sink import LogStream
 from tests.config.command import GOOD, TOKEN, check, environment, written
 from tests.config.factory import places_of
@@ -88,6 +88,16 @@ def test_p10_a_heading_that_is_nearly_a_parameter_is_told_once(heading: str, tmp
     assert told.startswith(f"lines.csv:1:6: nothing asks for ${{{heading}}}; did you mean 'plc'"), told
 
 
+@pytest.mark.parametrize("written", ["$(plc)", "$(plc) of ${line}", "${line} $(plc)", "s=${line}.<plc>"])
+def test_p10_a_parameter_as_other_tools_write_it_is_told_once(written: str, tmp_path: Path) -> None:
+    """It is text here: told in the template, beside parameters that are written right as well."""
+    text = PLANT[MAIN].replace("${plc} of ${line}", written)
+    warnings = read_config(planted(tmp_path, {**PLANT, MAIN: text}), environment())[0].warnings
+    (told,) = (str(warning).replace(f"{tmp_path}/", "") for warning in warnings)
+    assert told.startswith(f"{MAIN}:22:59:"), told
+    assert "'plc' is a parameter: it is filled in where it is written ${plc}" in told
+
+
 TEMPLATE = (
     ("state\n      codes", "▲stat\n      codes", '"stat" is not an input'),
     ("count: good", "count: ▲goood", 'did you mean "good"'),
@@ -103,6 +113,7 @@ OF_LINES: dict[str, tuple[str | bytes, str | None, str]] = {
     "no row": ("line,plc,rollover\n", "extruder", "lines.csv:1:1"),
     "a column that nothing asks for": (LINES.replace("line,", "Linie,"), "extruder", "lines.csv"),
     "another template": (LINES, "extruders", "gateway.yaml"),
+    "a template that there is not": (LINES, "filler", "gateway.yaml"),
     "the template in a column": (LINES.replace("line,plc", "line\tplc"), None, "lines.csv"),
 }
 
@@ -126,6 +137,43 @@ def test_p10_a_table_of_lines_that_is_wrong_hides_nothing_of_its_template(case: 
     assert others
     assert all(line.startswith(of_table) for line in others), others
     assert len({line.partition(": ")[0] for line in told}) == len(told)
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "problems", "warnings"),
+    [
+        # A code may begin as a comment does; one that is in quotes was not meant to be a comment.
+        ("codes.csv", 'code,category\n"#E12",Unplanned Downtime\n', [], []),
+        ("codes.csv", "code,category\n#E12,Unplanned Downtime\n", [], ["codes.csv:2:1"]),
+        ("codes.csv", "code,category\n1,Uptime\n# stops,\n", ["codes.csv:3:1"], []),
+        # A number and its unit in a text, and where a number is asked for.
+        ("products.csv", "sku,name\n100,500\u00a0ml\n", [], ["products.csv:2:8"]),
+        ("products.csv", "sku;name\n100;500\u202fml\n", [], ["products.csv:2:8"]),
+        ("lines.csv", LINES.replace("1000", "1\u00a0000"), ["lines.csv:3:13", "lines.csv:3:14"], []),
+    ],
+)
+def test_p10_cells_that_look_like_a_slip(
+    name: str, table: str, problems: list[str], warnings: list[str], tmp_path: Path
+) -> None:
+    """A table is refused only where what is in it cannot be meant."""
+    special = PLANT["lines/special.yaml"].replace("codes: {3: ~, 2: {reason: Cleaning}}", "{}")
+    path = planted(tmp_path, {**PLANT, "lines/special.yaml": special, name: table})
+    faults: Sequence[Diagnostic] = ()
+    try:
+        doubts = read_config(path, environment())[0].warnings
+    except ConfigError as error:
+        faults, doubts = error.diagnostics, error.warnings
+    places = [[str(each).replace(f"{tmp_path}/", "").split(": ")[0] for each in found] for found in (faults, doubts)]
+    assert places == [problems, warnings]
+
+
+def test_p10_a_summary_of_all_rows_hides_nothing_else(tmp_path: Path) -> None:
+    """What is wrong with one of them in another way is told as well."""
+    table = 'sku,name,unit\n100,Pipe\n,Hose\n101,"x"y\n'
+    with pytest.raises(ConfigError) as caught:
+        read_config(planted(tmp_path, {**PLANT, "products.csv": table}), environment())
+    told = [str(problem).replace(f"{tmp_path}/", "").split(": ")[0] for problem in caught.value.diagnostics]
+    assert told == ["products.csv:1:1", "products.csv:4:8"]
 
 
 @pytest.fixture

@@ -114,7 +114,7 @@ def test_p13_a_clock_stays_wrong_over_a_restart() -> None:
         begun = begun or beginning(known) or ""
         stored.append(json.loads(json.dumps(addition(before, known))))
         before = known
-    again = restored(made, load(made, dump(known.state)), begun, stored)
+    again = at_once(restored(made, load(made, dump(known.state)), begun, stored))
     again, _ = at_once(prepared(made, again, tick(650)))
     again, _ = feed(made, again, tick(699))
     again, _ = feed(made, again, order(700, "B", T0 + 700 - 3600))
@@ -122,7 +122,7 @@ def test_p13_a_clock_stays_wrong_over_a_restart() -> None:
     assert [record.start for record in result.records if isinstance(record, StartInterval)] == [T0 + 700]
     assert sum("k" in added for added in stored) == 1
     unsaid = [{name: value for name, value in added.items() if name != "k"} for added in stored]
-    anew = restored(made, known.state, beginning(known), unsaid)
+    anew = at_once(restored(made, known.state, beginning(known), unsaid))
     assert [*anew.clocks] == [("mes", "order")]
 
 
@@ -344,10 +344,12 @@ def test_p13_a_clock_stays_ahead_over_a_restart(ahead: int) -> None:
         "`clock_offset: -90s`"
     ] * (ahead > 5)
     assert sum("f" in added for added in stored) == 1
-    anew = restored(
-        made, known.state, beginning(known), [{name: each[name] for name in each if name != "f"} for each in stored]
+    anew = at_once(
+        restored(
+            made, known.state, beginning(known), [{name: each[name] for name in each if name != "f"} for each in stored]
+        )
     )
-    for again in (restored(made, load(made, dump(known.state)), begun, stored), anew):
+    for again in (at_once(restored(made, load(made, dump(known.state)), begun, stored)), anew):
         later, _ = at_once(prepared(made, again, tick(650)))
         later, _ = feed(made, later, order(730, "B", T0 + 700 + ahead))
         _, result = feed(made, later, tick(740))
@@ -370,12 +372,12 @@ def test_p7_a_trail_that_begins_anew_has_numbers_of_its_own() -> None:
     has numbers twice, as one of an earlier version, that is no trail."""
     made = line()
     first, stored = _heard(made, Feed(LineState()), range(1, 5))
-    again = restored(made, first.state, None, stored)
+    again = at_once(restored(made, first.state, None, stored))
     assert (again.numbered, [*again.trail()]) == (first.numbered, [])
     second, later = _heard(made, again, range(5, 8))
     begun = beginning(second)
-    whole = restored(made, second.state, begun, [*stored, *later])
+    whole = at_once(restored(made, second.state, begun, [*stored, *later]))
     assert [entry.number for entry in whole.trail()] == [entry.number for entry in second.trail()]
     twice, more = _heard(made, Feed(first.state), range(5, 7))
     with pytest.raises((ValueError, LookupError)):
-        restored(made, twice.state, beginning(twice), [*stored, *more, *stored, *more])
+        at_once(restored(made, twice.state, beginning(twice), [*stored, *more, *stored, *more]))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from gateway.config.schema import Line
 from gateway.errors import InvalidConfig
 from gateway.mapping.compile import LinePlan, compile_line
+from gateway.mapping.coverage import missed
 from gateway.mapping.inputs import InputMemory
 from gateway.mapping.line import Tick
 from gateway.model import Learned, Lookup, Sample
@@ -135,3 +136,12 @@ def test_faults_of_a_table_that_learns_are_sentences(inputs: dict[str, Any], sai
     with pytest.raises(InvalidConfig) as caught:
         orders(inputs=inputs)
     assert any(said in fault.text for fault in caught.value.faults)
+
+
+def test_what_is_learned_after_it_was_needed_is_not_missed() -> None:
+    """Order C began before it was announced; D never was."""
+    line = orders()
+    early = (add(0, "A", sku="Film"), begin(10, "C"))
+    assert missed(play(line, *early).state) == {"orders": ["C"]}
+    assert not missed(play(line, *early, add(15, "C", sku="Bag")).state)
+    assert missed(play(line, *early, add(15, "C", sku="Bag"), begin(20, "D")).state) == {"orders": ["D"]}

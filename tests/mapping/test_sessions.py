@@ -120,7 +120,7 @@ def test_p13_what_waited_keeps_its_place_over_a_restart() -> None:
         line, before, told, stored, begun = Feed(LineState()), None, list[Record](), list[dict[str, Any]](), ""
         for place, event in enumerate(events):
             if place == killed:
-                line = restored(LINE, load(LINE, dump(line.state)), begun, json.loads(json.dumps(stored)))
+                line = at_once(restored(LINE, load(LINE, dump(line.state)), begun, json.loads(json.dumps(stored))))
                 line, result = at_once(prepared(LINE, line, tick(0)))
                 told += result.records
             line, result = feed(LINE, line, event)

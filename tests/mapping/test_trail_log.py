@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.mapping.again import at_once
+from gateway.mapping.clocks import SenderClock
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.feeder import Event, feed
 from gateway.mapping.line import LineState, dump, load
-from gateway.mapping.trail import Feed, forgotten
+from gateway.mapping.trail import Entry, Feed, forgotten
 from gateway.mapping.trail_log import _sample, _sample_of, addition, beginning, restored
 from gateway.model import Notice, Output, Record, Sample
 from tests.mapping.laws import examples
@@ -50,7 +52,7 @@ class Store:
     def restart(self) -> None:
         """After a commit: all that is known is what is stored."""
         rows = [json.loads(text) for text in self.added]
-        self.line = restored(self.plan, load(self.plan, self.state), self.begun, rows)
+        self.line = at_once(restored(self.plan, load(self.plan, self.state), self.begun, rows))
         self._stored = self.line
 
 
@@ -109,7 +111,7 @@ def test_p13_a_late_message_after_a_restart_moves_what_it_owns() -> None:
         told += result.records
         rows.append(addition(before, feeds))
         before = feeds
-    feeds = restored(line, load(line, dump(feeds.state)), beginning(feeds), [row for row in rows if row])
+    feeds = at_once(restored(line, load(line, dump(feeds.state)), beginning(feeds), [row for row in rows if row]))
     assert not feeds.recalled
     feeds, result = feed(line, feeds, order(300, "B", at=150))
     feeds, result = feed(line, feeds, tick(400))
@@ -179,7 +181,7 @@ def test_p13_late_messages_that_have_no_place_yet_outlive_another_plan() -> None
     assert feeds.late
     row = json.loads(json.dumps(addition(before, feeds)))
     other = plan(run={"key": "order", "product": "{product}", "name": "No. {order}"})
-    again = restored(other, feeds.state, beginning(feeds), [row])
+    again = at_once(restored(other, feeds.state, beginning(feeds), [row]))
     assert again.plan is None
     assert again.late == feeds.late
     again, _ = feed(other, again, tick(130))
@@ -207,3 +209,16 @@ def test_a_sample_is_read_as_it_was_stored(sample: Sample) -> None:
     """All that is known of it, also which part of its message it is."""
     stored = _sample(sample, {})
     assert _sample_of([(sample.source, stored[0]), *stored[1:]]) == sample
+
+
+def test_p11_what_is_known_of_a_wrong_clock_is_stored_as_it_is_after_our_own_was_set() -> None:
+    """The sender's messages are later by what our clock was set by, also after a restart."""
+    stream = ("floor", "order")
+    line = Feed(LineState(), PLANT, Entry(0.0, None, LineState(), number=1), numbered=1)
+    line = replace(line, clocks={stream: SenderClock(5.0, (3600.0,) * 5)})
+    moved = line.with_clock_set(600.0)
+    for rows in ([addition(line, moved)], [addition(line, moved), *filter(None, [addition(moved, moved)])]):
+        (known,) = at_once(restored(PLANT, line.state, beginning(line), rows)).clocks.values()
+        assert known.lags == (4200.0,) * 5
+        assert known.is_wrong
+    assert addition(moved, moved) == {}

@@ -35,6 +35,7 @@ from tests.outbox.floor import (
     next_commit,
     work_in,
 )
+from tests.processes import next_line
 
 
 def test_p6_output_of_a_forgotten_interval_is_a_dead_letter(box: Box, floor: Floor) -> None:
@@ -219,7 +220,7 @@ def test_p1_a_killed_writer_leaves_whole_commits(tmp_path: Path, commits: int) -
     with subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None
         for _ in range(commits):
-            reported = int(writer.stdout.readline())
+            reported = int(next_line(writer))
         writer.send_signal(signal.SIGKILL)
         rest = writer.stdout.read().split()
     reported = int(rest[-1]) if rest else reported

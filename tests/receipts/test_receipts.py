@@ -4,7 +4,7 @@ import pytest
 
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.store import Outbox
-from gateway.receipts import LEFTOVER, MOST_BLOCKS, STORED_LATE, Session, Verdict
+from gateway.receipts import COMES_AGAIN, LEFTOVER, MOST_BLOCKS, STORED_LATE, Session, Verdict
 from tests.outbox.floor import next_commit
 
 WEEKEND = 3 * 86_400.0
@@ -106,13 +106,24 @@ def test_p2_what_nats_confirmed_long_before_it_stopped_is_stored(life: Life) -> 
     assert life.comes((2, "b"), dup=True) == ["new"]
 
 
+def test_p2_what_was_confirmed_before_an_earlier_cut_is_not_compared(life: Life) -> None:
+    """A broker that was started anew sends again soon: an equal message minutes and another cut later is a new one, and
+    so it is after a cut on which ids have gone on."""
+    _stopped_after(life, 0.0)
+    assert life.comes((1, "c")) == ["new"]
+    life.session.confirm((1,))
+    life.now += COMES_AGAIN + 20.0
+    life.connect(lost_at=life.now)
+    assert life.comes((1, "b"), dup=True) == ["new"]
+
+
 def test_p12_what_a_broker_may_not_have_stored_is_bounded(life: Life) -> None:
-    """The last thousand, for ten minutes of connection."""
+    """The last thousand, for a minute of connection."""
     many = [(1, f"payload {number}") for number in range(2_000)]
     assert life.comes(*many) == ["new"] * 2_000
     life.connect(lost_at=life.now)
     assert life.comes((1, "payload 1999"), (2, "payload 998"), dup=True) == ["again", "new"]
-    life.now += LEFTOVER + 60.0
+    life.now += COMES_AGAIN + 20.0
     assert life.comes((3, "payload 1500"), dup=True) == ["new"]
 
 

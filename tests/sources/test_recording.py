@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.model import Contact, Sample
-from gateway.sources.recording import RecordingError, line_of, read
+from gateway.model import Contact, Notice, Sample
+from gateway.sources.recording import Event, RecordingError, line_of, read
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text()
@@ -38,12 +38,17 @@ CONTACTS = st.one_of(
 )
 
 
-@given(st.lists(st.one_of(SAMPLES, CONTACTS, TIMES), max_size=5))
-def test_what_is_written_is_read(
-    tmp_path_factory: pytest.TempPathFactory, events: list[Sample | Contact | float]
-) -> None:
-    """Any samples, losses of sources and times, in order, come back equal."""
-    events.sort(key=lambda event: event if isinstance(event, float) else event.received)
+REJECTED = st.builds(Notice, st.just("reject"), TIMES, st.text(), st.text(), st.text(), st.integers(1, 9))
+
+
+def at(event: Event) -> float:
+    return event if isinstance(event, float) else event.at if isinstance(event, Notice) else event.received
+
+
+@given(st.lists(st.one_of(SAMPLES, CONTACTS, REJECTED, TIMES), max_size=5))
+def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, events: list[Event]) -> None:
+    """Any samples, losses of sources, rejects and times, in order, come back equal."""
+    events.sort(key=at)
     path = tmp_path_factory.mktemp("recording") / "recording.jsonl"
     path.write_text("".join(f"{line_of(event)}\n" for event in events), encoding="utf-8")
     assert list(read(path)) == events
@@ -57,6 +62,7 @@ def test_what_is_written_is_read(
         ('{"source": "plc"}', 'write {"at"'),
         ('{"at": "2026-01-05T06:00:00", "source": "plc", "address": "A"}', "zone"),
         ('{"at": true}', "a time is"),
+        ('{"at": 1, "source": "plc", "address": "A", "rejected": "why", "count": 0}', "of what is rejected"),
         ('{"at": 1, "sorce": "plc"}', "unknown: sorce"),
         ('{"at": 1, "source": "plc"}', "address"),
         ('{"at": 1, "source": "plc", "address": "A", "quality": "poor"}', "quality"),

@@ -14,6 +14,7 @@ import pytest
 
 from gateway.status.notify import Systemd, Watchdog
 from tests.peers import PATIENCE
+from tests.processes import next_line
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -140,7 +141,7 @@ def test_p9_a_process_that_was_stopped_for_a_while_goes_on() -> None:
     """A container that is paused, for longer than a process may hang: nobody could turn meanwhile."""
     with subprocess.Popen([sys.executable, "-c", LIVES], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "alive\n"
+        assert next_line(process) == "alive\n"
         process.send_signal(signal.SIGSTOP)
         time.sleep(5.0)
         process.send_signal(signal.SIGCONT)
@@ -169,8 +170,9 @@ def test_p9_systemd_is_asked_to_end_what_hangs(systemd: tuple[socket.socket, str
     """Once the log has had time to say what: it need not wait until it misses a beat."""
     sock, name = systemd
     watchdog = Watchdog(Systemd({"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "600000000"}))
-    said = b""
+    said, deadline = b"", time.monotonic() + PATIENCE
     while said != b"WATCHDOG=trigger":
+        assert time.monotonic() < deadline, "systemd is not asked to end it"
         watchdog.hung("intake has not turned for 20 s")
         time.sleep(0.05)
         sock.setblocking(False)

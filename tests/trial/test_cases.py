@@ -47,6 +47,51 @@ def test_a_case_sets_a_tag_to_what_is_no_number(config: Path, written: str) -> N
     assert "good is not a finite number: " in answer.output
 
 
+MACHINES = """
+    inputs:
+      base:    {source: press_plc, node: "nsu=urn:acme:line;s=Base"}
+      machine: {source: press_plc, node: "nsu=urn:acme:line;s=Machine"}
+      execute: {source: press_plc, node: "nsu=urn:acme:line;s=Execute"}
+      state:   {expr: 'base != "Cleared" ? base : (machine != "Running" ? machine : execute)'}
+    states: {preset: packml, input: state, offline: {after: 60s, category: No Data}}
+"""
+NOT_ACTIVE = """
+- name: an inner machine that does not count is empty, and no lost source
+  given:
+    - {at: 0s, set: {base: Cleared, machine: Running, execute: Execute}}
+    - {at: 100s, set: {machine: Stopped}}
+    - {at: 100s, set: {execute: QUALITY}, quality: BadStateNotActive}
+    - {at: 300s, set: {base: Aborted}}
+    - {at: 300s, set: {machine: null}, quality: Bad_StateNotActive}
+    - {at: 600s}
+  expect:
+    - interval/set: {metadata: {category: {name: Uptime}}}
+    - interval/set: {end_time: "2026-01-05T06:01:40Z"}
+    - interval/set: {metadata: {category: {name: Unplanned Downtime}, reason: {name: Stopped}}}
+    - interval/set: {end_time: "2026-01-05T06:05:00Z"}
+    - interval/set: {metadata: {category: {name: Unplanned Downtime}, reason: {name: Aborted}}}
+"""
+
+
+@pytest.mark.parametrize("value", ["null", "Execute", "7"])
+def test_a_state_machine_that_does_not_count_is_empty(config: Path, value: str) -> None:
+    """Stopped is not No Data, and Aborted is told; whatever value the server sends with that status."""
+    config.write_text(GOOD.partition("    inputs:")[0] + MACHINES.lstrip("\n"), encoding="utf-8")
+    (config.parent / "line.test.yaml").write_text(NOT_ACTIVE.replace("QUALITY", value), encoding="utf-8")
+    answer = run(config, "test")
+    assert answer.output.splitlines()[-1] == "1 as expected, 0 not", answer
+    assert "reject" not in answer.output
+
+
+def test_a_message_has_no_quality_of_a_tag(config: Path) -> None:
+    """It is named where it stands."""
+    case = CASE.replace("message: {number", "quality: BadStateNotActive, message: {number")
+    (config.parent / "line.test.yaml").write_text(case, encoding="utf-8")
+    answer = run(config, "test")
+    assert answer.code == 2
+    assert "a message has no quality BadStateNotActive" in answer.problems[0]
+
+
 GONE = """
 - name: the PLC or the device is gone, and comes back
   given:

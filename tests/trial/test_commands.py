@@ -49,6 +49,21 @@ def test_what_came_to_nothing_is_said(config: Path) -> None:
     assert in_no_case in run(config, "test").output.splitlines()
 
 
+def test_each_reason_is_said_with_its_count(config: Path) -> None:
+    """What the source rejected stands in the recording; reasons that differ in numbers alone are one."""
+    told = {"at": T0 + 200, "source": "press_plc", "address": GOODS}
+    reasons = ["the tag holds NaN", "the tag holds an array of 2; name one", "the tag holds an array of 3; name one"]
+    events: list[dict[str, object]] = [{**told, "rejected": reason} for reason in reasons]
+    events += [{**told, "rejected": "7 more in the last 60 s; the last: the tag holds NaN", "count": 7}]
+    with (config.parent / "monday.jsonl").open("a", encoding="utf-8") as file:
+        file.writelines(f"{json.dumps(event)}\n" for event in events)
+    answer = run(config, "replay", "monday.jsonl", "--json")
+    at = f"press_plc {GOODS}:"
+    assert f"{at} 8 rejected, at last: the tag holds NaN" in answer.problems
+    assert f"{at} 2 rejected, at last: the tag holds an array of 3; name one" in answer.problems
+    assert f"reject: {at} the tag holds NaN" in run(config, "replay", "monday.jsonl").output
+
+
 def with_a_table(text: str = GOOD) -> str:
     """Reasons are looked up in texts.csv."""
     looked_up = text.replace("PLC code {state}", "{texts[state].text|PLC code {state}}")
@@ -135,6 +150,8 @@ async def test_record_says_why_something_is_not_received(tmp_path: Path) -> None
     assert told["not_received"]["press_plc"] == {REJECT: "the server refuses it: BadNodeIdUnknown"}
     assert any(line.startswith("floor plant-a/L01/events/order: 1 rejected") for line in told["said"]), told
     assert MISSED in told["said"]
+    again = run(config, "replay", str(tmp_path / "out.jsonl"), "--json")
+    assert any(line.startswith("floor plant-a/L01/events/order: 1 rejected") for line in again.problems), again.problems
 
 
 def test_p13_a_correction_says_how_late_its_message_was_and_why(config: Path) -> None:

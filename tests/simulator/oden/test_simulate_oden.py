@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.processes import end_all
+from tests.processes import end_all, next_line
 
 COMMAND = (sys.executable, "-m", "gateway", "simulate", "oden")
 DEFAULT = "demo-token"
@@ -43,8 +43,7 @@ def start() -> Iterator[Start]:
             env=os.environ | environment,
         )
         processes.append(process)
-        assert process.stdout
-        line = process.stdout.readline()
+        line = next_line(process)
         assert line.startswith("Oden stand-in listens on http://127.0.0.1:"), line
         return process, line.split()[-1]
 
@@ -116,8 +115,7 @@ def test_faults_modes_types_and_the_admin_port(start: Start) -> None:
         *("--port", "0", "--admin-port", "0", "--interval-type", "operator id", "--mode", "nothing=404"),
         *("--fault", "error status=503 times=1", "--fault", "error status=400 holding=4711"),
     )
-    assert process.stdout
-    admin = process.stdout.readline().removeprefix("Its admin port is ").strip()
+    admin = next_line(process).removeprefix("Its admin port is ").strip()
     body = {"type": {"name": "operator id"}, "line": RUN["line"], "intervals": [{"start_time": RUN["start_time"]}]}
     assert [post(address, "intervals/set", body)[0] for _ in range(2)] == [503, 200]
     assert post(address, "interval/set", RUN | {"name": "4711"})[0] == 400
