@@ -97,7 +97,7 @@ def test_what_is_looked_for_is_found() -> None:
 
 
 def test_the_changelog_tells_each_item_once_and_whole() -> None:
-    """Two branches that each add to it can leave an item twice, cut in two by another, or a list cut by a blank line."""
+    """Two branches that each add to it can leave one twice, or cut in two by another or by a blank line."""
     for section in (ROOT / "CHANGELOG.md").read_text().split("\n### ")[1:]:
         _, items = section.split("\n\n", 1)
         items = items.partition("\n## ")[0].rstrip("\n")
