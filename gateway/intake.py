@@ -346,6 +346,7 @@ class Intake:
 
     async def _step(self, plan: LinePlan, event: Event, batch: Batch) -> None:
         """Take `event` into a batch."""
+        await batch.pauses.pause(self._turned)
         before = self._line_in(batch, plan)
         if self._fence.times(plan.key, self._clock.monotonic()) > 1:
             self._fail(plan, event, RuntimeError(OF_TIME), batch)
