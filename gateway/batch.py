@@ -202,6 +202,11 @@ class Batch:
         if isinstance(sample, Sample):
             self._refuse(plan.key, sample, text)
 
+    def with_loss(self, text: str, now: float) -> "Batch":
+        """The lines as they are now, without what is to be told of it, but that this is lost."""
+        lost = len(self.records) + len(self.notices) + len(self.rejects)
+        return Batch((), self.repeats, self.lines, notices=[Notice("loss", now, "", "", text, max(lost, 1))])
+
     def _refuse(self, line: str, sample: Sample, text: str) -> None:
         """Nothing of a sample could be used by a line, nor maybe by others."""
         if self.rejects and self._last_refused is sample:

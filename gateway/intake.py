@@ -8,19 +8,20 @@ never mapped again: it is stored, however long that takes. Meanwhile the next ba
 
 import asyncio
 import math
-from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 
 from gateway.amendments import Amendments
+from gateway.arrivals import ArrivalQueue
 from gateway.batch import Batch, IntakeHealth, Replan, in_slices, together
 from gateway.clock import Clock, ClockMoves
 from gateway.committer import STATE_WRITE, Committer
 from gateway.errors import OutboxError
-from gateway.fence import Fence
+from gateway.fence import OF_TIME, Fence
 from gateway.frozen import replace
 from gateway.horizon import MOST_BYTES, Horizon
 from gateway.line_timers import Lines
@@ -45,12 +46,6 @@ T = TypeVar("T")
 
 GATHER = 0.005
 """Seconds from one batch to the next, in which arrivals are gathered: one after a pause is mapped at once."""
-MOST_GATHERED = 500
-"""Arrivals that are mapped in one go."""
-MOST_MAPPED = 2_000
-"""Samples that are mapped in one go, or those of one arrival: so long nothing else of the process turns."""
-MOST_QUEUED = 20_000
-"""Samples that wait for the batch under way, and arrivals; then sources are made to wait."""
 ABSENT = 20.0
 """Where nothing turned for so many seconds, the process was stopped, and nobody heard what the sources said."""
 REST = 30.0
@@ -77,10 +72,7 @@ class Intake:
         self._outbox = outbox
         self._clock = clock
         self._moves = moves or ClockMoves(clock)
-        self._queue: deque[Arrival] = deque()
-        self._queued = 0
-        """Samples and arrivals in the queue."""
-        self._room = asyncio.Event()
+        self._queue = ArrivalQueue()
         self._closed = self._running = self._stopping = False
         self._idle = asyncio.Event()
         """What was taken is stored, and what is left to do for it is done."""
@@ -128,14 +120,11 @@ class Intake:
     async def take(self, arrival: Arrival) -> None:
         """Hand over an arrival; waits while too much is queued, and for ever once nothing more is taken."""
         if by := self._moves.take():
-            self._queue.append(Arrival("", clock_set=by))
-            self._queued += 1
-        while self._closed or self._queued >= MOST_QUEUED:
-            self._room.clear()
-            await self._room.wait()
-        arrival = self._fence.admitted(arrival, self._clock.monotonic())
-        self._queue.append(arrival)
-        self._queued += arrival.size
+            self._queue.put(Arrival("", clock_set=by))
+        while self._closed or self._queue.is_full:
+            await self._queue.room()
+        for part in self._fence.admitted(arrival, self._clock.monotonic()):
+            self._queue.put(part)
         self._idle.clear()
         self._poke.set()
 
@@ -221,7 +210,7 @@ class Intake:
                 await self._take_plans()
                 self.amendments.carry_out(self._lines, self._committer)
             while self._queue:
-                self._gathered += self._taken_out()
+                self._gathered += self._queue.taken_out(single=self._is_careful())
                 await self._turn()
             await self._turn()
             await self._committer.stored()
@@ -253,21 +242,7 @@ class Intake:
         rest = self.turned_at + GATHER - self._clock.monotonic()
         if self._queue and rest > 0 and not self._stopping:
             await asyncio.sleep(rest)
-        return self._taken_out()
-
-    def _taken_out(self) -> list[Arrival]:
-        """The oldest arrivals of the queue, as many as are mapped in one go."""
-        arrivals: list[Arrival] = []
-        size, most = 0, 1 if self._fence.is_careful(self._clock.monotonic()) else MOST_GATHERED
-        while self._queue and len(arrivals) < most:
-            next_size = self._queue[0].size
-            if arrivals and size + next_size > MOST_MAPPED:
-                break
-            size += next_size
-            arrivals.append(self._queue.popleft())
-        self._queued -= size
-        self._room.set()
-        return arrivals
+        return self._queue.taken_out(single=self._is_careful())
 
     def _pause(self) -> float:
         timers = self._lines.first() - self._clock.now()
@@ -280,21 +255,43 @@ class Intake:
 
     async def _turn(self) -> None:
         """Map what was gathered, and commit what is due. Wherever it raises, the next call goes on from there."""
+        if self._is_careful():
+            await self._tick_apart()
         self._fence.suspect(self._gathered, self._committer.last_stored)
         batch = await self._map(self._gathered)
         # The batch counts from here on. The next lines only assign.
         self._gathered = []
+        await self._take_in(batch)
+        if not self._queue and self._committer.is_idle:
+            self._idle.set()
+
+    async def _tick_apart(self) -> None:
+        """Store what there is, and what the timers of one line after the other come to, each by itself."""
+        self._fence.suspect((), self._committer.last_stored)
+        await self._take_in(Batch((), BatchRepeats(self._repeats)))
+        now = self._time(self.waiting())
+        for plan in self._lines.fired({}, now):
+            times = self._fence.times(plan.key, self._clock.monotonic())
+            self._fence.suspect([plan.key], self._committer.last_stored)
+            batch = Batch((), BatchRepeats(self._repeats))
+            await self._step(plan, Tick(now), batch)
+            await self._take_in(batch.with_loss(f"line {plan.key}: {OF_TIME}", now) if times == 1 else batch)
+            self._fence.passed(plan.key)
+
+    async def _take_in(self, batch: Batch) -> None:
+        """Take over what was mapped, and commit what is due."""
         self._lines.update(batch.lines)
         self._repeats.take_over(batch.repeats)
         told = batch.records, batch.notices, batch.rejects, batch.replayed, batch.left_out
         self._committer.take_over(batch.taken, batch.lines, *told, at_once=batch.repeats.begun)
         batch.count(self.health, self.provenance, self.lateness)
-        careful = self._fence.is_careful(self._clock.monotonic())
+        careful = self._is_careful()
         await self._committer.commit(all_=self._stopping or self._closed or careful)
         if careful:
             await self._committer.stored()
-        if not self._queue and self._committer.is_idle:
-            self._idle.set()
+
+    def _is_careful(self) -> bool:
+        return self._fence.is_careful(self._clock.monotonic())
 
     async def _take_plans(self) -> None:
         """Go on by other plans where that was asked for. Whatever moved is stored first: a line may be gone then."""
@@ -338,11 +335,14 @@ class Intake:
                     await self._step(plan, event, batch)
             if arrival.replay is not None:
                 batch.conclude(arrival.replay)
-        waiting = (sample.received for each in self._queue for sample in each.samples)
-        now = min(self._clock.now(), next(waiting, math.inf))  # time does not pass what waits to be mapped
-        for plan in self._lines.fired(batch.lines, now):
+        now = self._time(self._queue)
+        for plan in self._lines.fired(batch.lines, now) if not self._is_careful() else ():
             await self._step(plan, Tick(now), batch)
         return batch
+
+    def _time(self, waiting: Iterable[Arrival]) -> float:
+        """Now; time does not pass what waits to be mapped."""
+        return min(self._clock.now(), next((sample.received for each in waiting for sample in each.samples), math.inf))
 
     def _line_in(self, batch: Batch, plan: LinePlan) -> Feed:
         """What is remembered of a line so far."""
@@ -351,6 +351,9 @@ class Intake:
     async def _step(self, plan: LinePlan, event: Event, batch: Batch) -> None:
         """Take `event` into a batch."""
         before = self._line_in(batch, plan)
+        if self._fence.times(plan.key, self._clock.monotonic()) > 1:
+            self._fail(plan, event, RuntimeError(OF_TIME), batch)
+            return
         if needs_preparation(plan, before, event):
             try:
                 before, result = await in_slices(prepared(plan, before, event), self._turned)

@@ -11,9 +11,10 @@ import pytest
 
 from gateway import committer
 from gateway import intake as intake_module
+from gateway.arrivals import MOST_QUEUED
 from gateway.batch import SLICE, in_slices, together
 from gateway.errors import OutboxError
-from gateway.intake import MOST_QUEUED, Intake
+from gateway.intake import Intake
 from gateway.mapping.again import Slices
 from gateway.mapping.counters import Credit
 from gateway.mapping.line import LineState
@@ -268,7 +269,7 @@ async def test_p12_what_comes_at_once_is_mapped_in_parts(tmp_path: Path) -> None
         handing = asyncio.create_task(hand_over())
         await asyncio.sleep(0)
         assert taken * 1_500 <= 2 * MOST_QUEUED
-        sizes = [len(intake._taken_out()) for _ in range(2)]
+        sizes = [len(intake._queue.taken_out()) for _ in range(2)]
         assert sizes == [1, 1]
         await until(handing.done)
 

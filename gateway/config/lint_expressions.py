@@ -17,6 +17,8 @@ _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
 _OPEN_TEXT = re.compile(r"(?<!\d)[\"']|[\"'](?!\d{3}\b)")
 """The quote that begins a text and is never closed, once the other texts are gone; a sign between thousands is none."""
 _BETWEEN, _OPERANDS = r"(?<=[\w)\]\0]\s)", r"(?=\s+[\w(!\0])"
+_GREATER, _LESS = "größer|groesser|greater|mayor|supérieur", "kleiner|less|menor|inférieur"
+_OR_EQUAL = r"(or|oder|o|ou)\s+(equals?|gleich|igual|égal)(\s+(to|a|à))?\b"
 _LITERAL = r"(?:-?\d[\d.]*|\0+)"
 _HINTS: tuple[tuple[str, str], ...] = (
     (r"&gt;", 'write ">" for "{}"'),
@@ -28,8 +30,11 @@ _HINTS: tuple[tuple[str, str], ...] = (
     (r"÷", 'write "/" to divide'),
     (r"[`´]", 'write straight quotes (") around a text'),
     (rf"(?i){_BETWEEN}(ungleich|not\s+equals?)\b", 'write "!=" for "{}"'),
-    (rf"(?i){_BETWEEN}(größer|groesser|greater|mayor)\b", 'write ">" for "{}"'),
-    (rf"(?i){_BETWEEN}(kleiner|less|menor)\b", 'write "<" for "{}"'),
+    (rf"(?i){_BETWEEN}({_GREATER})(\s+(than|als|que))?\s+{_OR_EQUAL}", 'write ">=" for "{}"'),
+    (rf"(?i){_BETWEEN}({_LESS})(\s+(than|als|que))?\s+{_OR_EQUAL}", 'write "<=" for "{}"'),
+    (r"(?i)\bis\s+not\b", 'write "!=" for "{}"'),
+    (rf"(?i){_BETWEEN}({_GREATER})\b", 'write ">" for "{}"'),
+    (rf"(?i){_BETWEEN}({_LESS})\b", 'write "<" for "{}"'),
     (f"[{QUOTES}]", 'curly quotes; write straight ones (")'),
     (r"(?i)\bbetween\b", 'write "x >= 1 && x <= 5" for "between"'),
     (r"(?i)\band\b", 'write "&&" for "and"'),
@@ -48,8 +53,9 @@ _HINTS: tuple[tuple[str, str], ...] = (
     (r"=>", 'write ">="'),
     (r"[≤≥≠]", 'write "<=", ">=" or "!="'),
     (r"(?<![=!<>])=(?!=)", 'write "==" to compare'),
-    (r"\[[^\]]*\Z", "a ']' is missing"),
-    (r"\bin\s*[\w\0({]", 'write a list in square brackets: "x in [1, 2]"'),
+    (r"\[(?=[^\]]*\Z)", "a ']' is missing"),
+    (r"\bin\b\s*(\([^()]*\)?|\{[^{}]*\}?|[\w\0])", 'write a list in square brackets: "x in [1, 2]"'),
+    (r"\b\d{1,3}(,\d{3}){2,}\b(?![^\[]*\])", "write the number without any sign between its thousands"),
     (r"\d+(,\d+){2,}(?![^\[]*\])", 'write a list in square brackets: "x in [1, 2]"'),
     (r"\d[\d.]*,\d+(?![^\[]*\])", 'write the number with a point: "{}"'),
     (r"(?<!&)&(?!&)\s*(0x)?\d|>>|<<", 'write "bit(word, 3)" to look at bit 3 of a word'),
@@ -118,11 +124,15 @@ def why_unreadable(source: str, stopped: int | None) -> str:
     if foreign is not None:
         return f"{where}{foreign}: type it anew"
     open_text = _OPEN_TEXT.search(texts)
-    hints = sorted(_hints(texts[: open_text.start()] if open_text is not None else texts))
+    hints = _hints(texts[: open_text.start()] if open_text is not None else texts)
+    chain = _CHAIN.search(texts) if hints else None
+    if chain is not None:
+        parts = (source[slice(*chain.span(group))] for group in range(1, _CHAIN.groups + 1))
+        hints.append(([str(chain.start() + 1)], _TWO_AT_A_TIME.format(*parts)))
     if open_text is not None:
-        hints.append((open_text.start(), "a quote is never closed"))
+        hints.append(([str(open_text.start() + 1)], "a quote is never closed"))
     if hints:
-        return "; ".join(f"at character {start + 1}: {cure}" for start, cure in hints)
+        return "; ".join(f"at character {' and '.join(places)}: {cure}" for places, cure in hints)
     for opening, closing in ("()", "[]"):
         if texts.count(opening) > texts.count(closing):
             return f"{where}a '{closing}' is missing"
@@ -133,14 +143,20 @@ def why_unreadable(source: str, stopped: int | None) -> str:
     return f"{where}this does not fit what stands before it"
 
 
-def _hints(texts: str) -> Iterator[tuple[int, str]]:
-    """What is known to be written otherwise in `texts`, each once: the place of the first, and the cure."""
+def _hints(texts: str) -> list[tuple[list[str], str]]:
+    """What is known to be written otherwise in `texts`, in order: the characters where, counted from 1, and the
+    cure."""
+    open_list = re.search(r"\[(?=[^\]]*\Z)", texts)
+    if open_list is not None:  # its commas are between values
+        texts = texts[: open_list.end()] + texts[open_list.end() :].replace(",", "\1")
     taken: set[int] = set()
+    places: dict[str, list[int]] = {}
     for pattern, cure in _HINTS:
         matches = [match for match in re.finditer(pattern, texts) if taken.isdisjoint(range(*match.span()))]
         taken |= {place for match in matches for place in range(*match.span())}
-        if matches:
-            yield matches[0].start(), cure.format(_with_point(matches[0][0]))
+        for match in matches:
+            places.setdefault(cure.format(_with_point(match[0])), []).append(match.start() + 1)
+    return [([*map(str, at)], cure) for cure, at in sorted(places.items(), key=lambda known: known[1])]
 
 
 def unknown_names(source: str, known: Collection[str], cutoff: float) -> Iterator[str]:
@@ -158,7 +174,7 @@ def unknown_names(source: str, known: Collection[str], cutoff: float) -> Iterato
 def _is_word(name: str) -> bool:
     """Whether `name` is a word of expressions, or of another language, rather than a name."""
     alone = f"\0 {name} \0"
-    return name.casefold() in _TRUTH | NOTHING | {"in"} or any(True for _ in _hints(alone))
+    return name.casefold() in _TRUTH | NOTHING | {"in"} or bool(_hints(alone))
 
 
 def _with_point(word: str) -> str:

@@ -44,6 +44,7 @@ _BIT = re.compile(
 MOST_BITS = 64
 """How many bits a whole number has."""
 
+_NO_BIT = f"bits are counted from 0 to {MOST_BITS - 1}, and there is no bit {{}}"
 _NEAR = 0.7
 """How much like an input's a name is that is most likely a slip of it, and no text without its quotes."""
 _SYNTAX = re.compile(r"ERROR: <input>:(\d+):(\d+): ")
@@ -205,22 +206,22 @@ def _parse(source: str, known: Collection[str]) -> Condition:
         text = f"an expression has up to {LONGEST_SOURCE} characters: take it apart into derived inputs ('expr')"
         raise ExpressionError((text, None))
     null = next((token for token in _TOKENS.finditer(source) if token["names"] == "null"), None)
+    wrong: list[tuple[str, str | None]] = []
     if null is not None:
-        raise ExpressionError((f'"{source}" can never hold, at character {null.start() + 1}: {EMPTY}', None))
+        wrong.append((f'"{source}" can never hold, at character {null.start() + 1}: {EMPTY}', None))
     written, bits = _without_bits(source)
+    wrong += ((_NO_BIT.format(bit), None) for _, bit in bits.values() if bit >= MOST_BITS)
     try:
         program: Program = cel.compile(written)
     except ValueError as error:
         match = _SYNTAX.search(str(error))
         stopped = int(match[2]) if match else None
-        text = f'"{source}" is not an expression, {why_unreadable(source, stopped)}'
+        wrong.append((f'"{source}" is not an expression, {why_unreadable(source, stopped)}', None))
         unknown = dict.fromkeys(unknown_names(source, known, _NEAR))
-        raise ExpressionError((text, None), *((_unknown(name, source, known), name) for name in unknown)) from None
+        raise ExpressionError(*wrong, *((_unknown(name, source, known), name) for name in unknown)) from None
     named = dict.fromkeys(program.variables())
     names = tuple(dict.fromkeys(bits[name][0][0] if name in bits else name for name in named))
-    faults: list[tuple[str, str | None]] = [
-        (_unknown(name, source, known), name) for name in names if name not in known
-    ]
+    faults = [*wrong, *((_unknown(name, source, known), name) for name in names if name not in known)]
     faults += ((text, None) for text in contradictions(source))
     for function in program.functions():
         if function == "bit":
@@ -256,9 +257,6 @@ def _without_bits(source: str) -> tuple[str, dict[str, tuple[tuple[str, ...], in
         if match["text"]:
             return match[0]
         path, bit = tuple(re.split(r"\s*\.\s*", match["of"])), int(match["bit"])
-        if bit >= MOST_BITS:
-            text = f"bits are counted from 0 to {MOST_BITS - 1}, and there is no bit {bit}"
-            raise ExpressionError((text, None))
         name = f"bit_{bit}_of_{'_of_'.join(reversed(path))}"
         while name in source or bits.get(name, (path, bit)) != (path, bit):
             name += "_"

@@ -7,9 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
+from gateway.arrivals import MOST_QUEUED
 from gateway.clock import LoopClock
 from gateway.config.schema import Config
-from gateway.intake import MOST_QUEUED, Intake
+from gateway.intake import Intake
 from gateway.live.tail import Onlookers, Present, tail
 from gateway.mapping.compile import compile_line
 from gateway.model import Moment, Sample

@@ -87,6 +87,15 @@ def test_faults_are_sentences(source: str, problem: str) -> None:
         ("state in 1", ('after "in" comes a list',)),
         ("NULL = nam", ('write "=="', '"nam" is not an input')),
         ("state between 1 and 5 )", ('for "between"',)),
+        ("state = 1 && 5 < speed < 10", ('write "=="', "two can be compared at a time")),
+        ("state = 1 && speed = 5", ('7 and 20: write "=="',)),
+        ("infed = 1", ('7: write "=="', '"infed" is not an input')),
+        ("speed greater than or equal to 5", ('write ">="',)),
+        ("speed kleiner oder gleich 5", ('write "<="',)),
+        ("state is not 1", ('write "!="',)),
+        ("state in (1,2)", ("brackets",)),
+        ("state in [1,2 and speed > 1", ("a ']' is missing", 'write "&&"')),
+        ("speed > 1,000,000", ("between its thousands",)),
     ],
 )
 def test_all_that_is_wrong_with_an_expression_is_told_at_once(source: str, problems: tuple[str, ...]) -> None:
@@ -97,6 +106,16 @@ def test_all_that_is_wrong_with_an_expression_is_told_at_once(source: str, probl
     assert all(any(problem in text for text in messages) for problem in problems), messages
     names = [problem for problem in problems if "is not an input" in problem or problem.endswith("is")]
     assert len(messages) == 1 + len(names)
+
+
+def test_what_can_never_hold_hides_nothing() -> None:
+    """Neither an unknown name, nor what makes no expression of it."""
+    with pytest.raises(ExpressionError) as caught:
+        parse("state == null and sped > 5 and bit(state, 99)", INPUTS)
+    messages = [text for text, _ in caught.value.faults]
+    assert len(messages) == 4
+    for problem in ("can never hold", "no bit 99", 'write "&&"', '"sped" is not an input'):
+        assert any(problem in text for text in messages)
 
 
 @pytest.mark.parametrize(
