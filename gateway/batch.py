@@ -31,7 +31,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 SLICE = 0.02
-"""Seconds that steps are taken again at once, before something else of the process turns."""
+"""Seconds that steps are taken at once, before something else of the process turns."""
 
 Routes = Mapping[tuple[str, str], Sequence[LinePlan]]
 """By source and address, the plans of the lines that are fed from there."""
@@ -79,6 +79,20 @@ class IntakeHealth:
         self.full = str(error) if isinstance(error, OutboxFull) else None
 
 
+class Pauses:
+    """Lets everything else of the process turn in what may take long."""
+
+    def __init__(self) -> None:
+        self._until = time.perf_counter() + SLICE
+
+    async def pause(self, turn: Callable[[], None]) -> None:
+        """Call `turn` and pause, where there was no pause for a SLICE."""
+        if time.perf_counter() >= self._until:
+            turn()
+            await asyncio.sleep(0)
+            self._until = time.perf_counter() + SLICE
+
+
 @dataclass(slots=True)
 class Batch:
     """Arrivals while they are mapped, and what has come of them; `lines` are those that moved."""
@@ -99,6 +113,7 @@ class Batch:
     replayed: dict[int, Reject | None] = field(default_factory=dict)
     """By its number in the store, what is still wrong with a message that was to be taken once more; None: nothing."""
 
+    pauses: Pauses = field(default_factory=Pauses)
     left_out: int = 0
     """Messages that could not be used, of which so many like them were in the batch that they are only counted."""
     _last_refused: Sample | None = None
@@ -264,17 +279,14 @@ class Replan:
 async def in_slices(slices: Slices[T], turn: Callable[[], None]) -> T:
     """The result of what may take long, while everything else of the process turns. `turn` is called at each pause: so
     it shows that it does not hang."""
-    until = time.perf_counter() + SLICE
+    pauses = Pauses()
     while True:
         try:
             next(slices)
         except StopIteration as done:
             result: T = done.value
             return result
-        if time.perf_counter() >= until:
-            turn()
-            await asyncio.sleep(0)
-            until = time.perf_counter() + SLICE
+        await pauses.pause(turn)
 
 
 def because(event: Event) -> dict[str, str]:

@@ -28,7 +28,7 @@ from gateway.line_timers import Lines
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.feeder import Event, after_restart, feed, needs_preparation, prepared
 from gateway.mapping.lateness import LatenessLog
-from gateway.mapping.line import LineState, Step, Tick, after_absence
+from gateway.mapping.line import LineState, Step, Tick
 from gateway.mapping.provenance import ProvenanceLog
 from gateway.mapping.state_rows import StateRows
 from gateway.mapping.trail import Feed
@@ -181,9 +181,7 @@ class Intake:
     def heard_until(self, source: str) -> float | None:
         """Until when lines have heard `source`, which keeps what it has to say: the first of them, after `load`, in
         seconds since 1970; None where none ever has."""
-        states = [self._lines[plan.key].state for plan in self._plans if source in plan.keepers]
-        times = (state.lost[source].until if source in state.lost else state.now for state in states)
-        return min((at for at in times if at), default=None)
+        return self._lines.heard_until(source)
 
     def state(self, line: str) -> LineState:
         """What is remembered of the line with the key `line`, as it was last stored or found out since; nothing of one
@@ -228,9 +226,7 @@ class Intake:
     def _note_absence(self) -> None:
         """Where the process was stopped, what was said meanwhile is yet to be heard: no wait has run out."""
         if self._clock.monotonic() - self.turned_at >= ABSENT:
-            for plan in self._plans:
-                line, now = self._lines[plan.key], self._clock.now()
-                self._lines[plan.key] = replace(line, state=after_absence(plan, line.state, back=now))
+            self._lines.unheard(back=self._clock.now())
 
     async def _gather(self) -> list[Arrival]:
         """What has come, or nothing once a timer is due. Where arrivals follow closely they are mapped together."""
@@ -350,6 +346,7 @@ class Intake:
 
     async def _step(self, plan: LinePlan, event: Event, batch: Batch) -> None:
         """Take `event` into a batch."""
+        await batch.pauses.pause(self._turned)
         before = self._line_in(batch, plan)
         if self._fence.times(plan.key, self._clock.monotonic()) > 1:
             self._fail(plan, event, RuntimeError(OF_TIME), batch)

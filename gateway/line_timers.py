@@ -4,8 +4,10 @@ message, so it costs by what has changed since, not by how many lines there are.
 import math
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 
+from gateway.frozen import replace
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.feeder import due
+from gateway.mapping.line import after_absence
 from gateway.mapping.trail import Feed
 
 
@@ -53,6 +55,17 @@ class Lines(MutableMapping[str, Feed]):
         self._resting[key] = until
         self._known.pop(key, None)
         self._moved.add(key)
+
+    def unheard(self, back: float) -> None:
+        """Nobody has heard what was said until `back`: no wait has run out."""
+        for key, plan in self._plans.items():
+            self[key] = replace(self[key], state=after_absence(plan, self[key].state, back=back))
+
+    def heard_until(self, source: str) -> float | None:
+        """Until when lines have heard `source`, which keeps what it has to say, first of all; None where none has."""
+        states = [self[key].state for key, plan in self._plans.items() if source in plan.keepers]
+        times = (state.lost[source].until if source in state.lost else state.now for state in states)
+        return min((at for at in times if at), default=None)
 
     def first(self) -> float:
         """When the first timer of all fires; infinity where there is none."""

@@ -165,7 +165,7 @@ class LaterComparison:
 
 
 def _within(shown: Shown) -> Within:
-    return tuple((one.lane, one.position, one.record.key) for one in shown.within)
+    return tuple((one.lane, one.position, one.record) for one in shown.within)
 
 
 def _is_unlooked(stretches: Stretches, plan: LinePlan) -> bool:

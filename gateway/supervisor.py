@@ -48,7 +48,7 @@ TURN = 20.0
 CANCEL_LIMIT = 10.0
 """Seconds that a cancelled child gets to end before it counts as one that will not."""
 HELD_UP = 5.0
-"""Seconds that all have waited for something that is watched from which on that is to blame for what does not turn."""
+"""Seconds that one has waited for something that is watched from which on that is to blame for what does not turn."""
 STOOD_STILL = 10.0
 """Seconds between two checks from which on the whole process had stood still: stopped, swapped out, or blocked."""
 MOST_FAILURES = 100
@@ -195,7 +195,7 @@ class Supervisor:
         waited_since: Callable[[], float] | None = None,
     ) -> None:
         """Let what is no child be part of liveness; `turned_at` as of a child. `waited_since` is for what the children
-        wait for: since when somebody has, without a break; now where nobody does."""
+        wait for: since when the one of them does that has waited longest; now where none does."""
         self._watched.append(_Watched(name, turned_at, limit, waited_since or self._clock.monotonic))
 
     async def run(self, *until: asyncio.Event) -> None:

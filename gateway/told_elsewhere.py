@@ -23,7 +23,7 @@ from gateway.oden import answers, requests
 from gateway.oden.client import OdenClient
 from gateway.oden.long_answer import Keeps
 from gateway.outbox.entries import LineRef
-from gateway.outbox.listing import WHERE, Filter, Listed, page
+from gateway.outbox.listing import Filter, Listed, page
 from gateway.outbox.merge import has_shape, taken_up, taken_up_by_time
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
@@ -305,15 +305,16 @@ class _Search:
         listed: Sequence[Listed],
     ) -> list[Entry]:
         """The same where entries carry no keys of ours: what waits, and can be within another life's entry, is taken to
-        be there, so that it is not sent. What an attempt carries is sent, unless it is found by itself."""
+        be there, so that it is not sent: only what is unsure, which neither grows nor is sent meanwhile. What an
+        attempt carries is sent, unless it is found by itself, and so is what was made since another life began."""
         key = next(iter(waiting.values())).interval
         interval, span = await self._outbox(Outbox.interval, key), await self._outbox(_span)
         times = {one.timestamp for one in waiting.values()} | {at for at, _ in entries}
         theirs = [one for one in shown if one[0] in times]
         found = taken_up_by_time([*waiting.values()], theirs, interval.start if interval is not None else 0, span)
-        for carried in (one.record.key for one in listed if one.where in WHERE.values()):
-            found.pop(carried, None)
-        self.found.within += [one for one in listed if one.record.key in found and one.where in ("waiting", "parked")]
+        rest = [one for one in listed if one.unsure and one.where in ("waiting", "parked") and one.record.key in found]
+        found = {one.record.key: found[one.record.key] for one in rest}
+        self.found.within += rest
         within = {at: [waiting[key] for key, into in found.items() if into == at] for at in times}
         return [(at, _without(raw, within[at])) for at, raw in entries]
 

@@ -94,3 +94,15 @@ def test_what_is_looked_for_is_found() -> None:
     assert unknown(PARSER, ["outbox", "retry", "--all"]) is None
     assert unknown(PARSER, ["outbox", "retrieve"]) == "retrieve"
     assert unknown(PARSER, ["check", "--quick"]) == "--quick"
+
+
+def test_the_changelog_tells_each_item_once_and_whole() -> None:
+    """Two branches that each add to it can leave one twice, or cut in two by another or by a blank line."""
+    for section in (ROOT / "CHANGELOG.md").read_text().split("\n### ")[1:]:
+        _, items = section.split("\n\n", 1)
+        items = items.partition("\n## ")[0].rstrip("\n")
+        assert "\n\n" not in items
+        told = [re.sub(r"\s+", " ", item) for item in re.split(r"^\* ", items, flags=re.MULTILINE)[1:]]
+        assert [item for item in told if not item.rstrip().endswith((".", ".)"))] == []
+        beginnings = [item[:60] for item in told]
+        assert [one for one in set(beginnings) if beginnings.count(one) > 1] == []

@@ -4,6 +4,7 @@ import asyncio
 import math
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -346,6 +347,29 @@ async def test_p9_what_takes_long_shows_that_it_turns() -> None:
 
     assert await in_slices(slices(), lambda: turns.append(time.perf_counter())) == "done"
     assert len(turns) == 3
+
+
+async def test_p9_everything_turns_while_one_large_arrival_is_mapped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message can have a hundred thousand events: else the process would be ended, and get it again."""
+    monkeypatch.setattr("gateway.batch.SLICE", 0.0)
+    rig, seen = Rig(tmp_path), set[int]()
+    async with rig.running() as intake:
+        samples = [Sample("plc", "ns=2;s=Good", number, rig.clock.now()) for number in range(100)]
+        intake._turned = lambda: seen.add(len(seen))  # type: ignore[method-assign]
+        turns = asyncio.ensure_future(_turns_until(lambda: len(seen) >= 100))
+        await intake.take(Arrival("plc", tuple(Moment((sample,)) for sample in samples)))
+        await until(lambda: intake.health.samples["plc", "good"] == 100)
+        assert await turns >= 100
+
+
+async def _turns_until(holds: Callable[[], bool]) -> int:
+    number = 0
+    while not holds():
+        number += 1
+        await asyncio.sleep(0)
+    return number
 
 
 def test_parts_of_what_a_source_had_kept_are_put_back_together() -> None:

@@ -10,6 +10,7 @@ is read for guesses in all is limited.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -74,6 +75,8 @@ class _Stop(NamedTuple):
 
 Guess = tuple[int, Repair]
 """The number of a line, and what may be wrong with it."""
+_Neighbours = dict[tuple[int, str, int], Repair | None]
+"""The number of a line, what is wrong with one beside it, and how that is indented -> the like repair of this line."""
 
 
 class _Repaired:
@@ -155,10 +158,11 @@ class _Repaired:
         first = max(min(stop.begun, self._line_before(stop.line)), stop.line - _FARTHEST, 1)
         further: list[tuple[list[Guess], _Stop]] = []
         for groups in self._groups(first, stop, like):
-            for group in groups:
+            for unplaced in groups:
                 if self._tried >= self._worth_trying:
                     return None
                 self._tried += 1
+                group = [self._placed(number, repair) for number, repair in unplaced]
                 before = self._put({number: repair.line for number, repair in group})
                 then = self._stop_with(group, first, stop.line)
                 if then is None:
@@ -222,11 +226,12 @@ class _Repaired:
         """Lines with what they may have been meant to be, by the kind of slip, the likeliest first, that is what is
         `like` the slip before; after those of a kind the same with like ones beside them, which may have the same slip.
         """
+        found: _Neighbours = {}
         for alike in (True, False) if like else (False,):
             for kind in self._guesses(first, stop):
-                chosen = ((at, repair) for at, repair in kind if (repair.text == like) == alike)
-                guesses = [self._placed(at, repair) for at, repair in chosen if self._changes(at, repair)]
-                groups = [self._with_neighbours(number, repair, first) for number, repair in guesses]
+                chosen = (guess for guess in kind if (guess[1].text == like) == alike and self._changes(*guess))
+                guesses = list(islice(chosen, self._worth_trying))
+                groups = [self._with_neighbours(number, repair, first, found) for number, repair in guesses]
                 distinct = {tuple((at, other.line) for at, other in group): group for group in groups if group[1:]}
                 yield [*([guess] for guess in guesses), *distinct.values()]
 
@@ -236,17 +241,22 @@ class _Repaired:
         written = self._written[number - 1]
         return repair.line != self._lines[number - 1] and len(repair.line) <= 2 * len(written) + _MOST_ADDED
 
-    def _with_neighbours(self, number: int, repair: Repair, first: int) -> list[Guess]:
-        """`repair` of a line, and the like ones of the lines beside it, indented alike and without a gap, in order."""
+    def _with_neighbours(self, number: int, repair: Repair, first: int, found: _Neighbours) -> list[Guess]:
+        """`repair` of a line, and the like ones of the lines beside it, indented alike and without a gap, in order;
+        those that were `found` for others before, as long as the lines are the same, are not looked for anew."""
+        indent = len(repair.line) - len(repair.line.lstrip(" "))
         group = {number: repair}
         for step in (-1, 1):
             at = number + step
             while max(first - _FARTHEST, 1) <= at <= min(number + _FARTHEST, len(self._lines)):
-                found = (other for other in self._alone(at, repair) if other.text == repair.text)
-                like = next(found, None)
+                sought = at, repair.text, indent
+                if sought not in found:
+                    alone = self._alone(at, indent)
+                    found[sought] = next((other for other in alone if other.text == repair.text), None)
+                like = found[sought]
                 if like is None or not self._changes(at, like) or self._indent(at) != self._indent(number):
                     break
-                group[at] = self._placed(at, like)[1]
+                group[at] = like
                 at += step
         return sorted(group.items())
 
@@ -259,12 +269,12 @@ class _Repaired:
         """How many blanks, of whatever kind, stand at the beginning of a line."""
         return len(self._lines[number - 1]) - len(self._lines[number - 1].lstrip())
 
-    def _alone(self, number: int, like: Repair) -> Iterator[Repair]:
-        """What may be wrong with a line by itself, or with its indent where that of a line like it is."""
+    def _alone(self, number: int, indent: int) -> Iterator[Repair]:
+        """What may be wrong with a line by itself, or with its indent where that of a line like it is `indent`."""
         line = self._lines[number - 1]
         yield from likely_repairs(line)
         yield from missing_signs(line)
-        yield from moved(line, [len(like.line) - len(like.line.lstrip(" "))])
+        yield from moved(line, [indent])
 
     def _guesses(self, first: int, stop: _Stop) -> Iterator[Iterator[Guess]]:
         """Single lines with what they may have been meant to be, by the kind of slip, the likeliest first."""

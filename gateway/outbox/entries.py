@@ -278,8 +278,8 @@ class LineRef:
     oden_id: str | None = None
 
 
-Within = tuple[tuple[str, int, str], ...]
-"""Output that waits: lanes, positions and keys."""
+Within = tuple[tuple[str, int, Record], ...]
+"""Output that waits: lanes, positions, and what was there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

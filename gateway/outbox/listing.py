@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from heapq import merge
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import TypeAdapter
 
 from gateway.errors import DamagedRow, DamagedStore, OutboxError
-from gateway.model import RECORD, Record
+from gateway.model import SPARED, Record
 from gateway.outbox.entries import DEAD_LETTER, Attempt, DeadLetter, Interval, Phase
 from gateway.outbox.lanes import DEAD, Lane, is_parked
 from gateway.outbox.store import Outbox
@@ -57,6 +57,8 @@ class Listed:
     position: int = 0
     tries: int = 0
     not_before: float | None = None
+    unsure: Annotated[bool, SPARED] = False
+    """Another life may have sent it, so that nothing is merged into it."""
 
     def must_be(self, *where: str) -> bool:
         """True; raises OutboxError where the record is elsewhere."""
@@ -221,20 +223,23 @@ def _beginnings(keys: frozenset[str]) -> tuple[str, ...]:
 def _read(outbox: Outbox, name: str, position: int, attempt: Attempt | None, keys: frozenset[str]) -> Listed | None:
     """The record at a position; None where there is none or, at a glance, none with one of `keys`. Raises DamagedRow or
     ValueError where it cannot be read."""
+    where: Where
     text = outbox.row(f"record/{name}/{position}")
     if text is None or (0 < len(keys) <= FEW and not any(key in text for key in keys)):
         return None
     if name == DEAD:
         letter = DEAD_LETTER.validate_json(text)
-        where: Where = "unsettled" if letter.unsettled else "dead"
+        where = "unsettled" if letter.unsettled else "dead"
         return Listed(where, letter.record, letter.error, name, position, letter.tries)
-    record = RECORD.validate_json(text)
+    stored = outbox.lanes[name].stored(position, text)
+    record, unsure = stored.record, stored.unsure
     if attempt is None and is_parked(name):
         interval = outbox.interval(record.interval)
         is_held = interval is not None and interval.held
-        return Listed("deleted" if is_held else "parked", record, DELETED if is_held else "", name, position)
+        where = "deleted" if is_held else "parked"
+        return Listed(where, record, DELETED if is_held else "", name, position, unsure=unsure)
     if attempt is None:
-        return Listed("waiting", record, "", name, position)
+        return Listed("waiting", record, "", name, position, unsure=unsure)
     return Listed(WHERE[attempt.phase], record, attempt.reason, name, position, attempt.tries, attempt.not_before)
 
 

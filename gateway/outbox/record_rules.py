@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable
 from gateway.frozen import replace
 from gateway.model import Notice, Output, Record, Setting, StartInterval, UpdateInterval
 from gateway.outbox import balance, settings_index, statistics
-from gateway.outbox.entries import DEAD_LETTER, DeadLetter, Interval
+from gateway.outbox.entries import DEAD_LETTER, DeadLetter, Interval, Within
 from gateway.outbox.lanes import DEAD, StoredRecord, is_parked, lane_of, parked_lane, starts_lane, updates_lane
 from gateway.outbox.merge import merge_key, merged, set_fields, without
 from gateway.outbox.transaction import Transaction
@@ -223,18 +223,31 @@ def delivered(transaction: Transaction, stored: StoredRecord, oden_id: str | Non
     retire(transaction, record.interval, interval)
 
 
-def within_others(transaction: Transaction, entries: Iterable[tuple[str, int, str]]) -> None:
-    """Entries of output that wait, given by lane, position and key, are at Oden within others, so that they are not
-    sent."""
-    for lane, position, key in entries:
+def within_others(transaction: Transaction, entries: Within) -> None:
+    """Entries of output that wait, as they were when Oden was asked, are at Oden within others, so that they are not
+    sent. What says something else by now, or may be on its way, stays."""
+    for listed_in, listed_at, record in entries:
+        lane, position = _where_now(transaction, listed_in, listed_at, record)
         stored = transaction.record(lane, position)
-        if stored is None or stored.record.key != key:
+        if stored is None or stored.record != record or transaction.is_carried(lane, position):
             continue
         transaction.take(lane, position)
         interval = transaction.interval_of(stored.record)
         if interval is not None and is_parked(lane):
             interval.parked -= 1
         delivered(transaction, stored, None)
+
+
+def _where_now(transaction: Transaction, name: str, position: int, record: Record) -> tuple[str, int]:
+    """The place of a record that was at `position` of a lane: what is no longer parked is in the lane of its kind."""
+    home = lane_of(record)
+    if not is_parked(name) or transaction.text(name, position) is not None:
+        return name, position
+    lane = transaction.lane(home, record.line)
+    at = lane.tail - 1
+    while at >= lane.head and record.key not in (transaction.text(home, at) or ""):
+        at = transaction.before(home, at - 1)
+    return home, at
 
 
 def refused(transaction: Transaction, letter: DeadLetter, *, late: bool = False) -> None:

@@ -61,9 +61,8 @@ class OutboxThread:
         self._monotonic = monotonic
         self._begun_at: float | None = None
         """When the call that is being carried out began."""
-        self._waiting = 0
-        """Calls that somebody waits for."""
-        self._waited_since = 0.0
+        self._waits: dict[object, float] = {}
+        """Since when somebody waits for each call, in the order in which they were made."""
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="outbox")
         self._outbox: Outbox | None = None
 
@@ -84,18 +83,16 @@ class OutboxThread:
             finally:
                 self._begun_at = None
 
-        if self._waiting == 0:
-            self._waited_since = self._monotonic()
-        self._waiting += 1
+        self._waits[carry_out] = self._monotonic()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, carry_out)
         finally:
-            self._waiting -= 1
+            del self._waits[carry_out]
 
     @property
     def waited_since(self) -> float:
-        """Since when somebody has waited for a call without a break: now, where nobody does. Monotonic."""
-        return self._waited_since if self._waiting else self._monotonic()
+        """Since when the one who has waited longest waits for a call: now, where nobody does. Monotonic."""
+        return next(iter(self._waits.values()), self._monotonic())
 
     @property
     def turned_at(self) -> float:

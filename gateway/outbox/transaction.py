@@ -199,6 +199,10 @@ class Transaction:
         self.totals.merged += 1
         self.touch(name, merged.record.line)
 
+    def is_carried(self, name: str, position: int) -> bool:
+        """Whether an attempt carried the record at a position of a lane when the transaction began."""
+        return self._committed.is_carried(name, position)
+
     def touch(self, name: str, line: str = "") -> None:
         """What the ready set has derived from a lane may no longer be so, although its bounds stay."""
         self.lane(name, line)

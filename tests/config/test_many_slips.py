@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.config import yaml_lines
+from gateway.config.yaml_repair import _Repaired, read_yaml
+from gateway.config.yaml_tree import Position
 from tests.config.factory import LINE, Slip, said_of
 from tests.config.test_slips import GROUPS
 
@@ -51,6 +54,31 @@ def some(seed: int) -> list[Slip]:
         if len(chosen) < AT_ONCE and all(beside_each_other(one, other) for other in chosen):
             chosen.append(one)
     return chosen
+
+
+@pytest.mark.parametrize("lines", [1, 3])
+def test_a_long_line_is_looked_at_no_oftener_than_is_tried(lines: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many guesses a line gives, only those that are tried are made, and looked for in the lines beside it."""
+    times = Counter[str]()
+    scan, true = yaml_lines.scan, _Repaired._true
+
+    def scanned(text: str) -> yaml_lines.Line:
+        times["scanned"] += 1
+        return scan(text)
+
+    def placed(self: _Repaired, position: Position) -> Position:
+        times["placed"] += 1
+        return true(self, position)
+
+    monkeypatch.setattr(yaml_lines, "scan", scanned)
+    monkeypatch.setattr(_Repaired, "_true", placed)
+    keys = ", ".join(f'k{number}: "x, b: y"' for number in range(40))
+    line = f'  - {{{keys}, c: "\n'
+    root, faults = read_yaml("lines:\n" + line * lines, Path("gateway.yaml"))
+    assert [fault.position.line for fault in faults] == [*range(2, lines + 2)]
+    assert times["scanned"] < 100 * lines
+    assert times["placed"] < 150 * lines
+    assert root.value
 
 
 @pytest.mark.parametrize("seed", range(16))

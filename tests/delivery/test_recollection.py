@@ -437,3 +437,27 @@ async def test_p4_events_of_another_life_are_taken_off_once(gateway: Gateway, od
     await gateway.put_back(gateway.copy(), tmp_path / "other")
     await gateway.lives(minutes=1)
     assert (await gateway.total(), oden.total("scrap")) == (gateway.made, 7)
+
+
+async def test_p4_what_comes_while_oden_cannot_be_asked_is_within_no_other_lifes_entry(
+    gateway: Gateway, oden: Oden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Entries carry no keys. What a source says late, in the time of another life's entry, was made since that life and
+    is told by itself, although what waits from before is within that entry."""
+    monkeypatch.setattr(recollection, "AGAIN", 0.0)
+    await gateway.total()
+    now = gateway.now
+    gateway.map(scrap(now + 5, 5, "Gel"), tick(now + 70))
+    copy = gateway.copy()
+    gateway.map(scrap(now + 200, 9, "Gel"), tick(now + 300))
+    gateway.now = now + 300
+    await gateway.lives(minutes=0)
+    assert oden.total("scrap") == 14
+    url, oden.url = oden.url, "http://127.0.0.1:1/v2"
+    await gateway.put_back(copy, tmp_path, compared=False)
+    gateway.map(scrap(now + 75, 3, "Gel"), tick(now + 140))
+    assert Outbox(copy).counts().waiting == 2
+    oden.url = url
+    await gateway.compares_later()
+    await gateway.lives(minutes=1)
+    assert (oden.total("scrap"), await gateway.total()) == (17, gateway.made)
