@@ -60,7 +60,7 @@ PROOFS: Mapping[str, Sequence[str]] = {
         "test_p13_senders_that_overtake_each_other_tell_what_those_in_order_tell",
         "test_p13_where_windows_wait_a_second_nothing_is_corrected_and_no_request_more_is_made",
     ),
-    "* What was made besides": (
+    "* Parts that a late message only adds": (
         "test_p13_what_was_counted_within_a_second_before_an_end_that_was_told_is_more_of_that_run",
     ),
     "* Messages that come more than a second late": (
