@@ -27,7 +27,7 @@ from gateway.outbox.listing import Filter, Listed, page
 from gateway.outbox.merge import has_shape, taken_up, taken_up_by_time
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
-from gateway.outbox.told import known_before
+from gateway.outbox.told import LATEST, known_before
 
 PAUSE = 1.0
 """Seconds after an answer that tells nothing until the search is made again; twice as many after each further one."""
@@ -177,9 +177,12 @@ class _Search:
             shown = await self._begun(type_, (since, stretch.until))
             begun = [(oden_id, start) for oden_id, start in shown if oden_id not in ids and start >= since]
             begun.sort(key=itemgetter(1))
+            own = {one: key for key, one in await self._outbox(known_before, self._plan.key, type_, LATEST)}
             older = [one for one in begun if one[1] < stretch.since][-MOST_OLDER:]
             for oden_id, start in [*older, *(one for one in begun if one[1] >= stretch.since)]:
-                await self._add(oden_id, untold.get((type_, start), unknown), until)
+                # What was sent to one from here, which this life may have begun itself, is not another's.
+                begun_since = replace(unknown, interval=own[oden_id], start=start) if oden_id in own else unknown
+                await self._add(oden_id, untold.get((type_, start), begun_since), until)
 
     async def look_at_older(self, stretch: Stretch, until: float, pause: float) -> None:
         """Look at intervals from before those that the memory knew best, with a `pause` of seconds before each."""
@@ -204,9 +207,10 @@ class _Search:
         waiting = {one.record.key: one.record for one in listed if isinstance(one.record, Output)}
         concerns = answers.concerns_output(waiting.values(), self._reference)
         interval = await self._outbox(Outbox.interval, known.interval) if known.interval else None
+        sent = {*interval.sent.values()} if interval is not None and interval.sent else set()
 
         def is_new(at: int) -> bool:
-            return at <= until and not known.is_told(at) and not now.is_told(at)
+            return at <= until and at not in sent and not known.is_told(at) and not now.is_told(at)
 
         def is_late(at: int) -> bool:
             return max(known.credited, now.credited) < at <= until

@@ -5,7 +5,7 @@ import pytest
 from tests.campaign.copies import copied_schedule
 from tests.campaign.run import run
 
-SAMPLE = (0, 3, 6, 13, 14, 18, 19, 27, 37, 39, 46, 53, 60, 64, 155)
+SAMPLE = (0, 3, 6, 13, 14, 18, 19, 27, 37, 39, 46, 53, 60, 64, 155, 426)
 
 
 @pytest.mark.parametrize("seed", SAMPLE)
