@@ -30,5 +30,5 @@ def test_every_made_plant_is_counted(pytester: pytest.Pytester) -> None:
     """Ten in the only piece of a law, three of a test that has a case for each; one of these fails."""
     pytester.makeconftest(CONFTEST)
     pytester.makepyfile(TESTS)
-    told = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:xdist").stdout
+    told = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:asyncio").stdout
     told.re_match_lines([r"test_every_made_plant_is_counted\.py +13 plants, 1 tests failed, \d+ s"])

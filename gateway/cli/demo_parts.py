@@ -23,6 +23,8 @@ STOPPED = frozenset({0, -signal.SIGTERM, -signal.SIGKILL})
 
 PATIENCE = 10.0
 """Seconds for which a part may take to end when it is asked to."""
+LAST_LINES = 80
+"""Of the log of a part that has failed: where a crash shows where each thread stood, also what it said before."""
 
 
 class PartFailed(GatewayError):
@@ -70,7 +72,7 @@ class Part:
         if code is None:
             return False
         if code not in STOPPED:
-            raise PartFailed(f"{self.name} has ended with code {code}. Its last lines:\n{self._last_lines(15)}")
+            raise PartFailed(f"{self.name} has ended with code {code}. Its last lines:\n{self._last_lines(LAST_LINES)}")
         return True
 
     def kill(self) -> None:
