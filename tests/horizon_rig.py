@@ -1,6 +1,6 @@
 """Lines that hear a counter and its orders, whose states, records and trails are committed as intake does it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,7 +38,7 @@ def plan(number: int) -> LinePlan:
     return compile_line(Line.model_validate(given), ("lines", number))
 
 
-def said(number: int, what: str, value: dict[str, object], at: float) -> Sample:
+def said(number: int, what: str, value: Mapping[str, object], at: float) -> Sample:
     """What the line says at a time of the plant, received a moment later."""
     return Sample("mes", f"{topic_of(number)}/{what}", {**value, "at": at}, at + 0.02)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ def stored() -> MemoryStore:
     heard = Heard(Outbox(rows), PLANS)
     for number in range(1, ROWS + 1):
         now = T0 + STEP * number
+        value: Mapping[str, object]
         what, value = ("order", {"number": "A"}) if number == 1 else ("count", {"n": 100 + number})
         heard.commit(number, now, [(place, said(place, what, value, now)) for place in range(LINES)])
     return rows
