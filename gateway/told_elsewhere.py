@@ -65,6 +65,8 @@ class Stretch:
     until: int
     looked: bool = False
     """All was looked at but the intervals from before those that the memory knew."""
+    held: bool = False
+    """What waited when the life began is held: what waits else was made in it."""
 
     def begun_since(self, type_: IntervalType) -> int:
         """From when on an interval of the type can have begun that the memory does not know: what began before its

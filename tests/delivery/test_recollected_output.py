@@ -255,3 +255,39 @@ async def test_p4_what_comes_while_oden_cannot_be_asked_is_within_no_other_lifes
     await gateway.compares_later()
     await gateway.lives(minutes=1)
     assert (oden.total("scrap"), await gateway.total()) == (17, gateway.made)
+
+
+@pytest.mark.parametrize("waited", [0, 2])
+@pytest.mark.parametrize(("reference", "restarts"), [("gateway_key", ""), (None, ""), (None, "away"), (None, "back")])
+async def test_p4_what_is_made_while_oden_cannot_be_asked_is_no_other_lifes(
+    gateway: Gateway,
+    oden: Oden,
+    reference: str | None,
+    restarts: str,
+    waited: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Events of this life wait in the window in which Oden is asked what another has told: that is taken off what
+    waited when this life began, and off nothing that came since, however alike; also where the gateway is started
+    again meanwhile, and Oden is still away then or is back."""
+    monkeypatch.setattr(recollection, "AGAIN", 0.0)
+    gateway.rig.wording = Wording(reference=reference)
+    await gateway.total()
+    if waited:
+        gateway.map(scrap(gateway.now + 1, waited, "Gel"))
+    copy = gateway.copy()
+    gateway.map(scrap(gateway.now + 2, 7 - waited, "Gel"))
+    await gateway.lives(minutes=1)
+    assert oden.total("scrap") == 7
+    url, oden.url = oden.url, "http://127.0.0.1:1/v2"
+    await gateway.put_back(copy, tmp_path, compared=False)
+    gateway.map(scrap(gateway.now + 2, 3, "Gel"))
+    if restarts == "away":
+        await gateway.compares(copy)
+    oden.url = url
+    if restarts == "back":
+        await gateway.compares(copy)
+    await gateway.compares_later()
+    await gateway.lives(minutes=1)
+    assert (await gateway.total(), oden.total("scrap")) == (gateway.made, 10)
