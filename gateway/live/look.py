@@ -19,7 +19,7 @@ from gateway.live.tail import InputReading, Present, known, readings
 from gateway.sources.base import Arrival, Source
 
 if TYPE_CHECKING:  # its library is loaded only where a source speaks OPC UA
-    from gateway.sources.opcua.views import Description
+    from gateway.sources.opcua.description import Description
 
 SECONDS = 10.0
 """How long is waited for values and messages, unless somebody says it."""
@@ -118,8 +118,8 @@ async def _looked_at(
 async def _described(source: Source, section: OpcuaConfig, present: Present, clock: Clock) -> "Description | None":
     """What a server says of the tags and of the time; None where it does not answer."""
     from gateway.sources.opcua.channel import translated  # noqa: PLC0415 - as above
+    from gateway.sources.opcua.description import describe  # noqa: PLC0415
     from gateway.sources.opcua.source import OpcuaSource  # noqa: PLC0415
-    from gateway.sources.opcua.views import describe  # noqa: PLC0415
 
     link = source.link if isinstance(source, OpcuaSource) else None
     if link is None:
