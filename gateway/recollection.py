@@ -267,9 +267,7 @@ def _taken_off(
     after, taken = credited(plan, with_late(plan, state, late), entries, stamps, waits=waits)
     texts = [f"{_amounts(_raw_data(one))} waited, and is taken to be within what Oden shows" for one in shown.within]
     unsure = [_amounts(raw_data) for at, raw_data in shown.unsure if at > credited_until]
-    texts += [
-        f"Oden shows {amounts} that may be told again with what waits, if another life told it" for amounts in unsure
-    ]
+    texts += [f"Oden shows {amounts} that may be told again, if another life told it" for amounts in unsure]
     told = [Notice("gap", now, "", "", f"line {plan.key}: {text}") for text in texts]
     if not taken:
         held = (*state.output.held, *state.output.holds, *state.batch_output.held, *state.batch_output.holds)

@@ -16,7 +16,7 @@ from gateway.outbox.life import keep_uncompared
 from gateway.outbox.store import Outbox
 from tests.delivery.harness import LINE, Fault, Oden, Rig
 from tests.delivery.recollection_rig import PLAN, Gateway, Recorded
-from tests.mapping.recording import order, play, scrap, tag, tick
+from tests.mapping.recording import T0, order, play, scrap, tag, tick
 
 
 @pytest.mark.parametrize("reference", ["gateway_key", None])
@@ -291,3 +291,40 @@ async def test_p4_what_is_made_while_oden_cannot_be_asked_is_no_other_lifes(
     await gateway.compares_later()
     await gateway.lives(minutes=1)
     assert (await gateway.total(), oden.total("scrap")) == (gateway.made, 10)
+
+
+@pytest.mark.parametrize("reference", ["gateway_key", None])
+@pytest.mark.parametrize("is_new_run", [False, True])
+async def test_p4_what_two_lives_have_told_in_one_second_is_told_apart_or_listed(
+    gateway: Gateway,
+    oden: Oden,
+    reference: str | None,
+    is_new_run: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While Oden refuses to show what another life has told, this one tells something under the same second, of the run
+    that both knew, or of one that each of them began. By our keys they are told apart; without, which is whose nobody
+    can know, and each is listed with its amount."""
+    monkeypatch.setattr(recollection, "AGAIN", 0.0)
+    gateway.rig.wording = Wording(reference=reference)
+    copy, now, good = gateway.copy(), gateway.now, gateway.good
+    orders = [order(now + 1.5, "B")] if is_new_run else []
+    gateway.map(*orders, tag(now + 30, "Good", (good + 40) % 65_536), tick(now + 60))
+    async with gateway.rig.running():
+        await gateway.rig.drained()
+    gateway.now += 120
+    oden.faults.append(Fault("/search", "before", 401))
+    await gateway.put_back(copy, tmp_path, compared=False)
+    ended = order(now + 130, "C", at=now + 60)
+    gateway.map(*orders, scrap(now + 125, 2, "Gel", at=now + 40), ended, tick(now + 140))
+    async with gateway.rig.running():
+        await gateway.rig.drained()
+    run = oden.runs()[is_new_run]
+    assert [entry.timestamp for entry in oden.model.output(run)][-2:] == [int(T0 + now) + 59] * 2
+    await gateway.compares_later()
+    texts = [notice.text.partition(": ")[2] for notice in Outbox(copy).notices(50)]
+    listed = sorted(text.split()[2:4] for text in texts if "may be told again" in text)
+    taken_off = [text.split()[2] for text in texts if "that this memory does not know" in text]
+    assert taken_off == (["140"] if reference else ["100"] * is_new_run)
+    assert listed == ([] if reference else [["scrap", "2"], ["yield", "40" if is_new_run else "140"]])
