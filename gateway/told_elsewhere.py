@@ -65,6 +65,8 @@ class Stretch:
     until: int
     looked: bool = False
     """All was looked at but the intervals from before those that the memory knew."""
+    held: bool = False
+    """What waited when the life began is held: what waits else was made in it."""
 
     def begun_since(self, type_: IntervalType) -> int:
         """From when on an interval of the type can have begun that the memory does not know: what began before its
@@ -79,7 +81,8 @@ class Stretch:
 class Shown:
     """What Oden shows that the memory does not know: entries by the type of their intervals, and the time stamps of
     those of intervals that it knows; which entries that wait here are there `within` others; and what is `unsure`: an
-    entry that was sent from here, or what another life has told of an entry that waits. `left`: there are intervals
+    entry that was sent from here, or what another life has told of an entry that waits or under the same second.
+    `left`: there are intervals
     from before, which were not looked at."""
 
     entries: dict[IntervalType, list[Entry]] = field(default_factory=lambda: defaultdict(list))
@@ -208,6 +211,7 @@ class _Search:
         concerns = answers.concerns_output(waiting.values(), self._reference)
         interval = await self._outbox(Outbox.interval, known.interval) if known.interval else None
         sent = {*interval.sent.values()} if interval is not None and interval.sent else set()
+        told_here = sent.union(known.stamps, now.stamps)
 
         def is_new(at: int) -> bool:
             return at <= until and at not in sent and not known.is_told(at) and not now.is_told(at)
@@ -226,17 +230,21 @@ class _Search:
             return interval.was_sent(key, entry[0])
 
         def is_unsure(entry: Entry) -> bool:
-            return is_late(entry[0]) and self._can_be_part(entry, waiting) and was_sent(entry) is None
+            # Of those of one second only one can be from here: which, only a key says.
+            shares_second = self._key(entry) is None and at_once[entry[0]] > 1
+            is_part = self._can_be_part(entry, waiting) and was_sent(entry) is None
+            return is_late(entry[0]) and (shares_second or is_part)
 
         def keeps(entry: object) -> bool:
             times = answers.output_times(entry)
             beside = any(int(one.at) <= at <= one.timestamp for one in waiting.values() for at in times)
             tells = interval is not None and any(is_late(at) and interval.was_sent("", at) is False for at in times)
-            return concerns(entry) or beside or tells or any(map(is_new, times))
+            told = any(is_late(at) and at in told_here for at in times)
+            return concerns(entry) or beside or tells or told or any(map(is_new, times))
 
         entries: list[Entry] = []
         shown = await self._entries(oden_id, known, keeps)
-        sharing: Counter[int] = Counter()
+        at_once, sharing = Counter(at for at, _ in shown), Counter[int]()
         for one in shown:
             place = one[0], sharing[one[0]]
             sharing[one[0]] += 1

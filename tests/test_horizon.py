@@ -6,50 +6,29 @@ import json
 import tracemalloc
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.clock import LoopClock
-from gateway.config.schema import Line
 from gateway.horizon import Horizon
 from gateway.intake import Intake
-from gateway.mapping.compile import LinePlan, compile_line
-from gateway.mapping.feeder import feed
-from gateway.mapping.line import LineState
 from gateway.mapping.state_rows import StateRows
 from gateway.mapping.trail import Feed
-from gateway.model import Record, Sample
 from gateway.oden.client import OdenClient
 from gateway.oden.pace import Pace
-from gateway.outbox.entries import Commit
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.life import LifeMark, begin_life
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.recollection import recollect
+from tests.horizon_rig import T0, Heard, plan, said
 
-T0 = 1_767_592_800.0
 LINES, ROWS, STEP = 6, 40, 5
 END = T0 + ROWS * STEP
-
-
-def plan(number: int) -> LinePlan:
-    given: dict[str, Any] = {
-        "factory": "Factory A",
-        "line": f"Line {number:02}",
-        "inputs": {
-            "good": {"source": "mes", "topic": f"{number}/count", "field": "n", "time": "at", "counter": {}},
-            "order": {"source": "mes", "topic": f"{number}/order", "field": "number", "time": "at"},
-        },
-        "run": {"key": "order", "product": "FILM", "name": "{order}"},
-        "scrap_yield": {"every": "60s", "entries": [{"count": "good", "raw_data": {"yield": "{n}"}}]},
-    }
-    return compile_line(Line.model_validate(given), ("lines", number))
 
 
 PLANS = [plan(number) for number in range(LINES)]
@@ -59,24 +38,12 @@ PLANS = [plan(number) for number in range(LINES)]
 def stored() -> MemoryStore:
     """Each line has heard a message in each of so many commits."""
     rows = MemoryStore()
-    outbox = Outbox(rows)
-
-    async def ask(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        return call(outbox, *args, **kwargs)
-
-    horizon, lines = Horizon(ask), {one.key: Feed(LineState()) for one in PLANS}
-    states = {key: StateRows({}) for key in lines}
+    heard = Heard(Outbox(rows), PLANS)
     for number in range(1, ROWS + 1):
-        now, records = T0 + STEP * number, list[Record]()
-        for place, one in enumerate(PLANS):
-            topic, value = ("order", {"number": "A"}) if number == 1 else ("count", {"n": 100 + number})
-            sample = Sample("mes", f"{place}/{topic}", {**value, "at": now}, now + 0.02)
-            lines[one.key], result = feed(one, lines[one.key], sample)
-            records += result.records
-        heard = horizon.take(lines, number, now)
-        changes = {key: states[key].changes(line.state) for key, line in lines.items()}
-        commit = Commit(number=number, states=changes, records=tuple(records))
-        outbox.commit(replace(commit, heard=heard.row, trails=heard.beginnings, heard_since=heard.since))
+        now = T0 + STEP * number
+        value: Mapping[str, object]
+        what, value = ("order", {"number": "A"}) if number == 1 else ("count", {"n": 100 + number})
+        heard.commit(number, now, [(place, said(place, what, value, now)) for place in range(LINES)])
     return rows
 
 

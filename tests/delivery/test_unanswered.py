@@ -13,14 +13,6 @@ from tests.delivery.recollection_rig import PLAN, Gateway, Recorded
 from tests.mapping.recording import plan, tag
 
 
-@pytest.fixture
-async def gateway(rig: Rig) -> Gateway:
-    gateway = Gateway(rig)
-    gateway.map(tag(0.5, "Good", gateway.good % 65_536))
-    await gateway.lives("A", minutes=5)
-    return gateway
-
-
 async def test_p5_a_search_that_oden_never_answers_holds_no_other_line_and_its_own_not_for_ever(
     rig: Rig, oden: Oden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
