@@ -12,8 +12,8 @@ from shutil import copy, copytree
 from typing import Any
 
 import pytest
-from paho.mqtt.client import Client, MQTTProtocolVersion
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -209,8 +209,8 @@ class ComposeBroker(Mosquitto):
         return [*text.replace("listener 1883", f"listener {self.port} 127.0.0.1").splitlines(), "user root"]
 
 
-def test_p1_the_broker_of_compose_keeps_what_it_has_acknowledged(tmp_path: Path) -> None:
-    """Only for who has a password; for a session that is away, and through a crash."""
+def test_the_broker_of_compose_keeps_what_it_has_taken(tmp_path: Path) -> None:
+    """Of who has a password alone; for a session that is away, and through a crash."""
     broker = YAML(typ="safe").load((ROOT / "compose.yaml").read_text())["services"]["broker"]
     assert broker["profiles"] == ["broker"]
     targets = [each["target"] for each in broker["volumes"] if isinstance(each, dict)]
@@ -239,7 +239,7 @@ def connected(
 ) -> ReasonCode:
     """How the broker answers a client of `user`, whose session stays where it subscribes; it goes once it has said or
     heard what it is to."""
-    client = Client(CallbackAPIVersion.VERSION2, f"{user}-{says}", protocol=MQTTProtocolVersion.MQTTv5)
+    client = Client(CallbackAPIVersion.VERSION2, f"{user}-{subscribed}", protocol=MQTTProtocolVersion.MQTTv5)
     client.username_pw_set(user, password)
     answers: list[ReasonCode] = []
     done = threading.Event()
