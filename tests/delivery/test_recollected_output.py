@@ -16,7 +16,7 @@ from gateway.outbox.life import keep_uncompared
 from gateway.outbox.store import Outbox
 from tests.delivery.harness import LINE, Fault, Oden, Rig
 from tests.delivery.recollection_rig import PLAN, Gateway, Recorded
-from tests.mapping.recording import order, play, scrap, tag, tick
+from tests.mapping.recording import T0, order, play, scrap, tag, tick
 
 
 @pytest.mark.parametrize("reference", ["gateway_key", None])
@@ -69,18 +69,42 @@ async def test_p4_where_oden_is_asked_later_what_waits_is_not_sent_before(
     await gateway.lives(minutes=0)
     url, oden.url = oden.url, oden.url if is_refused else "http://127.0.0.1:1/v2"
     if is_refused:
-        oden.faults.append(Fault("/search", "before", 401))
+        oden.faults.append(Fault("/search", "before", 403, times=2))
     assert await gateway.put_back(copy, tmp_path, compared=False) == is_refused
     oden.url = url
-    outputs = [work for work in Outbox(copy).work() if isinstance(work.records[0], Output)]
-    assert len(outputs) == is_refused
+    assert not [work for work in Outbox(copy).work() if isinstance(work.records[0], Output)]
     noted = Outbox(copy).row("uncompared")
     for _ in range(2):
         gateway.map(tag(gateway.now + 1.0, "Good", gateway.good % 65_536))
         await gateway.compares_later()
         keep_uncompared(Outbox(copy), noted)
+    texts = [notice.text for notice in Outbox(copy).notices(50)]
+    assert sum("output that waited is sent, and is told twice where" in text for text in texts) == is_refused
     await gateway.lives(minutes=3)
     assert await gateway.total() == gateway.made
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_p4_events_that_wait_where_oden_refuses_to_show_them_are_told_once_or_listed(
+    gateway: Gateway, oden: Oden, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They wait with the start of their run, and are at Oden within a later entry; entries carry no keys. Oden does not
+    take the token for a while, in which nothing else can be sent either: then they wait. Where it shows this line to
+    nobody, they are sent, which is listed."""
+    monkeypatch.setattr(recollection, "AGAIN", 0.0)
+    await gateway.total()
+    now = gateway.now
+    gateway.map(order(now + 2, "B"), scrap(now + 5, 5, "Gel"), tick(now + 70))
+    copy = gateway.copy()
+    gateway.map(scrap(now + 75, 7, "Gel"), tick(now + 140))
+    gateway.now = now + 140
+    await gateway.lives(minutes=0)
+    oden.faults.append(Fault("/search", "before", status, times=2))
+    await gateway.put_back(copy, tmp_path, compared=False)
+    await gateway.compares_later()
+    await gateway.lives(minutes=1)
+    is_listed = any("output that waited is sent" in notice.text for notice in Outbox(copy).notices(50))
+    assert (oden.total("scrap"), is_listed) == ((12, False) if status == 401 else (17, True))
 
 
 @pytest.mark.parametrize("rebooted", [False, True])
@@ -255,3 +279,76 @@ async def test_p4_what_comes_while_oden_cannot_be_asked_is_within_no_other_lifes
     await gateway.compares_later()
     await gateway.lives(minutes=1)
     assert (oden.total("scrap"), await gateway.total()) == (17, gateway.made)
+
+
+@pytest.mark.parametrize("waited", [0, 2])
+@pytest.mark.parametrize(("reference", "restarts"), [("gateway_key", ""), (None, ""), (None, "away"), (None, "back")])
+async def test_p4_what_is_made_while_oden_cannot_be_asked_is_no_other_lifes(
+    gateway: Gateway,
+    oden: Oden,
+    reference: str | None,
+    restarts: str,
+    waited: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Events of this life wait in the window in which Oden is asked what another has told: that is taken off what
+    waited when this life began, and off nothing that came since, however alike; also where the gateway is started
+    again meanwhile, and Oden is still away then or is back."""
+    monkeypatch.setattr(recollection, "AGAIN", 0.0)
+    gateway.rig.wording = Wording(reference=reference)
+    await gateway.total()
+    if waited:
+        gateway.map(scrap(gateway.now + 1, waited, "Gel"))
+    copy = gateway.copy()
+    gateway.map(scrap(gateway.now + 2, 7 - waited, "Gel"))
+    await gateway.lives(minutes=1)
+    assert oden.total("scrap") == 7
+    url, oden.url = oden.url, "http://127.0.0.1:1/v2"
+    await gateway.put_back(copy, tmp_path, compared=False)
+    gateway.map(scrap(gateway.now + 2, 3, "Gel"))
+    if restarts == "away":
+        await gateway.compares(copy)
+    oden.url = url
+    if restarts == "back":
+        await gateway.compares(copy)
+    await gateway.compares_later()
+    await gateway.lives(minutes=1)
+    assert (await gateway.total(), oden.total("scrap")) == (gateway.made, 10)
+
+
+@pytest.mark.parametrize("reference", ["gateway_key", None])
+@pytest.mark.parametrize("is_new_run", [False, True])
+async def test_p4_what_two_lives_have_told_in_one_second_is_told_apart_or_listed(
+    gateway: Gateway,
+    oden: Oden,
+    reference: str | None,
+    is_new_run: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While Oden refuses to show what another life has told, this one tells something under the same second, of the run
+    that both knew, or of one that each of them began. By our keys they are told apart; without, which is whose nobody
+    can know, and each is listed with its amount."""
+    monkeypatch.setattr(recollection, "AGAIN", 0.0)
+    gateway.rig.wording = Wording(reference=reference)
+    copy, now, good = gateway.copy(), gateway.now, gateway.good
+    orders = [order(now + 1.5, "B")] if is_new_run else []
+    gateway.map(*orders, tag(now + 30, "Good", (good + 40) % 65_536), tick(now + 60))
+    async with gateway.rig.running():
+        await gateway.rig.drained()
+    gateway.now += 120
+    oden.faults.append(Fault("/search", "before", 403))
+    await gateway.put_back(copy, tmp_path, compared=False)
+    ended = order(now + 130, "C", at=now + 60)
+    gateway.map(*orders, scrap(now + 125, 2, "Gel", at=now + 40), ended, tick(now + 140))
+    async with gateway.rig.running():
+        await gateway.rig.drained()
+    run = oden.runs()[is_new_run]
+    assert [entry.timestamp for entry in oden.model.output(run)][-2:] == [int(T0 + now) + 59] * 2
+    await gateway.compares_later()
+    texts = [notice.text.partition(": ")[2] for notice in Outbox(copy).notices(50)]
+    listed = sorted(text.split()[2:4] for text in texts if "may be told again" in text)
+    taken_off = [text.split()[2] for text in texts if "that this memory does not know" in text]
+    assert taken_off == (["140"] if reference else ["100"] * is_new_run)
+    assert listed == ([] if reference else [["scrap", "2"], ["yield", "40" if is_new_run else "140"]])
