@@ -189,9 +189,9 @@ def credited(
                 before = credit[place].amount if place in credit else 0
                 credit[place] = Credit(_rounded(before + rest))
             name = " and ".join(counting or sorted({entry.input for entry in kind}))
-            for amounts, amount in ((taken, off), (beyond, told - off)):
-                if amount:
-                    amounts[name] = _rounded(amounts.get(name, 0) + amount)
+            for sums, part in ((taken, off), (beyond, told - off)):
+                if part:
+                    sums[name] = _rounded(sums.get(name, 0) + part)
         pending = (*waited, *pending)
         for one in known.held:
             if one.move is not None and (amount := _released(plan, output, one, credit)).amount:
