@@ -29,6 +29,10 @@ from gateway.mapping.stamps import MOST_STAMPS, Stamps, with_stamp
 from gateway.mapping.values import DECIMALS, Number, number, text, total, whole
 from gateway.model import IntervalType, Sample, Scalar
 
+LATE_END = 900.0
+"""Seconds by which an interval may have ended before what was told of it last: the end came late, or a clock was ahead.
+"""
+
 RawData = Mapping[str, object]
 Entry = tuple[int, RawData]
 """An entry as Oden shows it: its time stamp and raw data."""
@@ -48,6 +52,13 @@ class KnownOutput:
     credited: int = 0
     start: int = 0
     counted: Mapping[str, float] = field(default_factory=dict)
+    is_open: bool = False
+    """It was on: what another life told of it then is later than all that the memory knows of it."""
+
+    def is_before(self, at: int) -> bool:
+        """Whether an entry with this time stamp was made before another life can have told it, but of an end that came
+        very late."""
+        return self.is_open and at < max(self.stamps, default=0) - LATE_END
 
     def is_told(self, at: int) -> bool:
         """Whether the memory knows of the entry with this time stamp. What another life has told late of a run that has
@@ -69,7 +80,10 @@ def known_output(plan: LinePlan, state: LineState, *, waits: bool = False) -> li
         known = [one for one in both if one is not None]
         for interval in known:
             stamps = stamped.stamps.get(interval.interval, ())
-            found.append(KnownOutput(interval.interval, output.type, stamps, credited, interval.start, counted))
+            is_open = interval is intervals.current
+            found.append(
+                KnownOutput(interval.interval, output.type, stamps, credited, interval.start, counted, is_open)
+            )
         if not known:
             found.append(KnownOutput("", output.type, (), credited, 0, counted))
     return found
