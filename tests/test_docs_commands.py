@@ -14,6 +14,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,12 +24,11 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from gateway.__main__ import main
-from gateway.cli.demo_parts import status_json
 from gateway.cli.startup import read_config
 from tests.docs_pages import blocks, commands, lines_of
 from tests.mapping.test_mapping_page import examples
 from tests.peers import PATIENCE, free_port, wait_for
-from tests.processes import next_line
+from tests.processes import next_line, status_json
 
 ROOT = Path(__file__).parent.parent
 
@@ -188,8 +188,15 @@ class Rig:
         return command
 
     def type(self, typed: Typed) -> str | None:
-        """What is wrong with how the command went; None where nothing is."""
+        """What is wrong with how the command went; None where nothing is. One that listens for some seconds is typed
+        again until it has heard what it is to say: how much that is depends on what else the machine has to do."""
         command = self.meant(typed.command)
+        deadline = time.monotonic() + PATIENCE
+        while (wrong := self._type(typed, command)) and LISTENS.search(command) and time.monotonic() < deadline:
+            pass
+        return wrong
+
+    def _type(self, typed: Typed, command: str) -> str | None:
         if typed.goes_on:
             process = self.go_on(command)
             said = next_line(process)
@@ -258,6 +265,9 @@ ENDS = (
     ("--live", "--live --seconds 2"),
 )
 """What a person ends by Ctrl-C, or waits for longer than a test should."""
+
+
+LISTENS = re.compile(r" (browse|check|tail) .*--(for|seconds) \d+s?\b")
 
 
 def rig_in(place: Path) -> Rig:
