@@ -10,6 +10,7 @@ from typing import IO, Any
 
 import pytest
 
+from gateway.cli import demo_parts
 from tests.config.command import environment
 from tests.peers import PATIENCE
 
@@ -32,6 +33,17 @@ class Commands:
         process = self.processes.pop(name)
         process.send_signal(signal.SIGKILL)
         process.wait(PATIENCE)
+
+
+def status_json(port: int) -> Any:
+    """What `/api/status` of the gateway answers, however long that takes; None where nobody answers on `port`."""
+    return demo_parts.status_json(port, PATIENCE)
+
+
+def whole_lines(path: Path) -> list[str]:
+    """The lines of a file that somebody may be writing to: without one of which only a part is there yet."""
+    text = path.read_bytes() if path.exists() else b""
+    return text[: text.rfind(b"\n") + 1].decode().splitlines()
 
 
 def next_line(process: "subprocess.Popen[str]", pipe: IO[str] | None = None) -> str:
