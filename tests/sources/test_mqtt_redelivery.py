@@ -78,7 +78,8 @@ class Gateway:
         await outbox.open(lambda: open_outbox(self._directory, limit=2**30, min_free=0.0, span=900.0))
         intake = Intake(outbox, [self._plan], clock, lambda _: None, lambda _: None)
         await intake.load()
-        config = mqtt_config(self._broker.url, version="3.1.1")
+        # A model of a broker takes its time to send much, and one that is deaf answers no ping: neither is to be away.
+        config = mqtt_config(self._broker.url, version="3.1.1", keepalive="10m")
         source = MqttSource("floor", config, [ORDER, SCRAP], clock)
         tasks = [asyncio.create_task(intake.run()), asyncio.create_task(_on_and_on(source, intake))]
         self.outbox = outbox
