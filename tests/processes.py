@@ -1,6 +1,7 @@
 """Processes that a test starts: commands of the gateway by name, killed and started again; what each says; the end."""
 
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -38,6 +39,12 @@ class Commands:
 def status_json(port: int) -> Any:
     """What `/api/status` of the gateway answers, however long that takes; None where nobody answers on `port`."""
     return demo_parts.status_json(port, PATIENCE)
+
+
+def listens_at(path: Path) -> bool:
+    """Whether somebody takes connections at the socket `path`: that it is there does not say so."""
+    with socket.socket(socket.AF_UNIX) as us:
+        return us.connect_ex(str(path)) == 0
 
 
 def whole_lines(path: Path) -> list[str]:
