@@ -59,7 +59,7 @@ search: $(READY) ## try the rule of MQTT redeliveries on more messages and longe
 	@ODEN_SEARCH=1 $(BIN)/pytest -q --numprocesses=2 --dist=worksteal tests/receipts
 
 payloads: $(READY) ## try 100,000 made payloads and topics: each is mapped or rejected
-	@ODEN_PAYLOADS=100000 $(BIN)/pytest -q tests/sources/test_mqtt_forms.py -k "any_payload"
+	@ODEN_PAYLOADS=100000 $(BIN)/pytest -q tests/sources/test_mqtt_payloads.py
 
 bodies: $(READY) ## send the Oden stand-in 10,000 made bodies, over all its endpoints
 	@ODEN_BODIES=10000 $(BIN)/pytest -q tests/simulator/oden/test_properties.py -k "proper_answer"

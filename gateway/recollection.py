@@ -36,7 +36,7 @@ from gateway.outbox.listing import Listed
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.outbox.told import has_output
-from gateway.told_elsewhere import Refused, Shown, Stretch, Unanswered, Unreachable, shown_of
+from gateway.told_elsewhere import Refused, Shown, Stretch, Unanswered, Unauthorized, Unreachable, shown_of
 
 log = structlog.get_logger()
 
@@ -66,7 +66,6 @@ async def recollect(
     which entries carry the keys of our records: by it, one is known that waits here and has grown since. What cannot be
     compared is kept for later, and what can be within what Oden shows is not sent before."""
     stretches = await _noted(outbox, plans, now, reference)
-    refused: set[str] = set()
     unlooked = [plan for plan in plans if _is_unlooked(stretches, plan)]
     memory = await _Memory.read(outbox, plans if unlooked else ())
     until = asyncio.get_running_loop().time() + LONGEST
@@ -76,18 +75,19 @@ async def recollect(
                 async with asyncio.timeout_at(until):
                     shown = await shown_of(outbox, client, plan, stretches[plan.key], reference)
             except (Refused, Unanswered) as error:
-                if isinstance(error, Refused):
-                    refused.add(plan.key)
                 log.warning("counters_not_compared", line=plan.key, reason=str(error))
             else:
-                await memory.change(plan, partial(_taken_off, plan, shown, now), now, _within(shown))
+                change = partial(_taken_off, plan, shown, now, waits=not stretches[plan.key][-1].held)
+                await memory.change(plan, change, now, _within(shown))
                 _looked(stretches, plan.key, shown)
     except (Unreachable, TimeoutError) as error:
         log.warning("counters_not_compared", reason=str(error) or f"that took more than {LONGEST:.0f} s")
     left = [plan for plan in plans if _is_unlooked(stretches, plan)]
     for plan in left:
-        await memory.change(plan, partial(_held, plan), now)
-    await _keep(outbox, stretches, {plan.key for plan in left} - refused)
+        if not stretches[plan.key][-1].held:
+            await memory.change(plan, partial(_held, plan), now)
+            stretches[plan.key] = tuple(replace(stretch, held=True) for stretch in stretches[plan.key])
+    await _keep(outbox, stretches, {plan.key for plan in left})
 
 
 class LaterComparison:
@@ -121,6 +121,8 @@ class LaterComparison:
                     continue
                 try:
                     await self._ask(line, plans.get(line), left)
+                except Unauthorized:
+                    break  # nor would it take the next one; that nothing is delivered is said
                 except Unreachable:
                     continue  # that it is not compared was said
                 except (Refused, Unanswered) as error:
@@ -159,7 +161,7 @@ class LaterComparison:
             self._outbox, self._client(), plan, stretches, self._reference, before=before, sends=sends
         )
         if shown.tells or not all(stretch.looked for stretch in stretches):  # else the line's trail stays as it is
-            change = partial(_taken_off, plan, shown, self._clock.now())
+            change = partial(_taken_off, plan, shown, self._clock.now(), waits=False)
             await self._amendments.make(plan.key, change, _within(shown))
         return shown
 
@@ -254,19 +256,17 @@ def _held(plan: LinePlan, state: LineState, late: Sequence[Sample]) -> tuple[Lin
 
 
 def _taken_off(
-    plan: LinePlan, shown: Shown, now: float, state: LineState, late: Sequence[Sample] = ()
+    plan: LinePlan, shown: Shown, now: float, state: LineState, late: Sequence[Sample] = (), *, waits: bool
 ) -> tuple[LineState, tuple[Notice, ...]]:
     """The line's state without what is shown and is not known to it by now, of messages that are yet to be put in their
-    places, too; and what a person is told of that."""
+    places, too; and what a person is told of that. `waits`: what waits did so when the life began."""
     credited_until = max((output.credited for output in known_output(plan, state, waits=True)), default=0)
     entries = {kind: [one for one in found if one[0] > credited_until] for kind, found in shown.entries.items()}
     stamps = {key: [at for at in found if at > credited_until] for key, found in shown.stamps.items()}
-    after, taken = credited(plan, with_late(plan, state, late), entries, stamps)
+    after, taken = credited(plan, with_late(plan, state, late), entries, stamps, waits=waits)
     texts = [f"{_amounts(_raw_data(one))} waited, and is taken to be within what Oden shows" for one in shown.within]
     unsure = [_amounts(raw_data) for at, raw_data in shown.unsure if at > credited_until]
-    texts += [
-        f"Oden shows {amounts} that may be told again with what waits, if another life told it" for amounts in unsure
-    ]
+    texts += [f"Oden shows {amounts} that may be told again, if another life told it" for amounts in unsure]
     told = [Notice("gap", now, "", "", f"line {plan.key}: {text}") for text in texts]
     if not taken:
         held = (*state.output.held, *state.output.holds, *state.batch_output.held, *state.batch_output.holds)

@@ -16,6 +16,7 @@ from typing import TypeVar
 import structlog
 
 from gateway.clock import Clock
+from gateway.config.difference import Names, names_between
 from gateway.config.loader import Loaded
 from gateway.config.schema import Config, Line, OpcuaConfig
 from gateway.config.schema_process import OutboxConfig
@@ -40,23 +41,6 @@ Wanted = Mapping[str, frozenset[Tag | tuple[str, str, str]]]
 
 _LIVE = frozenset({"backlog", "ends"})
 """Settings of the outbox that delivery reads; the others are the outbox's own, which stays open."""
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """What is new, has changed, and has gone, by name; each in the order of its configuration."""
-
-    new: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
-    gone: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.new or self.changed or self.gone)
-
-    def __str__(self) -> str:
-        """`+new ~changed -gone`, as people write differences."""
-        marked = (("+", self.new), ("~", self.changed), ("-", self.gone))
-        return " ".join(f"{mark}{name}" for mark, names in marked for name in names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +145,12 @@ def difference(old: Config, new: Config, receives: tuple[Wanted, Wanted], *, tab
     otherwise now.
     """
     before, after = receives
-    sources = _names(
+    sources = names_between(
         {name: (section, before.get(name)) for name, section in old.sources.items()},
         {name: (section, after.get(name)) for name, section in new.sources.items()},
     )
     lines_before, lines_after = ({line.key: line for line in config.lines} for config in (old, new))
-    lines = _names(lines_before, lines_after)
+    lines = names_between(lines_before, lines_after)
     if tables or old.tables != new.tables:
         lines = Names(lines.new, tuple(key for key in lines_after if key in lines_before), lines.gone)
     return Difference(
@@ -204,14 +188,6 @@ _RENAMED = (
 
 def _known_as(other: Line, line: Line) -> str:
     return other.line if other.key == f"{line.factory}/{other.line}" else other.key
-
-
-def _names(before: Mapping[str, T], after: Mapping[str, T]) -> Names:
-    return Names(
-        tuple(name for name in after if name not in before),
-        tuple(name for name in after if name in before and before[name] != after[name]),
-        tuple(name for name in before if name not in after),
-    )
 
 
 def _of_delivery(config: Config) -> object:

@@ -33,6 +33,7 @@ PAUSE = 1.0
 """Seconds after an answer that tells nothing until the search is made again; twice as many after each further one."""
 MOST_ANSWERS = 6
 """Answers in a row that tell nothing, after which a search is not made again for now."""
+UNAUTHORIZED = 401
 LATER = (408, 425, 429)
 """Refusals by Oden that say nothing of the request."""
 BETWEEN = 5.0
@@ -45,6 +46,10 @@ T = TypeVar("T")
 
 class Unreachable(Exception):
     """Nothing could be sent to Oden."""
+
+
+class Unauthorized(Unreachable):
+    """Oden takes nothing with this token."""
 
 
 class Refused(Exception):
@@ -65,6 +70,8 @@ class Stretch:
     until: int
     looked: bool = False
     """All was looked at but the intervals from before those that the memory knew."""
+    held: bool = False
+    """What waited when the life began is held: what waits else was made in it."""
 
     def begun_since(self, type_: IntervalType) -> int:
         """From when on an interval of the type can have begun that the memory does not know: what began before its
@@ -79,7 +86,8 @@ class Stretch:
 class Shown:
     """What Oden shows that the memory does not know: entries by the type of their intervals, and the time stamps of
     those of intervals that it knows; which entries that wait here are there `within` others; and what is `unsure`: an
-    entry that was sent from here, or what another life has told of an entry that waits. `left`: there are intervals
+    entry that was sent from here, or what another life has told of an entry that waits or under the same second.
+    `left`: there are intervals
     from before, which were not looked at."""
 
     entries: dict[IntervalType, list[Entry]] = field(default_factory=lambda: defaultdict(list))
@@ -208,6 +216,7 @@ class _Search:
         concerns = answers.concerns_output(waiting.values(), self._reference)
         interval = await self._outbox(Outbox.interval, known.interval) if known.interval else None
         sent = {*interval.sent.values()} if interval is not None and interval.sent else set()
+        told_here = sent.union(known.stamps, now.stamps)
 
         def is_new(at: int) -> bool:
             return at <= until and at not in sent and not known.is_told(at) and not now.is_told(at)
@@ -226,17 +235,21 @@ class _Search:
             return interval.was_sent(key, entry[0])
 
         def is_unsure(entry: Entry) -> bool:
-            return is_late(entry[0]) and self._can_be_part(entry, waiting) and was_sent(entry) is None
+            # Of those of one second only one can be from here: which, only a key says.
+            shares_second = self._key(entry) is None and at_once[entry[0]] > 1
+            is_part = self._can_be_part(entry, waiting) and was_sent(entry) is None
+            return is_late(entry[0]) and (shares_second or is_part)
 
         def keeps(entry: object) -> bool:
             times = answers.output_times(entry)
             beside = any(int(one.at) <= at <= one.timestamp for one in waiting.values() for at in times)
             tells = interval is not None and any(is_late(at) and interval.was_sent("", at) is False for at in times)
-            return concerns(entry) or beside or tells or any(map(is_new, times))
+            told = any(is_late(at) and at in told_here for at in times)
+            return concerns(entry) or beside or tells or told or any(map(is_new, times))
 
         entries: list[Entry] = []
         shown = await self._entries(oden_id, known, keeps)
-        sharing: Counter[int] = Counter()
+        at_once, sharing = Counter(at for at, _ in shown), Counter[int]()
         for one in shown:
             place = one[0], sharing[one[0]]
             sharing[one[0]] += 1
@@ -370,6 +383,8 @@ async def _searched(
         status = answer.status
         if not answer.sent:
             raise Unreachable(answer.error)
+        if answer.own and status == UNAUTHORIZED:
+            raise Unauthorized(answer.error)
         if answer.own and status is not None and 400 <= status < 500 and status not in (404, *LATER):
             raise Refused(answer.error or f"Oden answered {status}")
         if answer.own and status is not None and (status < 300 or status == 404):

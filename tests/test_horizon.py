@@ -1,51 +1,34 @@
 """What lines have heard is read from disk while everything else turns, and once for all of them."""
 
 import asyncio
+import base64
+import json
+import tracemalloc
+import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.clock import LoopClock
-from gateway.config.schema import Line
 from gateway.horizon import Horizon
 from gateway.intake import Intake
-from gateway.mapping.compile import LinePlan, compile_line
-from gateway.mapping.feeder import feed
-from gateway.mapping.line import LineState
 from gateway.mapping.state_rows import StateRows
 from gateway.mapping.trail import Feed
-from gateway.model import Record, Sample
 from gateway.oden.client import OdenClient
 from gateway.oden.pace import Pace
-from gateway.outbox.entries import Commit
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.life import LifeMark, begin_life
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.recollection import recollect
+from tests.horizon_rig import T0, Heard, plan, said
 
-T0 = 1_767_592_800.0
 LINES, ROWS, STEP = 6, 40, 5
 END = T0 + ROWS * STEP
-
-
-def plan(number: int) -> LinePlan:
-    given: dict[str, Any] = {
-        "factory": "Factory A",
-        "line": f"Line {number:02}",
-        "inputs": {
-            "good": {"source": "mes", "topic": f"{number}/count", "field": "n", "time": "at", "counter": {}},
-            "order": {"source": "mes", "topic": f"{number}/order", "field": "number", "time": "at"},
-        },
-        "run": {"key": "order", "product": "FILM", "name": "{order}"},
-        "scrap_yield": {"every": "60s", "entries": [{"count": "good", "raw_data": {"yield": "{n}"}}]},
-    }
-    return compile_line(Line.model_validate(given), ("lines", number))
 
 
 PLANS = [plan(number) for number in range(LINES)]
@@ -55,24 +38,12 @@ PLANS = [plan(number) for number in range(LINES)]
 def stored() -> MemoryStore:
     """Each line has heard a message in each of so many commits."""
     rows = MemoryStore()
-    outbox = Outbox(rows)
-
-    async def ask(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        return call(outbox, *args, **kwargs)
-
-    horizon, lines = Horizon(ask), {one.key: Feed(LineState()) for one in PLANS}
-    states = {key: StateRows({}) for key in lines}
+    heard = Heard(Outbox(rows), PLANS)
     for number in range(1, ROWS + 1):
-        now, records = T0 + STEP * number, list[Record]()
-        for place, one in enumerate(PLANS):
-            topic, value = ("order", {"number": "A"}) if number == 1 else ("count", {"n": 100 + number})
-            sample = Sample("mes", f"{place}/{topic}", {**value, "at": now}, now + 0.02)
-            lines[one.key], result = feed(one, lines[one.key], sample)
-            records += result.records
-        heard = horizon.take(lines, number, now)
-        changes = {key: states[key].changes(line.state) for key, line in lines.items()}
-        commit = Commit(number=number, states=changes, records=tuple(records))
-        outbox.commit(replace(commit, heard=heard.row, trails=heard.beginnings, heard_since=heard.since))
+        now = T0 + STEP * number
+        value: Mapping[str, object]
+        what, value = ("order", {"number": "A"}) if number == 1 else ("count", {"n": 100 + number})
+        heard.commit(number, now, [(place, said(place, what, value, now)) for place in range(LINES)])
     return rows
 
 
@@ -198,3 +169,26 @@ async def test_p9_a_comparison_that_has_to_wait_reads_each_line_once(
         line = await again.line(one, state)
         assert line.numbered >= ROWS
     await outbox.close()
+
+
+async def test_p12_what_is_read_of_a_horizon_takes_the_room_of_its_text(stored: MemoryStore) -> None:
+    """As objects it took twenty times that, for as long as no commit was made: what lines have heard is small numbers
+    and short words."""
+    outbox, text = (
+        Outbox(stored),
+        json.dumps({"e": [[one, 0, T0 + one, 1, 0, 0, [0, {"n": one}, T0]] for one in range(500)]}),
+    )
+    row = base64.b85encode(zlib.compress(f'{{"at":{T0},"lines":{{"Line 00":{text}}}}}'.encode())).decode()
+    rows = [(number, row) for number in range(40)]
+
+    async def ask(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return rows if call is Outbox.heard else call(outbox, *args, **kwargs)
+
+    horizon = Horizon(ask)
+    tracemalloc.start()
+    try:
+        await horizon.load()
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 1.5 * len(rows) * len(text)

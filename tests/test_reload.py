@@ -18,9 +18,10 @@ import pytest
 from cryptography import x509
 
 from gateway.cli.startup import read_config
+from gateway.config.difference import Names
 from gateway.config.schema_process import PageTls
 from gateway.errors import ConfigFault
-from gateway.reload import Difference, Names, difference, renamed, wanted
+from gateway.reload import Difference, difference, renamed, wanted
 from gateway.simulator.oden.model import OdenModel
 from gateway.simulator.oden.persistence import replay
 from gateway.simulator.oden.store import Organization

@@ -3,20 +3,23 @@
 import argparse
 import asyncio
 import json
+import secrets
 import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.cli.phrases import span
 from gateway.clock import AnchoredClock
+from gateway.config.difference import marks
 from gateway.config.loader import Loaded
 from gateway.config.schema import Config
 from gateway.config.schema_mqtt import MqttConfig
 from gateway.errors import SourceError
-from gateway.live.findings import Finding, Level, source_findings, unheard
-from gateway.live.look import SECONDS, SOURCE_LOOK, SourceLook, look
+from gateway.live.findings import Finding, Level, not_running, source_findings, unheard
+from gateway.live.look import SECONDS, SOURCE_LOOK, LookDifference, LookQuestion, SourceLook, look
 from gateway.live.tail import InputReading, Onlookers, Present
 from gateway.live.visit import acknowledge, visit, visiting, visitor
 from gateway.mapping.compile import LinePlan
@@ -73,7 +76,7 @@ async def _looked(
     clock = AnchoredClock()
     oden: Objects = oden_of(loaded, path)
     asking = asyncio.create_task(ask_oden(oden, loaded.config, clock.now()))
-    looks = await _looks(loaded, plans, clock, seconds)
+    looks, differs = await _looks(loaded, plans, clock, seconds)
     around = await _around(loaded.config, looks, clock, seconds)
     option = f" -c {shlex.quote(str(path))}"
     findings = [
@@ -81,7 +84,7 @@ async def _looked(
         for each in looks
         for finding in source_findings(each, loaded.config, seconds, option, clock.now(), around.get(each.name))
     ]
-    return looks, [*findings, *await asking]
+    return looks, [*findings, *await asking, *not_running(differs)]
 
 
 async def _around(
@@ -104,20 +107,43 @@ async def _around(
     return {name: topics for name, topics in zip(brokers, told, strict=True) if topics is not None}
 
 
-async def _looks(loaded: Loaded, plans: Sequence[LinePlan], clock: AnchoredClock, seconds: float) -> list[SourceLook]:
-    """The sources, as the running gateway sees them or, where none runs, as seen from here."""
+async def _looks(
+    loaded: Loaded, plans: Sequence[LinePlan], clock: AnchoredClock, seconds: float
+) -> tuple[list[SourceLook], LookDifference | None]:
+    """The sources, in the order of the file: as the running gateway sees them, as far as it runs by what the file says
+    of them; the others, or all where none runs, as seen from here. And how the file differs from what runs."""
     from gateway import control  # noqa: PLC0415 - as above
-    from gateway.children import make_sources  # noqa: PLC0415
 
     directory = await asyncio.to_thread(loaded.config.outbox.directory.absolute)
-    try:
-        items = [item async for item in control.ask(directory, control.places(directory), "look", {"seconds": seconds})]
-    except control.NoGateway:
-        pass
-    else:
-        return [SOURCE_LOOK.validate_python(item["look"]) for item in items]
-    config = visiting(loaded.config)
-    sources = make_sources(config, plans, clock, clean=True)
+    salt = secrets.token_hex(16)
+    question = LookQuestion(seconds=seconds, salt=salt, marks=marks(loaded.config, salt))
+    answer = control.ask(directory, control.places(directory), "look", question.model_dump(mode="json"))
+
+    async def seen() -> list[SourceLook]:
+        return [SOURCE_LOOK.validate_python(item["look"]) async for item in answer]
+
+    async with aclosing(answer):
+        try:
+            differs = LookDifference.model_validate((await anext(answer))["differs"])
+        except control.NoGateway:
+            return await _visited(loaded.config, loaded.config.sources, plans, clock, seconds), None
+        others = {*differs.sources.new, *differs.sources.changed}
+        both = await asyncio.gather(seen(), _visited(loaded.config, others, plans, clock, seconds))
+    of = {each.name: each for looks in both for each in looks}
+    return [of[name] for name in loaded.config.sources], differs
+
+
+async def _visited(
+    given: Config, names: Collection[str], plans: Sequence[LinePlan], clock: AnchoredClock, seconds: float
+) -> list[SourceLook]:
+    """The sources of these names as seen from here, by clients of their own."""
+    from gateway.children import make_sources  # noqa: PLC0415 - as above
+
+    if not names:
+        return []
+    config = visiting(given)
+    made = make_sources(config, plans, clock, clean=True)
+    sources = {name: source for name, source in made.items() if name in names}
     stop = asyncio.Event()
     onlookers = Onlookers(acknowledge)
     visiting_them = asyncio.create_task(visit(sources.values(), onlookers.take, clock, stop, None))
@@ -131,7 +157,8 @@ async def _looks(loaded: Loaded, plans: Sequence[LinePlan], clock: AnchoredClock
 def _text(looks: Sequence[SourceLook], findings: Sequence[Finding], wrong: int, now: float) -> Iterator[str]:
     for each in looks:
         clock = f", its clock {each.clock_ahead:+.1f} s" if each.clock_ahead is not None else ""
-        yield f"{each.name}: {each.url} ({each.protection}): {each.detail}{clock}"
+        seen = ", as the running gateway sees it" if each.by_gateway else ""
+        yield f"{each.name}: {each.url} ({each.protection}): {each.detail}{clock}{seen}"
         for reading in each.readings:
             yield f"  {_input(reading, each, now)}"
     for finding in findings:

@@ -23,7 +23,7 @@ from gateway.errors import GatewayError, OutboxError
 from gateway.outbox.backup import read_backup
 from gateway.outbox.control_handlers import Question
 from gateway.outbox.listing import LISTED, Filter, Where
-from gateway.outbox.recovery import STORE, restore
+from gateway.outbox.recovery import STORE, restore, restore_folder
 
 LISTED_AT_ONCE = 50
 _DURATION: TypeAdapter[float] = TypeAdapter(Duration)
@@ -97,7 +97,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     command.add_argument("file", metavar="FILE", type=Path, help="must not exist; it is for its owner alone")
     about = "put a backup in the place of the outbox, which is set aside; the gateway must not run"
     command = add("restore", restore_from, about, "/root/outbox.monday")
-    command.add_argument("file", metavar="FILE", type=Path, help="what `backup` has written")
+    kept = "what `backup` has written; or a folder beside the outbox that was kept or set aside"
+    command.add_argument("file", metavar="FILE", type=Path, help=kept)
     command = add("stats", _stats, "how much waits, how long it takes, and how much room is left", "--json")
     add_json_option(command)
     command = add("verify", _verify, "read everything and say what is not in order (exit code 1)", "--acknowledge")
@@ -363,7 +364,10 @@ def backup(arguments: argparse.Namespace) -> int:
 def restore_from(arguments: argparse.Namespace) -> int:
     """Put the copy in the place of the outbox, while no gateway runs."""
     directory = read_config(arguments.config, os.environ, though_absent=True)[0].config.outbox.directory
-    aside = restore(directory, partial(read_backup, arguments.file), time.time())
+    if arguments.file.is_dir():
+        aside = restore_folder(directory, arguments.file, time.time())
+    else:
+        aside = restore(directory, partial(read_backup, arguments.file), time.time())
     _give_to_owner(directory)
     print(f"The outbox in {directory} is that of {arguments.file}.")
     print("What waits in it is looked up at Oden, when the gateway starts, before it is sent.")

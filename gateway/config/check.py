@@ -5,14 +5,13 @@ Expressions, text patterns and what a line makes of its inputs are checked where
 """
 
 import ssl
-from collections import Counter
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
 from gateway.config.addresses import parse_device, parse_event_field, parse_event_type, parse_place
 from gateway.config.check_messages import forms_faults, message_faults, path_faults
-from gateway.config.error_messages import suggestion
+from gateway.config.error_messages import suggestion, told_once
 from gateway.config.invisible import CURLY_QUOTES, in_curly_quotes
 from gateway.config.schema import Config, Line, OpcuaConfig
 from gateway.config.schema_io import CONTENT, EVENT_FIELDS, OPCUA_KEYS, WATCHED_BY, Input
@@ -21,8 +20,6 @@ from gateway.config.schema_process import PageTls
 from gateway.config.schema_walk import Loc
 from gateway.config.yaml_tree import quoted
 from gateway.errors import ConfigFault
-
-"""Bytes in UTF-8 (MQTT 5, 1.5.4)."""
 
 DERIVED_KEYS: Mapping[str, tuple[str, ...]] = {
     "expr": ("edge", "counter"),
@@ -52,23 +49,16 @@ def find_faults(config: Config, unread: Container[str] = ()) -> list[ConfigFault
     unsure = {*turned, *(given.source for given in inputs if given.source is not None and given.source in unread)}
     for index, line in enumerate(config.lines):
         faults += _line(line, ("lines", index), known, unsure)
-    return [*_told_once(faults), *_tags(config.lines), *forms_faults(config.lines)]
+    return [*_unknown_told_once(faults), *_tags(config.lines), *forms_faults(config.lines)]
 
 
-_EACH = 5
-"""Inputs that name an unknown source; where there are more, the first is told for all of them."""
-
-
-def _told_once(faults: Sequence[ConfigFault]) -> Iterator[ConfigFault]:
-    """`faults`, where what is wrong with very many inputs alike is one."""
-    times = Counter(fault.text for fault in faults if fault.text.startswith(_UNKNOWN))
-    told: set[str] = set()
+def _unknown_told_once(faults: Sequence[ConfigFault]) -> Iterator[ConfigFault]:
+    """`faults`, where what is wrong with very many inputs alike, because they name an unknown source, is one."""
+    said = told_once([fault.text for fault in faults if fault.text.startswith(_UNKNOWN)], "inputs")
     for fault in faults:
-        if times[fault.text] <= _EACH:
-            yield fault
-        elif fault.text not in told:
-            told.add(fault.text)
-            yield replace(fault, text=f"{fault.text}; so it is in {times[fault.text] - 1} more inputs")
+        text = next(said) if fault.text.startswith(_UNKNOWN) else fault.text
+        if text:
+            yield replace(fault, text=text)
 
 
 def _of_another_type(config: Config) -> dict[str, str]:

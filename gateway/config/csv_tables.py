@@ -6,12 +6,12 @@ and, doubled, quotes. Empty rows are passed over.
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gateway.config.error_messages import told_once
 from gateway.config.invisible import INVISIBLE, invisible_in, name_of
 from gateway.config.schema_walk import alternatives, number_keys, takes_only_text
 from gateway.config.yaml_tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, quoted, scalar
@@ -115,26 +115,12 @@ def read_csv(text: str, file: Path) -> Sheet:
         if len(names) == 1 or not besides:
             raise BrokenFileError(sheet.position, reason)
         faults = [Finding(sheet.position, reason), *besides]
-    sheet.faults.extend(_told_once(faults))
+    told = zip(faults, told_once([fault.text for fault in faults], "rows"), strict=True)
+    sheet.faults.extend(fault._replace(text=text) for fault, text in told if text)
     if not sheet.rows and not faults:
         reason = "the table has a first line, which names the columns, and no row below it"
         raise BrokenFileError(sheet.position, reason)
     return sheet
-
-
-_EACH = 5
-"""Rows with the same fault; where there are more, the first is told for all of them."""
-
-
-def _told_once(faults: list[Finding]) -> Iterator[Finding]:
-    times = Counter(fault.text for fault in faults)
-    told: set[str] = set()
-    for fault in faults:
-        if times[fault.text] <= _EACH:
-            yield fault
-        elif fault.text not in told:
-            told.add(fault.text)
-            yield fault._replace(text=f"{fault.text}; so it is in {times[fault.text] - 1} more rows")
 
 
 def doubtful_cells(text: str, file: Path) -> list[Finding]:

@@ -5,7 +5,8 @@ No message repeats a value of the file: it may be a secret.
 
 import difflib
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
@@ -32,6 +33,8 @@ from gateway.config.schema_walk import (
 from gateway.config.yaml_tree import quoted
 from gateway.errors import ConfigFault
 
+_EACH = 5
+"""Of faults alike, how many are told each by itself; where there are more, the first is told for all of them."""
 _SHORTEST = 4
 """Letters of words that are compared letter by letter: more than so many, on the average of two."""
 _WORD = re.compile(r"[^\W_]+")
@@ -306,3 +309,15 @@ _WRONG_TYPE = {
     "string_too_short": "this must not be empty",
     "too_short": "this must have at least one entry",
 }
+
+
+def told_once(texts: Sequence[str], places: str) -> Iterator[str]:
+    """What is said of each of the faults with these texts, in their order: of many alike the first says for how many
+    more `places` it holds, and the others nothing, an empty text."""
+    times, told = Counter(texts), set[str]()
+    for text in texts:
+        if times[text] <= _EACH:
+            yield text
+        else:
+            yield "" if text in told else f"{text}; so it is in {times[text] - 1} more {places}"
+            told.add(text)

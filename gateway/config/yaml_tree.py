@@ -195,7 +195,7 @@ class _Composer:
         self._events = self.events()
         self._anchors: dict[str, Node] = {}
         self._depth = self._count = 0
-        self._key: object = None  # of the value that is read
+        self._key: str | None = None  # of the value that is read, where that is a text
         self._lines = LineIndex(text, file)
         self._has_invisible = INVISIBLE.search(text) is not None
 
@@ -273,7 +273,7 @@ class _Composer:
             if self._has_invisible and meant:  # a key is no prose: what follows a ':' may have become part of it
                 self.findings[found:] = [finding._replace(warning=False) for finding in self.findings[found:]]
                 mapping.incomplete = True
-            self._key = key.value
+            self._key = key.value if isinstance(key.value, str) else None
             item = self._node(next(self._events))
             plain = isinstance(event, ScalarEvent) and event.style is None
             if plain and self._is_no_key(event, key, item, mapping, value):

@@ -7,6 +7,7 @@ of another name: what is subscribed in the gateway's session stays as it is.
 import json
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 
 from pydantic import ValidationError
@@ -16,7 +17,7 @@ from gateway.config.schema import OpcuaConfig, SourceConfig
 from gateway.config.schema_io import Input
 from gateway.errors import GatewayError
 from gateway.live.browse import BROWSE_QUESTION, BrowseQuestion, answer_browse, matcher
-from gateway.live.look import SOURCE_LOOK, look
+from gateway.live.look import SOURCE_LOOK, LookQuestion, differing, look
 from gateway.live.tail import Present, as_json, tail
 from gateway.mapping.inputs import InputMemory
 from gateway.sources.base import Source
@@ -92,12 +93,17 @@ def answer(command: str, question: object, present: Callable[[], Present], clock
 
 
 async def _look(question: object, present: Present, clock: Clock) -> Items:
-    """What each source is like."""
-    seconds = question.get("seconds") if isinstance(question, dict) else None
-    if not isinstance(seconds, int | float):
-        raise GatewayError("this gateway does not understand the question: it may be of another version")
-    for each in await look(present, clock, seconds):
-        yield {"look": SOURCE_LOOK.dump_python(each, mode="json")}
+    """How what runs differs from what is meant; then what each source is like that does not."""
+    try:
+        asked = LookQuestion.model_validate(question)
+    except ValidationError:
+        raise GatewayError("this gateway does not understand the question: it may be of another version") from None
+    differs = differing(present.config, asked)
+    yield {"differs": differs.model_dump(mode="json")}
+    others = {*differs.sources.changed, *differs.sources.gone}
+    same = {name: source for name, source in present.sources.items() if name not in others}
+    for each in await look(replace(present, sources=same), clock, asked.seconds):
+        yield {"look": SOURCE_LOOK.dump_python(replace(each, by_gateway=True), mode="json")}
 
 
 async def _tail(question: object, present: Callable[[], Present]) -> Items:

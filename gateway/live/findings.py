@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from gateway.config.addresses import parse_device, sparkplug_address
 from gateway.config.schema import Config, OpcuaConfig, SourceConfig
 from gateway.config.schema_io import Input
-from gateway.live.look import SourceLook
+from gateway.live.look import LookDifference, SourceLook
 from gateway.live.tail import NO_VALUE, InputReading
 
 MOST_COMPARED = 2_000
@@ -177,6 +177,20 @@ def source_findings(
             if given.source == look.name:
                 reading = last.get((name, input_name))
                 yield from _of_input(seen, f"{name} {input_name}", given, reading)
+
+
+def not_running(differs: LookDifference | None) -> Iterator[Finding]:
+    """What the running gateway does not go by yet; `differs` is None where none runs."""
+    if differs is None or not (differs.sources or differs.lines or differs.oden):
+        return
+    parts = [f"{what} {names}" for what, names in (("sources", differs.sources), ("lines", differs.lines)) if names]
+    text = f"it does not go by this file yet: {'; '.join([*parts, *(['~oden'] if differs.oden else [])])}"
+    if differs.sources.new or differs.sources.changed:
+        seen = ", ".join((*differs.sources.new, *differs.sources.changed))
+        text += f". What is found of {seen} is by this file, looked at by a client of its own"
+    if differs.oden:
+        text += ". Oden was asked as the running gateway asks it"
+    yield Finding("not_running", "note", "the running gateway", text, "sudo systemctl reload oden-gateway")
 
 
 def _known(source: str, section: SourceConfig, option: str) -> dict[str, str]:

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 from gateway.clock import Clock
 from gateway.config.addresses import SPARKPLUG
-from gateway.config.schema import OpcuaConfig
+from gateway.config.difference import Marks, Names, marks, names_between
+from gateway.config.schema import Config, OpcuaConfig
 from gateway.errors import SourceError
 from gateway.live.tail import InputReading, Present, known, readings
 from gateway.sources.base import Arrival, Source
@@ -49,9 +50,37 @@ class SourceLook:
     units: Mapping[str, str] = field(default_factory=dict)
     clock_ahead: float | None = None
     tried: bool = True
+    by_gateway: bool = False
+    """It is as the running gateway sees it, in its own session."""
 
 
 SOURCE_LOOK = TypeAdapter(SourceLook)
+
+
+class LookQuestion(BaseModel):
+    """Which state of the configuration is meant: what differs from what runs is not looked at."""
+
+    seconds: float
+    salt: str
+    marks: Marks
+
+
+class LookDifference(BaseModel):
+    """From what runs to the state that is meant."""
+
+    sources: Names
+    lines: Names
+    oden: bool
+
+
+def differing(running: Config, question: LookQuestion) -> LookDifference:
+    """How what runs differs from what is meant."""
+    ours, theirs = marks(running, question.salt), question.marks
+    return LookDifference(
+        sources=names_between(ours.sources, theirs.sources),
+        lines=names_between(ours.lines, theirs.lines),
+        oden=ours.oden != theirs.oden,
+    )
 
 
 async def look(present: Present, clock: Clock, seconds: float) -> list[SourceLook]:

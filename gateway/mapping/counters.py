@@ -29,21 +29,22 @@ FEW = 100
 REMEMBERED_EXCURSIONS = 3
 """After so many implausible moves in a row the counter may still come back to what it showed before them."""
 EXCURSION = 60.0
-"""Seconds for which it may still come back although it has gone on counting from where it went."""
+"""Seconds for which it may still come back although it may have counted all that it shows from where it went."""
 
 
 @dataclass(frozen=True, slots=True)
 class Excursion:
     """A move that no machine makes, or that ends at zero or over the rollover as a restart's does, and after which the
     counter may come back: `value` is what it showed before, `counted` what was counted since, `seconds` how long ago
-    that was. `before`: the one that was under way already. `possible`: the machine can have made the move, or has
-    counted on from where it went."""
+    that was, `away` for how long it has shown something else. `before`: the one that was under way already. `possible`:
+    the machine can have made the move, or has counted on from where it went."""
 
     value: Number
     counted: Number
     seconds: float
     before: Annotated["Excursion | None", Field(exclude_if=lambda before: before is None)] = None
     possible: Annotated[bool, Field(exclude_if=lambda possible: not possible)] = False
+    away: Annotated[float, Field(exclude_if=lambda away: not away)] = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,8 @@ def delta(
     With a `max_rate` a move is plausible up to that rate; without, where it was watched, up to FAR times what is usual.
     Where it was not watched for long enough for a whole turn, how many turns there were cannot be told and the shortest
     way is counted. What goes away by an implausible move, to zero or over the rollover, and comes back by a move that
-    it cannot have made, to what it showed or a little more, was a glitch; so it is where it has counted on for a while.
+    it cannot have made, to what it showed or a little more, was a glitch; so it is where it has counted on for a while,
+    and where it comes back from zero itself, soon.
     """
     if watched and not restarted and memory.excursion is None and _goes_up(counter, last, value):
         most = _most(counter, max(elapsed, 0.0), memory, watched=True)
@@ -200,17 +202,33 @@ class _Move:
         return CounterDelta(0, None, replace(self.memory, excursion=excursion))
 
     def returned(self) -> CounterDelta | None:
-        """What was counted where it comes back from an excursion, the newest first; None where it does not."""
-        excursion = _later(self.memory.excursion, 0, self.elapsed) if not self._goes_on() else None
-        ahead = self.end - self.begin
-        while excursion is not None:
-            if excursion.possible and self.counter.max_rate is not None and 0 <= ahead <= (self.most or 0):
-                return None
+        """What was counted where it comes back from an excursion; None where it does not.
+
+        The newest counts, or one before of the same fall, such as 10, 4, 0, 11: the nearest.
+        """
+        excursion = _later(self.memory.excursion, 0, self.elapsed)
+        if excursion is None or (self._goes_on() and not self._dips(excursion)):
+            return None
+        found: tuple[Excursion, Number] | None = None
+        while excursion is not None and not (excursion.possible and (found is not None or self._explains(excursion))):
             back = self.end - _count(self.counter, excursion.value)
-            if 0 <= back <= self._made_since(excursion):
-                return self._glitch(excursion, back)
+            if 0 <= back <= self._made_since(excursion) and (found is None or back < found[1]):
+                found = excursion, back
             excursion = excursion.before
-        return None
+        return None if found is None else self._glitch(*found)
+
+    def _dips(self, excursion: Excursion) -> bool:
+        """Whether it has shown nothing but zero, and not for long, since it fell to that by more than it can make."""
+        usual = 0 if self.counter.max_rate is not None else self.memory.usual
+        is_short = self.last == 0 and not excursion.possible and excursion.away <= EXCURSION
+        return is_short and usual is not None and self.end - self.begin > usual
+
+    def _explains(self, excursion: Excursion) -> bool:
+        """Whether what it has made since the excursion, or that it was set anew, explains the move as well."""
+        ahead = self.end - self.begin
+        if ahead < 0:
+            return self.counter.direction == "down" and excursion.away > EXCURSION
+        return self.counter.max_rate is not None and ahead <= (self.most or 0)
 
     def _made_since(self, excursion: Excursion) -> float:
         """How much it may have counted since before the excursion, at most."""
@@ -281,7 +299,7 @@ class _Move:
             if amount > 0 and (self.end < self.begin or self.shows_zero):
                 return self._doubtful(amount, None, possible=True)
             excursion = self.memory.excursion
-            going_on = excursion is not None and excursion.seconds <= EXCURSION
+            going_on = excursion is not None and excursion.away + self.elapsed <= EXCURSION
             later = _later(excursion, amount, self.elapsed) if going_on else None
             if later is not None and amount:
                 later = replace(later, possible=True)
@@ -310,8 +328,8 @@ def _later(
     if excursion is None or most == 0:
         return None
     before = _later(excursion.before, counted, seconds, most - 1)
-    counted, seconds = excursion.counted + counted, excursion.seconds + seconds
-    return replace(excursion, counted=counted, seconds=seconds, before=before)
+    counted, away = excursion.counted + counted, excursion.away + seconds
+    return replace(excursion, counted=counted, seconds=excursion.seconds + seconds, before=before, away=away)
 
 
 def _count(counter: Counter, value: Number) -> Number:

@@ -145,10 +145,13 @@ def credited(
     state: LineState,
     shown: Mapping[IntervalType, Sequence[Entry]],
     stamps: Mapping[str, Sequence[int]],
+    *,
+    waits: bool = True,
 ) -> tuple[LineState, dict[str, Number]]:
     """`state` after a later life has told the entries `shown`, by the type of their intervals; and by input how much of
     it was taken off, or is to be taken off what is counted next. `stamps` are those of them that are of an interval
-    which the memory knows: no other entry of it gets one of these."""
+    which the memory knows: no other entry of it gets one of these. `waits`: what waits did so when this life began;
+    else that is what is held, and what waits was made since, so that no other life can have told it."""
     taken: dict[str, Number] = {}
     outputs: dict[IntervalType, OutputState] = {}
     for output, known, intervals in _parts(plan, state):
@@ -157,12 +160,14 @@ def credited(
             for at in stamps[key]:
                 taken_stamps[key] = with_stamp(taken_stamps.get(key, ()), at)
         waited = tuple(one.amount for one in known.held if one.move is None)
-        pending, credit = (*waited, *known.pending), dict(known.credit)
+        pending, credit = known.pending, dict(known.credit)
+        if waits:
+            waited, pending = (*waited, *pending), ()
         entries = shown.get(output.type, ())
         until = max([known.credited_until, *(at for at, _ in entries)])
         for kind, raw_data, told in _told(plan, _kinds(output), [raw for _, raw in entries]):
             counting = _counters(plan, kind)
-            pending, rest = _taken_off(pending, kind, told, None if counting else raw_data)
+            waited, rest = _taken_off(waited, kind, told, None if counting else raw_data)
             off = told if counting else told - rest
             if counting and rest:
                 place = min(entry.place for entry in kind)
@@ -171,6 +176,7 @@ def credited(
             if off:
                 name = " and ".join(counting or sorted({entry.input for entry in kind}))
                 taken[name] = _rounded(taken.get(name, 0) + off)
+        pending = (*waited, *pending)
         for one in known.held:
             if one.move is not None and (amount := _released(plan, output, one, credit)).amount:
                 pending = (*pending, amount)

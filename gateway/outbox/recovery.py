@@ -3,7 +3,9 @@
 In the directory, `outbox` is the store. A store is made in `outbox-building`, and moved to `outbox-ready` once it is
 whole and on the disk; then the one before, if there is one, is moved aside, and the new one into its place. So there is
 a whole store under one of the two names after a crash at any point. What was damaged stays in
-`outbox-damaged-<UTC time>`, for a person; of these folders the last few are kept.
+`outbox-damaged-<UTC time>`, for a person; of these folders the last few are kept. One of an earlier format stays beside
+the new one for a while (`upgrade`). What a person has put back is in `outbox-wanted` from the moment on from which it
+counts, until what was there is in `outbox-replaced-<UTC time>`.
 
 Where the disk has no room to take a damaged store over, recovery of its records is deferred: the gateway goes on with
 what it needs to take data in, and the records stay in the folder that was set aside. At a later start with room enough
@@ -29,11 +31,13 @@ from gateway.outbox.migrate import translated
 from gateway.outbox.reindex import reindex, unsure
 from gateway.outbox.salvage import DAMAGE, FORMATS, DamageReport, Lost, Salvage, damage_report, damage_reports, inspect
 from gateway.outbox.sqlite_store import BALLAST, CHECK, SqliteStore
+from gateway.outbox.upgrade import COPYING, keep
 
 Rows = Callable[[], Iterator[tuple[str, str]]]
 
 STORE = "outbox"
 _BUILDING, _READY, _OLD, _COPIES = "outbox-building", "outbox-ready", "outbox-old", "outbox-copies"
+_WANTED = "outbox-wanted"
 _AT_ONCE = 500
 """Rows that are written together when a store is made from another."""
 _MOST_ASIDE = 5
@@ -83,14 +87,14 @@ def open_store(
 ) -> tuple[SqliteStore, list[DamageReport]]:
     """The rows in `directory`, held by this process alone, and the reports of damage that nobody has acknowledged yet.
 
-    A store of the previous format is brought to the present one; a damaged one is set aside, and what can be read of it
+    A store of an earlier format is brought to the present one; a damaged one is set aside, and what can be read of it
     is taken over. Raises OutboxError where the directory cannot be written or is in use, the disk is full, or the store
     is of a later format.
     """
     lock = DirectoryLock(directory)
     try:
         try:
-            _prepare(directory, now)
+            _prepare(directory, now, partial(keep, directory / STORE, min_free=min_free, reserve=ballast))
             rows = _opened(directory, limit, min_free, ballast, lock, now)
         except OSError as error:
             raise OutboxError(f"the outbox in {directory} cannot be opened: {error}") from error
@@ -106,19 +110,44 @@ def restore(directory: Path, rows: Rows, at: float) -> str | None:
     read to their end: then all is as it was."""
     for _ in rows():
         pass
+    return _put_back(directory, at, lambda: _build(directory, rows()))
+
+
+def restore_folder(directory: Path, folder: Path, at: float) -> str | None:
+    """As `restore`, with the store that was kept or set aside in `folder`, which is in `directory`. Its format stays,
+    also where that is an earlier one; it is there no longer then. Raises OutboxError also where it is not whole."""
+    if folder.absolute().parent.resolve() != directory.resolve():
+        raise OutboxError(f"{folder} is not in {directory}: a folder can only be put back where it was set aside")
+
+    def whole() -> Path:
+        damage = inspect(folder).damage
+        if damage is not None:
+            raise OutboxError(f"{folder} is no outbox that is whole: {damage}")
+        return folder
+
+    return _put_back(directory, at, whole)
+
+
+def _put_back(directory: Path, at: float, make: Callable[[], Path]) -> str | None:
+    """Put the store that `make` answers, while nobody else has the directory, in the place of `outbox`."""
     lock = DirectoryLock(directory)
     try:
-        _finish(directory)
-        store, aside = directory / STORE, None
-        _build(directory, rows())
-        if store.exists():
-            aside = _free_name(directory, at, "replaced")
-            _move(directory, store, aside)
-        _move(directory, directory / _READY, store)
+        _finish(directory, at)
+        _move(directory, make(), directory / _WANTED)
+        return _take_wanted(directory, at)
     except OSError as error:
         raise OutboxError(f"the backup cannot be put into {directory}: {error}") from error
     finally:
         lock.release()
+
+
+def _take_wanted(directory: Path, at: float) -> str | None:
+    """Have what a person has put back count; answers in which folder what was there before is now."""
+    store, aside = directory / STORE, None
+    if store.exists():
+        aside = _free_name(directory, at, "replaced")
+        _move(directory, store, aside)
+    _move(directory, directory / _WANTED, store)
     return aside.name if aside is not None else None
 
 
@@ -141,10 +170,10 @@ def _opened(
         return SqliteStore(store, limit, min_free, ballast, lock)
 
 
-def _prepare(directory: Path, now: Callable[[], float]) -> None:
-    """Make `outbox` a whole store of the present format."""
+def _prepare(directory: Path, now: Callable[[], float], keep_earlier: Callable[[str], None]) -> None:
+    """Make `outbox` a whole store of the present format. What an earlier version has left is kept before."""
     store = directory / STORE
-    _finish(directory)
+    _finish(directory, now())
     if not store.exists():
         _build(directory)
         _move(directory, directory / _READY, store)
@@ -153,6 +182,8 @@ def _prepare(directory: Path, now: Callable[[], float]) -> None:
     if free_bytes(directory) < _LITTLE_ROOM:
         (store / BALLAST).unlink(missing_ok=True)
     finding = inspect(store)
+    if finding.damage is None and finding.format != FORMATS[-1] and not finding.begun:
+        keep_earlier(finding.format)
     if finding.damage is not None or finding.format == FORMATS[0]:
         _replace(directory, finding.damage, now())
     elif any(report.left for report in damage_reports(store)):
@@ -160,10 +191,12 @@ def _prepare(directory: Path, now: Callable[[], float]) -> None:
     (store / CHECK).unlink(missing_ok=True)
 
 
-def _finish(directory: Path) -> None:
+def _finish(directory: Path, at: float) -> None:
     """End what a crash has interrupted."""
-    for name in (_BUILDING, _COPIES):
+    for name in (_BUILDING, _COPIES, COPYING):
         _remove(directory / name)
+    if (directory / _WANTED).exists():
+        _take_wanted(directory, at)
     if (directory / STORE).exists():
         _remove(directory / _READY)
         _remove(directory / _OLD)
@@ -217,7 +250,8 @@ def _take_up(directory: Path) -> None:
         except (OutboxFull, OSError) as error:
             if not _is_full(error):
                 raise
-            _finish(directory)  # it stays where it is
+            for name in (_BUILDING, _COPIES):
+                _remove(directory / name)  # it stays where it is
             return
         _remove(copies)
         _move(directory, store, directory / _OLD)
@@ -229,8 +263,8 @@ def _build(
     directory: Path,
     items: Iterable[tuple[str, str]] = (),
     finish: Callable[[SqliteStore], object] = lambda _: None,
-) -> None:
-    """Make `outbox-ready` of `items`; `finish` makes them an outbox."""
+) -> Path:
+    """Make `outbox-ready` of `items`, and answer it; `finish` makes them an outbox."""
     building = directory / _BUILDING
     rows = SqliteStore(building)
     try:
@@ -240,7 +274,7 @@ def _build(
     finally:
         rows.close()
     sync_directory(building)
-    _move(directory, building, directory / _READY)
+    return _move(directory, building, directory / _READY)
 
 
 def _rows_of(salvage: Salvage) -> Iterator[tuple[str, str]]:
@@ -304,9 +338,10 @@ def _fill(rows: SqliteStore, items: Iterable[tuple[str, str]]) -> None:
     rows.apply(batch)
 
 
-def _move(directory: Path, path: Path, to: Path) -> None:
+def _move(directory: Path, path: Path, to: Path) -> Path:
     path.rename(to)
     sync_directory(directory)
+    return to
 
 
 def _remove(path: Path) -> None:

@@ -71,6 +71,8 @@ class Finding(NamedTuple):
 
     format: str
     damage: str | None
+    begun: bool = False
+    """Some of it may have been brought to the present format already."""
 
 
 class Lost:
@@ -110,7 +112,8 @@ def inspect(store: Path) -> Finding:
                     f"the outbox in {store} has format {version}, and this version reads up to format {FORMATS[-1]}. "
                     "Install the version that wrote it, or a newer one."
                 )
-            return Finding(version, log_fault(store) or _faulty(connection, store, sealed=version != FORMATS[0]))
+            damage = log_fault(store) or _faulty(connection, store, sealed=version != FORMATS[0])
+            return Finding(version, damage, begun=_has(connection, "Rows"))
     except (sqlite3.Error, OSError) as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NOT_DAMAGE:
             raise OutboxError(f"the outbox in {store} cannot be opened: {error}") from error

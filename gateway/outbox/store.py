@@ -29,14 +29,12 @@ They are true after every call, and after a crash at any point of one:
   before it (`balance`); or a dead letter itself. Where it was merged into another, it is where that one is. It leaves
   when Oden has it, by a person's decision, or, where the user has chosen that, as output that made room (`overflow`).
 - An attempt carries records of one lane, and no record is carried twice. What is sent again is the stored request.
-- The end of an interval waits for the output that was committed before it, and for no other: each entry remembers on
-  which side of the end it is.
-- A create that Oden may have is not sent before it was looked up: what an attempt carried, and, after damage, whatever
-  waited.
+- The end of an interval waits for the output that was committed before it alone: each entry remembers its side of it.
+- A create that Oden may have is looked up before it is sent: what an attempt carried; after damage, whatever waited.
 - What an update or a setting has said is never overtaken by an older one, nor by a dead letter that is sent once more.
 - Starts of intervals that are still open stay live, whatever is appended behind them.
-- The id of an interval at Oden is kept while a record that names the interval is here, and for the last few closed
-  intervals of each lane, because late output may still come for them.
+- The id of an interval at Oden is kept while a record names the interval, and for the last few closed intervals of each
+  lane, because late output may still come for them.
 
 Rows and format
 ---------------
@@ -68,9 +66,8 @@ All rows are JSON text; names in them never change within a format:
     left-open, uncompared   what another life has to see to at Oden, and since when; what it knew of counters then
     resting                 lines of which output that is unsure waits for that
 
-Opening a directory (`recovery`) brings a store of format 1 to this one (`migrate`), moves the rows of one of format 2
-(`database`), and replaces a damaged one by what can be read of it (`salvage`), with bounds and counts made anew from
-the records (`reindex`).
+Opening a directory (`recovery`) brings a store of an earlier format to this one (1: `migrate`; 2: `database`), keeping
+a copy for a while (`upgrade`), and makes another of what can be read of a damaged one (`salvage`, `reindex`).
 
 The life of a record
 --------------------
@@ -128,6 +125,7 @@ class Outbox:
         self.span = span
         self._drop_above = drop_above
         self.after: Callable[[], None] = lambda: None  # is called after each transaction, and never raises
+        self.after_delivery = self.after  # likewise, where Oden has taken records
         self._in_vain = False
         """Output was dropped, and that made no room."""
         version = rows.get("format")
@@ -325,6 +323,8 @@ class Outbox:
                 else:
                     # Where the others were found, it was looked for.
                     record_rules.put_back(transaction, replace(stored, unsure=stored.unsure and not delivered))
+        if delivered:
+            self.after_delivery()
 
     def _let_wait(self, work: Work) -> None:
         """Oden does not have what it might have had."""

@@ -11,6 +11,7 @@ from gateway.outbox.directory import reserve, whole_bytes
 from gateway.outbox.overflow import FROM
 from gateway.outbox.recovery import open_store
 from gateway.outbox.store import Outbox
+from gateway.outbox.upgrade import await_first_delivery
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -38,6 +39,7 @@ def open_outbox(
     try:
         outbox = Outbox(rows, span, int(limit * FROM) if drop_oldest_output else None)
         live(outbox)
+        await_first_delivery(outbox, directory)
     except BaseException:
         rows.close()
         raise

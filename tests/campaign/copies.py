@@ -2,7 +2,8 @@
 
 Which of them a run was for that only a later life has heard of nobody can know: what is made counts for the line. But
 no interval is there twice, nor one that never was, and of each kind Oden shows what was made and not a part more;
-of counters, nor a part less once they have shown it all to the memory that was put back last.
+of counters, nor a part less once they have shown it all to the memory that was put back last; of events, what it showed
+when that was put back, and each that came afterwards.
 """
 
 import random
@@ -15,8 +16,10 @@ from gateway.mapping.state_rows import StateRows
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.store import Outbox
 from gateway.simulator.oden.model import OdenModel
-from tests.campaign.plant import AUTOMATIC, FACTORY, ON_A_TAG, Message, Story, total_of
+from tests.campaign.plant import AUTOMATIC, CODES, FACTORY, ON_A_TAG, Message, Story, total_of
 from tests.campaign.schedule import SETTING_UP, SETTLE, Life, Schedule, of_machines
+
+_EVENTS = frozenset(f"scrap {code}" for code in CODES)
 
 
 def copied_schedule(seed: int) -> Schedule:
@@ -40,11 +43,19 @@ def copied_schedule(seed: int) -> Schedule:
     return replace(plan, modes=modes, lives=tuple(lives))
 
 
+def least(story: Story, model: OdenModel, to_come: Sequence[Message]) -> Counter[str]:
+    """How much of which events Oden is to show in the end at the least, where an older copy is put back now and these
+    messages are `to_come`."""
+    found = Counter({what: amount for what, amount in _shown(story, model).items() if what in _EVENTS})
+    found.update(_events(story, to_come))
+    return found
+
+
 def of_copies(
-    story: Story, model: OdenModel, rows: MemoryStore, again: Sequence[Message], since: float
+    story: Story, model: OdenModel, rows: MemoryStore, again: Sequence[Message], since: float, events: Counter[str]
 ) -> Iterator[str]:
     """What is wrong of a line where an older copy was put back, the last time at `since`. The events that were sent
-    `again` to it are counted once more."""
+    `again` to it are counted once more; at the `least` so many `events` are told."""
     true = {(one.type, one.start) for one in story.shown}
     there = [(kind, one.start) for kind in ("RUN", "STATE") for one in model.intervals(kind, FACTORY, story.name)]
     for place, times in sorted(Counter(there).items()):
@@ -53,9 +64,7 @@ def of_copies(
         if place not in true:
             yield f"{story.name}: at Oden, and never was: {place}"
     shown, waits, made = _shown(story, model), _waiting(story, rows), _made(story)
-    for message in again:
-        if message.topic == f"{story.name}/scrap":
-            made[f"scrap {message.payload['code']}"] += message.payload["qty"]
+    made.update(_events(story, again))
     # What Oden shows beyond all that the memory will ever count is taken off what the counter counts next.
     for what, more in (shown + waits - made - _credited(story, rows)).items():
         yield f"{story.name}: {what} is {shown[what]} at Oden, {waits[what]} waits, {more} more than was made"
@@ -65,6 +74,17 @@ def of_copies(
     for what in counted:
         if (less := made[what] - shown[what] - waits[what]) > 0:
             yield f"{story.name}: {what} is {shown[what]} at Oden, {waits[what]} waits, {less} less than was made"
+    for what, less in (events - shown - waits).items():
+        yield f"{story.name}: {what} is {shown[what]} at Oden, {waits[what]} waits, {less} less than came"
+
+
+def _events(story: Story, messages: Sequence[Message]) -> Counter[str]:
+    """What those of the messages count that are events of the line."""
+    counted: Counter[str] = Counter()
+    for message in messages:
+        if message.topic == f"{story.name}/scrap":
+            counted[f"scrap {message.payload['code']}"] += message.payload["qty"]
+    return counted
 
 
 def _shown(story: Story, model: OdenModel) -> Counter[str]:

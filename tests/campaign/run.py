@@ -34,7 +34,7 @@ from gateway.simulator.oden.store import Factory, Organization
 from gateway.supervisor import Child, Supervisor
 from tests.campaign import refused
 from tests.campaign.compare import differences, too_little
-from tests.campaign.copies import of_copies
+from tests.campaign.copies import least, of_copies
 from tests.campaign.fuse import Fuse, Killed
 from tests.campaign.late import Outages, disturbed, late_story, made_outages, too_soon, with_clocks_ahead
 from tests.campaign.lost import Lost, doubled, exact, places
@@ -129,6 +129,8 @@ class _World:
         """When an older copy of the outbox was put back last, in seconds of the loop."""
         self.again: list[Message] = []
         """What the broker sent once more after an older copy was put back, which cannot know whether it was told."""
+        self.least: dict[str, Counter[str]] = {}
+        """By line how much of which events is told in the end at the least, where an older copy was put back."""
         self.copies: list[MemoryStore] = []
         """The outbox as it was before each life."""
         self.mark = Remembered()
@@ -180,6 +182,8 @@ class _World:
                 self.lost[story.key].put_back(int(head))
             self.put_back_at = asyncio.get_running_loop().time()
             self.again += self.broker.under_way
+            to_come = self.broker.to_come
+            self.least = {story.name: least(story, self.oden.model, to_come) for story in self.mapped}
         if life.back or life.forgets:
             self.mark = Remembered()
         self.copies.append(copied(self.rows))
@@ -204,7 +208,8 @@ class _World:
         for story in self.stories:
             self.result.too_little += too_little(story, self.oden.model)
             if story.plan is not None and self.put_back_at is not None:
-                wrong += of_copies(story, self.oden.model, self.rows, self.again, self.put_back_at)
+                events = self.least[story.name]
+                wrong += of_copies(story, self.oden.model, self.rows, self.again, self.put_back_at, events)
                 continue
             what = refused.refused(story, self.schedule.modes.refuse)
             unsure = self.lost[story.key].intervals(story)

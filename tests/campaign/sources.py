@@ -55,6 +55,11 @@ class Broker:
         """What was published and not acknowledged."""
         return [*self._sent.values()]
 
+    @property
+    def to_come(self) -> list[Message]:
+        """What is yet to be published."""
+        return [*self._messages[self._next :]]
+
     async def serve(self, take: Take, clock: Clock, alive: Callable[[], bool]) -> None:
         """One connection, which is said to stand: first again what was not acknowledged, then what comes.
         Acknowledgements of a dead client are lost.

@@ -206,5 +206,10 @@ def test_a_backup_is_taken_while_the_gateway_runs_and_put_back_when_it_does_not(
     before = refused.outbox("list")
     refused.outbox("drop", "--all", "--yes")
     assert refused.outbox("list") != before
-    assert "outbox-replaced-" in refused.outbox("restore", str(file))
+    answer = refused.outbox("restore", str(file))
     assert refused.outbox("list") == before
+    (aside,) = refused.directory.glob("outbox-replaced-*")
+    assert str(aside) in answer
+    refused.outbox("restore", str(aside))
+    assert refused.outbox("list") != before
+    assert len(list(refused.directory.glob("outbox-replaced-*"))) == 1

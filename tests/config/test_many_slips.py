@@ -1,4 +1,5 @@
-"""P10: any ten mistakes of a line of a plant at once: each is told once, at its place, and nothing besides."""
+"""P10: any ten mistakes of a line of a plant at once, and all that the tables have in one of 5,000 inputs: each is told
+once, at its place, and nothing besides."""
 
 import random
 import re
@@ -11,7 +12,8 @@ from gateway.config import yaml_lines
 from gateway.config.yaml_repair import _Repaired, read_yaml
 from gateway.config.yaml_tree import Position
 from tests.config.factory import LINE, Slip, said_of
-from tests.config.test_slips import GROUPS
+from tests.config.more_slips import HEADS
+from tests.config.test_slips import GROUPS, HEAD, HEAD_2
 
 AT_ONCE = 10
 NOT_BESIDE_ANY = (
@@ -20,11 +22,8 @@ NOT_BESIDE_ANY = (
     '- ▲{count: good, raw_data: {yield: "{n}"}}',  # told twice only where the first is as it was
 )
 """Slips that are one, or hide others, because of what stands beside them."""
-SLIPS = [
-    one
-    for one in dict.fromkeys(one for name in GROUPS if "all kinds" not in name for one in GROUPS[name][1])
-    if not any(text in one.new for text in NOT_BESIDE_ANY)
-]
+ALL = [*dict.fromkeys(one for name in GROUPS if "all kinds" not in name for one in GROUPS[name][1])]
+SLIPS = [one for one in ALL if not any(text in one.new for text in NOT_BESIDE_ANY)]
 INPUTS = {
     name: LINE.count("\n", 0, match.start())
     for name, match in ((match[1], match) for match in re.finditer(r"^      (\w+): \{source", LINE, re.MULTILINE))
@@ -54,6 +53,25 @@ def some(seed: int) -> list[Slip]:
         if len(chosen) < AT_ONCE and all(beside_each_other(one, other) for other in chosen):
             chosen.append(one)
     return chosen
+
+
+@pytest.mark.parametrize(("third", "head"), [*enumerate((HEAD, HEAD_2, HEADS[0]))])
+def test_p10_every_slip_in_a_plant_of_5000_inputs(third: int, head: tuple[Slip, ...], tmp_path: Path) -> None:
+    """200 lines of 25 inputs, with 150 slips and more of all kinds, each in a line of its own: each is told with its
+    cure, at its place and once, and nothing else is."""
+    slips = ALL[third::3]
+    answer = said_of(tmp_path / "c", head, slips, lines=200)
+    places = [where for where, _ in (*answer.problems, *answer.warnings)]
+    assert sorted(places) == sorted(answer.expected.values())
+    told = {True: dict(answer.warnings), False: dict(answer.problems)}
+    missed = [one for one in (*head, *slips) if answer.expected[one] not in told[one.warning]]
+    assert missed == []
+    wrong = [
+        (str(one), told[one.warning][answer.expected[one]])
+        for one in (*head, *slips)
+        if not all(word in told[one.warning][answer.expected[one]] for word in one.words)
+    ]
+    assert wrong == []
 
 
 @pytest.mark.parametrize("lines", [1, 3])

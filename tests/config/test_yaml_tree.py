@@ -2,13 +2,14 @@
 
 import json
 import string
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.config.yaml_tree import Node, Tree, compose, scalar
+from gateway.config.yaml_tree import BrokenFileError, Node, Tree, compose, scalar
 from gateway.model import Scalar
 
 FILE = Path("gateway.yaml")
@@ -49,6 +50,16 @@ def test_each_value_stands_at_its_place(value: Tree) -> None:
             assert written.startswith(json.dumps(node.value, ensure_ascii=False))
 
     look(compose(text, FILE)[0])
+
+
+@given(st.text("{}[]:,?-a5 \u00a0\n", max_size=30))
+@example("a: {{ \u00a0order }}")
+@example("? [a]\n: \u00a0b")
+def test_any_text_is_read_or_told_to_be_broken(text: str) -> None:
+    """Also where a key is no text, and invisible characters stand beside it."""
+    with suppress(BrokenFileError):
+        for finding in compose(text, FILE)[1]:
+            assert finding.position.line <= text.count("\n") + 1
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.clock import AnchoredClock
+from gateway.delivery.breaker import ALARM
 from gateway.delivery.drain import DeliveryOptions, Drain
 from gateway.model import Output, Record, StartInterval, UpdateInterval, record_key
 from gateway.oden.client import OdenClient
@@ -190,6 +191,13 @@ class Rig:
                 await asyncio.sleep(0.005)
         return True
 
+    async def alarmed(self, drain: Drain, reason: str) -> None:
+        """Delivery is held for `reason` after so many refusals of one cause, and no other refusal follows it."""
+        assert reason in await held(drain)
+        assert (await self.counts()).dead == ALARM
+        await self.drained()
+        assert (await self.counts()).dead == ALARM
+
     def start(self, at: int, kind: Literal["RUN", "STATE"] = "RUN") -> StartInterval:
         details = {"product": "Film 20"} if kind == "RUN" else {"category": "Uptime"}
         name = f"order {at}" if kind == "RUN" else None
@@ -222,3 +230,11 @@ class Rig:
                 records += [state, self.end(state, begin + half + 30)]
             records.append(self.end(run, begin + 60))
         return records, total
+
+
+async def held(drain: Drain) -> str:
+    """Why delivery is held, once it is."""
+    async with asyncio.timeout(PATIENCE):
+        while drain.health.api is None:
+            await asyncio.sleep(0.005)  # some hold for a moment only
+    return drain.health.api.reason

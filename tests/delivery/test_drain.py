@@ -9,7 +9,7 @@ import pytest
 from gateway.outbox.entries import Pause
 from gateway.outbox.operator_actions import pause, resume
 from gateway.outbox.store import Outbox
-from tests.delivery.harness import TOKEN, Fault, Oden, Rig
+from tests.delivery.harness import TOKEN, Fault, Oden, Rig, held
 from tests.links import Tap
 from tests.peers import PATIENCE, free_port
 
@@ -153,10 +153,7 @@ async def test_p8_a_revoked_token_pauses_and_a_new_one_is_used(rig: Rig, oden: O
     tokens = ["wrong", "wrong"]
     async with rig.running(token=lambda: tokens.pop() if tokens else TOKEN) as drain:
         await rig.commit(drain, rig.start(1_800_000_000))
-        async with asyncio.timeout(PATIENCE):
-            while drain.health.api is None:
-                await asyncio.sleep(0.01)
-        assert drain.health.api.reason.startswith("401")
+        assert (await held(drain)).startswith("401")
         await rig.drained()
         assert (await rig.counts()).dead == 0
     assert len(oden.runs()) == 1
@@ -167,10 +164,7 @@ async def test_oden_away_then_back(rig: Rig, oden: Oden) -> None:
     records, total = rig.production(1)
     async with rig.running(url=f"http://127.0.0.1:{free_port()}/v2") as drain:
         await rig.commit(drain, *records)
-        async with asyncio.timeout(PATIENCE):
-            while drain.health.api is None:
-                await asyncio.sleep(0.01)
-        assert drain.health.api.reason == "Oden cannot be reached (connection refused)"
+        assert await held(drain) == "Oden cannot be reached (connection refused)"
         assert (await rig.counts()).in_doubt == 0
     async with rig.running() as drain:
         await rig.drained()
@@ -198,10 +192,7 @@ async def test_what_is_in_the_way_holds_all_and_is_named(rig: Rig, oden: Oden, f
     oden.faults.append(fault)
     async with rig.running() as drain:
         await rig.commit(drain, rig.start(1_800_000_000))
-        async with asyncio.timeout(PATIENCE):
-            while drain.health.api is None:
-                await asyncio.sleep(0.005)
-        assert reason in drain.health.api.reason
+        assert reason in await held(drain)
         await rig.drained()
         assert drain.health.api is None
     assert len(oden.runs()) == 1

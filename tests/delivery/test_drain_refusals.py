@@ -44,13 +44,7 @@ async def test_p5_refusals_with_one_cause_raise_the_alarm(
     states = [rig.start(1_800_000_000 + n, "STATE") for n in range(20)]
     async with rig.running() as drain:
         await rig.commit(drain, *states)
-        async with asyncio.timeout(PATIENCE):
-            while drain.health.api is None:
-                await asyncio.sleep(0.01)
-        assert "not set up" in drain.health.api.reason
-        assert (await rig.counts()).dead == ALARM
-        await rig.drained()
-        assert (await rig.counts()).dead == ALARM
+        await rig.alarmed(drain, "not set up")
     assert len(oden.states()) == 20 - ALARM
 
 

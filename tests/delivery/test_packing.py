@@ -301,11 +301,5 @@ async def test_p5_refusals_within_a_success_raise_the_alarm(rig: Rig, oden: Oden
     oden.faults.append(Fault("intervals/update", "before", 200, text=json.dumps(answer)))
     async with rig.running() as drain:
         await rig.commit(drain, *(rig.end(state, state.start + 30) for state in states))
-        async with asyncio.timeout(PATIENCE):
-            while drain.health.api is None:
-                await asyncio.sleep(0.01)
-        assert "the line is locked" in drain.health.api.reason
-        assert (await rig.counts()).dead == ALARM
-        await rig.drained()
-        assert (await rig.counts()).dead == ALARM
+        await rig.alarmed(drain, "the line is locked")
     assert [state.end is None for state in oden.states()] == [*[True] * ALARM, *[False] * (20 - ALARM)]

@@ -1,6 +1,8 @@
 """`oden-gateway check --live` as a process: each finding is provoked, at real peers where they can be made to do it."""
 
+import asyncio
 import json
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from gateway.live.look import SourceLook
 from gateway.live.tail import InputReading
 from tests.config.command import TOKEN, Answer
 from tests.live.site import Site
-from tests.peers import Mosquitto, OpcuaServer, free_port
+from tests.peers import PATIENCE, Mosquitto, OpcuaServer, free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -196,6 +198,44 @@ async def test_a_question_that_fails_is_no_answer(
         configure(site, server, broker, await stand_in(site, fault), RIGHT)
         findings = found(await site.run("check", "-c", "gateway.yaml", "--live", "--seconds", "3", "--json"))
     assert {each for each, _ in findings} == {kind}
+
+
+async def test_beside_a_running_gateway_it_is_the_file_that_is_judged(
+    server: OpcuaServer, site: Site, tmp_path: Path
+) -> None:
+    """What has changed in it is looked at by another client, and the gateway's own session stays; what has not, the
+    gateway is asked for; what does not run yet is said, until a reload."""
+    check = ("check", "-c", "gateway.yaml", "--live", "--seconds", "5", "--json")
+    heard = tmp_path / "broker" / "mosquitto.log"
+    with Mosquitto(tmp_path / "broker") as broker:
+        await broker.publish(ORDER, '{"number": "4711"}', retain=True)
+        configure(site, server, broker, await stand_in(site), RIGHT)
+        gateway = await site.gateway()
+        checked = await site.run(*check)
+        assert "not_running" not in {kind for kind, _ in found(checked)}
+        assert all(each["by_gateway"] for each in json.loads(checked.output)["sources"])
+        right = site.config.read_text()
+        more = '  nobody: {type: opcua, url: "opc.tcp://127.0.0.1:1", security: none}\nlines:'
+        wrong = right.replace("field: number", "field: nummer").replace("\nlines:", f"\n{more}", 1)
+        site.config.write_text(wrong.replace("rate: 20/s", "rate: 19/s"))
+        checked = await site.run(*check)
+        findings, sources = found(checked), json.loads(checked.output)["sources"]
+        assert {each["name"]: each["by_gateway"] for each in sources} == {"plc": True, "floor": False, "nobody": False}
+        assert {("unreachable", "nobody"), ("field_missing", "Factory A/Line 01 order")} <= findings.keys()
+        note = findings["not_running", "the running gateway"]
+        assert "sources +nobody ~floor; lines ~Factory A/Line 01; ~oden" in note["text"]
+        assert (note["level"], note["cure"]) == ("note", "sudo systemctl reload oden-gateway")
+        words = heard.read_text()
+        assert "as edge-test-check" in words
+        assert words.count("as edge-test (") == 1
+        gateway.send_signal(signal.SIGHUP)
+        async with asyncio.timeout(PATIENCE):
+            while ("not_running", "the running gateway") in found(checked := await site.run(*check)):
+                pass
+        assert all(each["by_gateway"] for each in json.loads(checked.output)["sources"])
+        site.config.write_text(right)
+        text = found(await site.run(*check))["not_running", "the running gateway"]["text"]
+        assert "sources ~floor -nobody;" in text
 
 
 async def test_a_wrong_file_is_told_first(server: OpcuaServer, site: Site, tmp_path: Path) -> None:

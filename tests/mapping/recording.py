@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from asyncua import ua
+from asyncua.ua.status_codes import StatusCodes
 from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 
@@ -28,6 +30,7 @@ from gateway.model import (
     StartInterval,
     UpdateInterval,
 )
+from gateway.sources.opcua.decode import decode, plain
 from gateway.trial.play import moments
 
 T0 = 1_767_592_800.0
@@ -97,7 +100,7 @@ def _tables(folder: Path) -> Lookups:
 
 def _event(given: dict[str, Any]) -> Sample | Contact | Tick:
     """A line of a golden recording: `{"at", "from", "value"}` and what differs, or a source that is `lost` or `back`;
-    times in seconds after T0."""
+    times in seconds after T0. With a `status` of OPC UA it is what the source makes of a value with that."""
     at = T0 + given.pop("at")
     if not given:
         return Tick(at)
@@ -108,7 +111,12 @@ def _event(given: dict[str, Any]) -> Sample | Contact | Tick:
     source, address = given.pop("from")
     if "source_time" in given:
         given["source_time"] += T0
-    return Sample(source, address, given.pop("value", None), at, **given)
+    value = given.pop("value", None)
+    if "status" in given:
+        status = ua.StatusCode(getattr(StatusCodes, given.pop("status")))
+        decoded = decode(ua.DataValue(ua.Variant(value), status))
+        value, given["quality"] = plain(decoded.value), decoded.quality
+    return Sample(source, address, value, at, **given)
 
 
 def plan(**changes: Any) -> LinePlan:

@@ -290,6 +290,21 @@ def test_p4_what_was_held_goes_to_the_runs_in_which_it_was_made() -> None:
         assert last.state.output.kept == ()
 
 
+def test_p4_what_another_life_has_told_is_taken_off_where_it_was_made_and_off_nothing_later() -> None:
+    """The counter has moved by 20 while the copy slept, of which 15 were told; then another run has begun, and waits
+    with what was made in it."""
+    line = KINDS["plain"].line
+    copy = play(line, tag(1, "Good", 5000), order(2, "A"), tick(4))
+    events = tag(50, "Good", 5020, initial=True), order(60, "B"), tag(70, "Good", 5024), tick(75)
+    later = play(line, *events, state=holding(line, copy.state))
+    after, taken = credited(line, later.state, {"RUN": [(int(T0) + 30, {"yield": 15})]}, {}, waits=False)
+    last = play(line, tick(400), state=after)
+    records = [*copy.records, *later.records, *last.records]
+    names = {one.key: one.name for one in records if isinstance(one, StartInterval)}
+    told = [(names[one.interval], one.raw_data["yield"]) for one in records if isinstance(one, Output)]
+    assert (sorted(told, key=str), taken) == ([("A", 5), ("B", 4)], {"good": 15})
+
+
 def test_p4_of_events_that_wait_only_what_is_shown_with_their_raw_data_is_taken_off() -> None:
     """Another life has told of others, which came to it alone."""
     state = play(EXAMPLE, tag(1, "Good", 100), order(2, "A"), scrap(10, 3, "Gel"), tick(11)).state

@@ -20,6 +20,7 @@ from gateway.errors import OutboxError
 from gateway.outbox.database import sealed
 from gateway.outbox.recovery import open_store
 from gateway.outbox.salvage import DamageReport
+from gateway.outbox.sqlite_store import SqliteStore
 from tests.outbox.power import Call, Disk, recorded
 from tests.outbox.test_migrate import format_1
 
@@ -146,12 +147,13 @@ def format_2(box: Path) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
 
 
-@pytest.mark.parametrize("written", [format_1, format_2])
-def test_p7_a_migration_survives_a_power_cut(tmp_path: Path, written: Callable[[Path], object]) -> None:
+@pytest.mark.parametrize(("written", "kept"), [(format_1, "outbox-of-format-1"), (format_2, "outbox-of-format-2")])
+def test_p7_a_migration_survives_a_power_cut(tmp_path: Path, written: Callable[[Path], object], kept: str) -> None:
     """A cut at any point of bringing an earlier format to the present one leaves a store from which everything is there
-    at the next start."""
+    at the next start; and the earlier store, whole and as its version has left it, is beside it."""
     base = tmp_path / "box"
     written(base)
+    before = library_rows(base / "outbox")
     shutil.copytree(base, tmp_path / "before")
     calls = recorded(OPENER, base)
     rows, _ = open_store(base)
@@ -161,9 +163,64 @@ def test_p7_a_migration_survives_a_power_cut(tmp_path: Path, written: Callable[[
     (tmp_path / "before").rename(base)
 
     def right(rows: Mapping[str, str], reports: list[DamageReport], _: bytes) -> bool:
-        return rows == whole and not reports
+        names = {path.name for path in (tmp_path / "left").iterdir()}
+        return (
+            rows == whole
+            and not reports
+            and names == {"lock", "outbox", kept}
+            and library_rows(tmp_path / "left" / kept) == before
+        )
 
     assert list(campaign(calls, base, tmp_path, right)) == []
+
+
+def library_rows(store: Path) -> list[tuple[str, str]]:
+    """The rows of a store of an earlier format, which has no table of our own."""
+    with closing(sqlite3.connect(store / "cache.db")) as connection:
+        assert not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'Rows'").fetchall()
+        return connection.execute("SELECT key, value FROM Cache ORDER BY rowid").fetchall()
+
+
+GOER_BACK = """
+import sys
+from pathlib import Path
+from gateway.outbox.recovery import restore_folder
+restore_folder(Path(sys.argv[1]), Path(sys.argv[1]) / "outbox-of-format-2", 1_795_401_600.0)
+"""
+
+
+def test_p7_going_back_survives_a_power_cut(tmp_path: Path) -> None:
+    """A cut at any point of putting the kept store back leaves it kept, with the store of the present format in use, or
+    in use, with the other set aside: both are there, and whole."""
+    base = tmp_path / "box"
+    format_2(base)
+    old = library_rows(base / "outbox")
+    rows, _ = open_store(base)
+    rows.apply({"line/L": "since the upgrade"})
+    new = dict(rows.items())
+    rows.close()
+    shutil.copytree(base, tmp_path / "before")
+    calls = recorded(GOER_BACK, base)
+    assert library_rows(base / "outbox") == old
+    shutil.rmtree(base)
+    (tmp_path / "before").rename(base)
+    seen = set()
+
+    def right(rows: Mapping[str, str], reports: list[DamageReport], _: bytes) -> bool:
+        left = tmp_path / "left"
+        back = "line/L" not in rows
+        seen.add(back)
+        if back:  # and it was upgraded anew, because it was opened here
+            (aside,) = left.glob("outbox-replaced-*")
+            other = SqliteStore(aside)
+            whole = dict(other.items()) == new and {**new, "line/L": ""} == {**rows, "line/L": ""}
+            other.close()
+        else:
+            whole = rows == new
+        return whole and not reports and library_rows(left / "outbox-of-format-2") == old
+
+    assert list(campaign(calls, base, tmp_path, right)) == []
+    assert seen == {True, False}
 
 
 def test_p7_a_salvage_survives_a_power_cut(tmp_path: Path) -> None:

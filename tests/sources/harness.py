@@ -14,8 +14,9 @@ from gateway.model import Notice, Sample
 from gateway.receipts import Session, Verdict
 from gateway.sources.base import Arrival, Source
 from gateway.sources.mqtt import MqttSource
+from gateway.sources.opcua.source import OpcuaSource
 from gateway.sources.opcua.tags import Tag, tag_of
-from tests.peers import PATIENCE, Mosquitto, wait_until
+from tests.peers import PATIENCE, Mosquitto, OpcuaServer, wait_until
 
 
 class HandClock:
@@ -153,3 +154,12 @@ def opcua_tag(node: str, config: OpcuaConfig, **settings: Any) -> Tag:
 def opcua_tags(nodes: Iterable[str], config: OpcuaConfig) -> list[Tag]:
     """The tags `nodes`, watched as their source says."""
     return [opcua_tag(node, config) for node in nodes]
+
+
+def node(name: str) -> str:
+    return f"nsu=urn:acme:line;s={name}"
+
+
+def opcua_source(server: OpcuaServer, *names: str, url: str | None = None, **settings: str) -> OpcuaSource:
+    config = opcua_config(url or server.url, **settings)
+    return OpcuaSource("plc", config, opcua_tags(map(node, names), config), AnchoredClock())

@@ -261,6 +261,17 @@ class Fields:
             raise self.invalid(name, "must be an object, or a string that holds one")
         return value
 
+    def time_range(self) -> tuple[int, int]:
+        """`start_time` and `end_time`; 400 where one is absent, or they are the wrong way round."""
+        begin, end = self.time("start_time"), self.time("end_time")
+        if begin is None:
+            raise self.missing("start_time")
+        if end is None:
+            raise self.missing("end_time")
+        if end < begin:
+            raise self.invalid("end_time", "must not be before start_time")
+        return begin, end
+
     def required(self, name: str) -> "Fields":
         """The object in `name`; 400 where the field is absent."""
         fields = self.fields(name)

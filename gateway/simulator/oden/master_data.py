@@ -159,15 +159,9 @@ def _type_answer(name: str) -> dict[str, object]:
 def search_orders(store: Store, body: Fields) -> object:
     """`maintenance_work_order/search`: by `id`, by `external_id`, or those of a `line` between two times."""
     match = body.match()
-    begin, end = body.time("start_time"), body.time("end_time")
     if "id" not in body and "external_id" not in body:
         line = resolve_line(store, body.required("line"))
-        if begin is None:
-            raise body.missing("start_time")
-        if end is None:
-            raise body.missing("end_time")
-        if end < begin:
-            raise body.invalid("end_time", "must not be before start_time")
+        begin, end = body.time_range()
         orders = [
             order
             for order in store.orders.values()

@@ -193,13 +193,7 @@ def delete_tests(store: Store, body: Fields) -> object:
         deleted = [store.tests[test_id] for test_id in dict.fromkeys(ids) if test_id in store.tests]
     else:
         line = resolve_line(store, body.required("line"))
-        begin, end = body.time("start_time"), body.time("end_time")
-        if begin is None:
-            raise body.missing("start_time")
-        if end is None:
-            raise body.missing("end_time")
-        if end < begin:
-            raise body.invalid("end_time", "must not be before start_time")
+        begin, end = body.time_range()
         deleted = [
             test
             for test in store.tests.values()

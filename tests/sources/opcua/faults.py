@@ -13,8 +13,9 @@ from itertools import pairwise
 from asyncua.ua.status_codes import StatusCodes
 
 from tests.campaign.virtual import simulate
+from tests.sources.harness import node
 from tests.sources.opcua.scripted import Server, poison
-from tests.sources.opcua.story import connected, gaps, node
+from tests.sources.opcua.story import connected, gaps
 
 FAULTS = 8
 """Faults in one story."""

@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.model import Recovered
-from tests.sources.harness import Intake
+from tests.sources.harness import Intake, node
 from tests.sources.opcua.scripted import Server
-from tests.sources.opcua.story import node
 
 
 def keeping(*names: str, **values: object) -> Server:

@@ -8,15 +8,11 @@ from typing import Any
 
 from gateway.sources.opcua.source import OpcuaSource
 from tests.campaign.virtual import simulate
-from tests.sources.harness import Intake, opcua_config, opcua_tag
+from tests.sources.harness import Intake, node, opcua_config, opcua_tag
 from tests.sources.opcua import scripted
 from tests.sources.opcua.scripted import Server
 
 ASKED_TO_ACT = {"Write", "Call", "HistoryUpdate", "AddNodes", "DeleteNodes"}
-
-
-def node(name: str) -> str:
-    return f"nsu=urn:acme:line;s={name}"
 
 
 @asynccontextmanager

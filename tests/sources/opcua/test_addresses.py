@@ -1,11 +1,9 @@
 """Tags by other addresses than a node id, and parts of values: as a server of its own has them."""
 
 import struct
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from asyncua import ua
 from asyncua.common.structures104 import new_enum, new_struct, new_struct_field
 from asyncua.ua.attribute_ids import AttributeIds
@@ -19,14 +17,6 @@ from tests.peers import LINE, OpcuaServer, wait_until
 from tests.sources.harness import Intake, opcua_config, opcua_tag, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server() -> AsyncIterator[OpcuaServer]:
-    server = OpcuaServer()
-    await server.start(before=("urn:other",), L01__State=1)
-    yield server
-    await server.stop()
 
 
 async def index_of(server: OpcuaServer) -> int:

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from gateway.model import Recovered, Sample
+from tests.sources.harness import node
 from tests.sources.opcua.history_plant import ALARM, ALARMS, forget, keeping, kept, toggle, values
 from tests.sources.opcua.scripted import Server
-from tests.sources.opcua.story import connected, gaps, node, simulated
+from tests.sources.opcua.story import connected, gaps, simulated
 
 
 def alarming(**values: object) -> Server:

@@ -1,12 +1,10 @@
 """Events of a real server's own types: by subtype, with fields of any kind, and conditions."""
 
 import struct
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from asyncua import ua
 from asyncua.common.node import Node
 from asyncua.common.structures104 import new_struct, new_struct_field
@@ -19,14 +17,6 @@ from tests.peers import LINE, OpcuaServer, wait_until
 from tests.sources.harness import Intake, opcua_config, opcua_tag, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server() -> AsyncIterator[OpcuaServer]:
-    server = OpcuaServer()
-    await server.start(before=("urn:other",), L01__State=1)
-    yield server
-    await server.stop()
 
 
 async def machine(server: OpcuaServer, name: str) -> tuple[int, Node]:

@@ -9,9 +9,9 @@ import pytest
 from asyncua import ua
 from asyncua.ua.status_codes import StatusCodes
 
-from tests.sources.harness import Intake
+from tests.sources.harness import Intake, node
 from tests.sources.opcua.scripted import Server
-from tests.sources.opcua.story import bad, connected, gaps, node, simulated
+from tests.sources.opcua.story import bad, connected, gaps, simulated
 
 PRESS = f"{node('press')} [BaseEventType]"
 ALARMS = f"{node('press')} [AlarmConditionType]"

@@ -16,11 +16,11 @@ from gateway.sources.base import Arrival
 from gateway.sources.opcua.source import OpcuaSource
 from tests.mapping.recording import Played, tick
 from tests.mapping.test_recovery import GIVEN, at_rest
-from tests.sources.harness import Intake, opcua_config, opcua_tags
+from tests.sources.harness import Intake, node, opcua_config, opcua_tags
 from tests.sources.opcua import scripted
 from tests.sources.opcua.history_plant import forget, keeping, kept, toggle, values
 from tests.sources.opcua.scripted import Server
-from tests.sources.opcua.story import bad, connected, gaps, node, simulated
+from tests.sources.opcua.story import bad, connected, gaps, simulated
 
 
 @simulated

@@ -7,8 +7,9 @@ from asyncua import ua
 from asyncua.ua.status_codes import StatusCodes
 
 from tests.campaign.virtual import simulate
+from tests.sources.harness import node
 from tests.sources.opcua.scripted import Server
-from tests.sources.opcua.story import connected, node, simulated
+from tests.sources.opcua.story import connected, simulated
 
 UNCERTAIN = StatusCodes.UncertainLastUsableValue
 

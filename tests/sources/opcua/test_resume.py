@@ -3,8 +3,9 @@ its subscriptions are moved; and only where these are over too is there a gap.""
 
 import asyncio
 
+from tests.sources.harness import node
 from tests.sources.opcua.scripted import Server
-from tests.sources.opcua.story import bad, connected, gaps, node, simulated
+from tests.sources.opcua.story import bad, connected, gaps, simulated
 
 
 async def toggle(server: Server, since: int, times: int) -> None:

@@ -8,9 +8,9 @@ import pytest
 from gateway.model import Sample
 from gateway.sources.opcua.server_clock import LONG, MESSAGES, MOST, ServerClock
 from gateway.sources.recording import line_of
-from tests.sources.harness import Intake
+from tests.sources.harness import Intake, node
 from tests.sources.opcua.scripted import Server
-from tests.sources.opcua.story import connected, node, simulated
+from tests.sources.opcua.story import connected, simulated
 
 
 def samples(intake: Intake) -> list[Sample]:

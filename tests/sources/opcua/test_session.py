@@ -10,10 +10,10 @@ import pytest
 from gateway.sources.opcua.items import MOST_SUBSCRIPTIONS
 from gateway.sources.opcua.publishing import OUTSTANDING
 from tests.campaign.virtual import simulate
-from tests.sources.harness import Intake
+from tests.sources.harness import Intake, node
 from tests.sources.opcua import scripted
 from tests.sources.opcua.scripted import Server, poison
-from tests.sources.opcua.story import bad, connected, gaps, node, simulated
+from tests.sources.opcua.story import bad, connected, gaps, simulated
 
 
 @simulated

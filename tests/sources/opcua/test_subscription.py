@@ -6,8 +6,9 @@ from typing import Any
 from asyncua import ua
 from asyncua.ua.status_codes import StatusCodes
 
+from tests.sources.harness import node
 from tests.sources.opcua.scripted import Server
-from tests.sources.opcua.story import connected, node, simulated
+from tests.sources.opcua.story import connected, simulated
 
 
 @simulated
