@@ -21,7 +21,7 @@ from gateway.mapping.values import number
 from gateway.model import IntervalType, Output, StartInterval
 from gateway.oden import answers, requests
 from gateway.oden.client import OdenClient
-from gateway.oden.long_answer import Keeps
+from gateway.oden.http_answer import Keeps
 from gateway.outbox.entries import LineRef
 from gateway.outbox.listing import Filter, Listed, page
 from gateway.outbox.merge import has_shape, taken_up, taken_up_by_time

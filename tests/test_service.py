@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.status.restarts import AT_ONCE
+from gateway.status.notify import AT_ONCE
 from tests.peers import PATIENCE, free_port, wait_for
 from tests.processes import end_all, next_line, status_json
 

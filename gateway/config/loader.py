@@ -12,7 +12,17 @@ from typing import Any, cast
 
 from pydantic import SecretStr, ValidationError
 
-from gateway.config.environment import overrides, with_values
+from gateway.config.environment import (
+    FOLDER,
+    SecretError,
+    is_name_of_secret,
+    is_near_reference,
+    is_reference,
+    overrides,
+    read_secret,
+    secret_name,
+    with_values,
+)
 from gateway.config.files import Files, NoFileError, all_may_read
 from gateway.config.lint_texts import find_thousands
 from gateway.config.lookups import gather_lookups
@@ -20,15 +30,6 @@ from gateway.config.message_schemas import Schemas, gather_schemas
 from gateway.config.origin import Located, Origin, all_wrong, in_file, in_order, once_each
 from gateway.config.schema import Config, SourceConfig
 from gateway.config.schema_walk import Loc, alternatives, child_annotation, tag_of
-from gateway.config.secrets import (
-    FOLDER,
-    SecretError,
-    is_name_of_secret,
-    is_near_reference,
-    is_reference,
-    read_secret,
-    secret_name,
-)
 from gateway.config.stand_ins import Mended, mended, validated
 from gateway.config.substitution import escaped
 from gateway.config.templates import expand_templates
