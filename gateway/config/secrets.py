@@ -27,6 +27,7 @@ _NEAR_REFERENCE = re.compile(
     r"|(token|bearer)\s.*|(your|my)[-_ ].*(token|password).*|change[-_ ]?me|x{3,}|\*{3,}",
     re.IGNORECASE,
 )
+_QUOTES = frozenset("\"'`“”„‘’")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -57,6 +58,18 @@ def is_name_of_secret(text: str, folder: Path, environ: Mapping[str, str]) -> bo
     except SecretError:
         return False
     return True
+
+
+def why_no_token(text: str) -> str | None:
+    """Why `text`, which a file or a variable holds, cannot be Oden's token, and what helps; None: it can. It is not
+    repeated."""
+    if re.match(r"(token|bearer|authorization:?)\s", text, re.IGNORECASE):
+        return "it begins with a word that the gateway writes itself: leave the token alone there"
+    if text[0] in _QUOTES or text[-1] in _QUOTES:
+        return "the quotes there are part of it: remove them"
+    if not text.isascii() or any(map(str.isspace, text)):
+        return "a token has no blanks, and no letters but those from A to Z"
+    return None
 
 
 def secret_name(text: str) -> str:

@@ -158,7 +158,10 @@ class Substituter:
             return None
         if name not in parameters.values and name not in parameters.used and not parameters.unread:
             if name in self.inputs:
-                text = f"no value for ${{{name}}}: an input is written \"{{{name}}}\", without the '$'"
+                text = (
+                    f"no value for ${{{name}}}: an input is written \"{{{name}}}\", without the '$'; in a condition, "
+                    f"{name} alone"
+                )
                 self._report_once(Finding(replace(position, used_at=None), text))
                 parameters.used.add(name)
                 return None
