@@ -36,7 +36,7 @@ from gateway.outbox.listing import Listed
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.outbox.told import has_output
-from gateway.told_elsewhere import Refused, Shown, Stretch, Unanswered, Unreachable, shown_of
+from gateway.told_elsewhere import Refused, Shown, Stretch, Unanswered, Unauthorized, Unreachable, shown_of
 
 log = structlog.get_logger()
 
@@ -66,7 +66,6 @@ async def recollect(
     which entries carry the keys of our records: by it, one is known that waits here and has grown since. What cannot be
     compared is kept for later, and what can be within what Oden shows is not sent before."""
     stretches = await _noted(outbox, plans, now, reference)
-    refused: set[str] = set()
     unlooked = [plan for plan in plans if _is_unlooked(stretches, plan)]
     memory = await _Memory.read(outbox, plans if unlooked else ())
     until = asyncio.get_running_loop().time() + LONGEST
@@ -76,8 +75,6 @@ async def recollect(
                 async with asyncio.timeout_at(until):
                     shown = await shown_of(outbox, client, plan, stretches[plan.key], reference)
             except (Refused, Unanswered) as error:
-                if isinstance(error, Refused):
-                    refused.add(plan.key)
                 log.warning("counters_not_compared", line=plan.key, reason=str(error))
             else:
                 change = partial(_taken_off, plan, shown, now, waits=not stretches[plan.key][-1].held)
@@ -90,7 +87,7 @@ async def recollect(
         if not stretches[plan.key][-1].held:
             await memory.change(plan, partial(_held, plan), now)
             stretches[plan.key] = tuple(replace(stretch, held=True) for stretch in stretches[plan.key])
-    await _keep(outbox, stretches, {plan.key for plan in left} - refused)
+    await _keep(outbox, stretches, {plan.key for plan in left})
 
 
 class LaterComparison:
@@ -124,6 +121,8 @@ class LaterComparison:
                     continue
                 try:
                     await self._ask(line, plans.get(line), left)
+                except Unauthorized:
+                    break  # nor would it take the next one; that nothing is delivered is said
                 except Unreachable:
                     continue  # that it is not compared was said
                 except (Refused, Unanswered) as error:

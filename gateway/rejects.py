@@ -17,7 +17,7 @@ from functools import lru_cache
 from gateway.frozen import replace
 from gateway.mapping.values import excerpt
 from gateway.model import Notice, Reject
-from gateway.sources.mqtt_decode import decode
+from gateway.sources.mqtt_forms import decode
 
 MOST_OF_KIND, OF_KIND_PER_MINUTE = 20, 2.0
 MOST_AT_ONCE, PER_MINUTE = 100, 10.0

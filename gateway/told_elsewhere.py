@@ -33,6 +33,7 @@ PAUSE = 1.0
 """Seconds after an answer that tells nothing until the search is made again; twice as many after each further one."""
 MOST_ANSWERS = 6
 """Answers in a row that tell nothing, after which a search is not made again for now."""
+UNAUTHORIZED = 401
 LATER = (408, 425, 429)
 """Refusals by Oden that say nothing of the request."""
 BETWEEN = 5.0
@@ -45,6 +46,10 @@ T = TypeVar("T")
 
 class Unreachable(Exception):
     """Nothing could be sent to Oden."""
+
+
+class Unauthorized(Unreachable):
+    """Oden takes nothing with this token."""
 
 
 class Refused(Exception):
@@ -378,6 +383,8 @@ async def _searched(
         status = answer.status
         if not answer.sent:
             raise Unreachable(answer.error)
+        if answer.own and status == UNAUTHORIZED:
+            raise Unauthorized(answer.error)
         if answer.own and status is not None and 400 <= status < 500 and status not in (404, *LATER):
             raise Refused(answer.error or f"Oden answered {status}")
         if answer.own and status is not None and (status < 300 or status == 404):

@@ -1,6 +1,10 @@
 """What lines have heard is read from disk while everything else turns, and once for all of them."""
 
 import asyncio
+import base64
+import json
+import tracemalloc
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -165,3 +169,26 @@ async def test_p9_a_comparison_that_has_to_wait_reads_each_line_once(
         line = await again.line(one, state)
         assert line.numbered >= ROWS
     await outbox.close()
+
+
+async def test_p12_what_is_read_of_a_horizon_takes_the_room_of_its_text(stored: MemoryStore) -> None:
+    """As objects it took twenty times that, for as long as no commit was made: what lines have heard is small numbers
+    and short words."""
+    outbox, text = (
+        Outbox(stored),
+        json.dumps({"e": [[one, 0, T0 + one, 1, 0, 0, [0, {"n": one}, T0]] for one in range(500)]}),
+    )
+    row = base64.b85encode(zlib.compress(f'{{"at":{T0},"lines":{{"Line 00":{text}}}}}'.encode())).decode()
+    rows = [(number, row) for number in range(40)]
+
+    async def ask(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return rows if call is Outbox.heard else call(outbox, *args, **kwargs)
+
+    horizon = Horizon(ask)
+    tracemalloc.start()
+    try:
+        await horizon.load()
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 1.5 * len(rows) * len(text)

@@ -16,7 +16,7 @@ from gateway.rejects import (
     Allowance,
     payload_of,
 )
-from gateway.sources.mqtt_decode import decode
+from gateway.sources.mqtt_forms import decode
 
 
 def reject(topic: str = "l01/order", reason: str = "order is missing: {}", size: int = 100) -> Reject:

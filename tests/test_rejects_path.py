@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from gateway.fence import WHY
-from gateway.sources.mqtt_decode import LARGEST
+from gateway.sources.mqtt_forms import LARGEST
 from tests.peers import PATIENCE, Mosquitto, wait_for, wait_until
 from tests.processes import end_all
 from tests.test_reload import Plant, event

@@ -36,14 +36,12 @@ from gateway.sources.mqtt_connection import (
     Subscribed,
     Unsubscribed,
 )
-from gateway.sources.mqtt_filters import FilterFile
 from gateway.sources.mqtt_forms import Topics
-from gateway.sources.mqtt_messages import Messages
+from gateway.sources.mqtt_messages import Busiest, Messages
 from gateway.sources.mqtt_packets import Connack, Version
-from gateway.sources.mqtt_rate import Busiest
+from gateway.sources.mqtt_presence import PrimaryHost
 from gateway.sources.mqtt_stream import address_of
-from gateway.sources.mqtt_subscriptions import SMALL, Subscriptions
-from gateway.sources.sparkplug_state import PrimaryHost
+from gateway.sources.mqtt_subscriptions import SMALL, FilterFile, Subscriptions
 
 if TYPE_CHECKING:  # its library is imported only where a device is named
     from gateway.sources.sparkplug import SparkplugHost

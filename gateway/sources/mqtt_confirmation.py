@@ -1,9 +1,15 @@
-"""When a broker is asked whether it has processed our PUBACKs, and what its answers prove. Pure, for one broker.
+"""When a broker is asked for a sign of life, and whether it has processed our PUBACKs; and what its answers prove.
+Pure, for one connection.
 
-The question is an UNSUBSCRIBE of a filter that was never subscribed, or a PINGREQ, after the PUBACKs of a batch: a
-broker works through a connection in order, so the answer proves that it has processed every PUBACK that was written
-before. Whatever the answer says will do. One question is under way at a time, at most one each GAP. Where the
-UNSUBSCRIBE is not answered, pings ask; and a broker that twice ended the connection right after one gets pings only.
+Whether it has processed them is asked by an UNSUBSCRIBE of a filter that was never subscribed, or a PINGREQ, after the
+PUBACKs of a batch: a broker works through a connection in order, so the answer proves that it has processed every
+PUBACK that was written before. Whatever the answer says will do. One question is under way at a time, at most one each
+GAP. Where the UNSUBSCRIBE is not answered, pings ask; and a broker that twice ended the connection right after one gets
+pings only.
+
+A broker is dead that sends nothing at all for an interval after it was asked for a sign of life. What waits in the
+kernel is such a sign, and while nothing is read from the socket nothing can be known: behind many messages the answer
+to a PINGREQ comes last.
 """
 
 from collections import deque
@@ -102,3 +108,36 @@ class Confirmation:
     def overdue(self, now: float) -> bool:
         """Whether the broker has left a question open for longer than TOLD."""
         return self._since is not None and now - self._since > TOLD
+
+
+class KeepAlive:
+    """Times are seconds on a monotonic clock. `interval` is the longest silence from us that the broker bears, and how
+    long its answer is waited for."""
+
+    def __init__(self, interval: float, now: float) -> None:
+        self.interval = interval
+        self._sent = now
+        self._asked: float | None = None
+        """When the PINGREQ was sent after which nothing has come."""
+
+    def sent(self, now: float) -> None:
+        """Something was sent."""
+        self._sent = now
+
+    def pinged(self, now: float) -> None:
+        """A PINGREQ was sent."""
+        self._sent = now
+        if self._asked is None:
+            self._asked = now
+
+    def heard(self) -> None:
+        """Something has come, or waits to be read, or nothing is read at present."""
+        self._asked = None
+
+    def due(self, now: float, tick: float) -> bool:
+        """Whether a PINGREQ is to be sent; this is asked every `tick` seconds."""
+        return now - self._sent >= max(self.interval - tick, self.interval / 2)
+
+    def dead(self, now: float) -> bool:
+        """Whether the broker is given up."""
+        return self._asked is not None and now - self._asked >= self.interval

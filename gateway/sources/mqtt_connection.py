@@ -19,8 +19,7 @@ from gateway.clock import Clock
 from gateway.config.schema_mqtt import MqttConfig
 from gateway.errors import SourceError
 from gateway.sources import mqtt_packets as packets
-from gateway.sources.mqtt_confirmation import PING, Confirmation
-from gateway.sources.mqtt_keepalive import KeepAlive
+from gateway.sources.mqtt_confirmation import PING, Confirmation, KeepAlive
 from gateway.sources.mqtt_packets import Connack, Disconnect, Incoming, Malformed, Pingresp, Suback, Unsuback, Version
 from gateway.sources.mqtt_presence import announcement
 from gateway.sources.mqtt_stream import CONNECT_TIMEOUT, Stream, open_stream

@@ -1,13 +1,24 @@
-"""Which topics a broker has granted, and how the others are asked for. Pure, for one broker.
+"""Which topics a broker has granted, how the others are asked for, and which its session has subscribed.
 
 All are asked for at once, MANY in a SUBSCRIBE. Some brokers take no more than SMALL in one (AWS IoT): they refuse, or
 end the connection. What was refused among many is therefore asked for once more in small ones, before it counts as
 refused; after a connection that ended before any answer, all are small. What stays refused is asked for again and
-again, after a pause that grows.
+again, after a pause that grows. That is pure.
+
+On disk is what the session has subscribed: what has left the configuration is to be unsubscribed. It is written before
+a topic is subscribed and after the broker has let it go, so that the list never lacks one. A file that cannot be read
+or written costs nothing but that: what still comes of such topics is acknowledged and counted.
 """
 
+import hashlib
+import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Literal
+
+import structlog
+from pydantic import TypeAdapter
 
 from gateway.sources.mqtt_reasons import reason
 
@@ -107,3 +118,45 @@ def _refusals(topics: Sequence[str], codes: Sequence[int], qos: int) -> Iterator
                 yield topic, _ONLY_QOS_0
             case _:
                 yield topic, f"the broker refuses it: {reason(code)}"
+
+
+log = structlog.get_logger()
+
+_LIST = TypeAdapter(list[str])
+
+
+class FilterFile:
+    """The file of one session in `directory`; without one nothing is kept."""
+
+    def __init__(self, directory: Path | None, session: str) -> None:
+        name = hashlib.blake2b(session.encode(), digest_size=8).hexdigest()
+        self._path = directory / f"subscribed-{name}.json" if directory is not None else None
+
+    def read(self) -> frozenset[str]:
+        """The topics; none where there is no list that can be read."""
+        try:
+            topics = json.loads(self._path.read_text(encoding="utf-8")) if self._path is not None else []
+        except (OSError, ValueError):
+            return frozenset()
+        return (
+            frozenset(topic for topic in topics if isinstance(topic, str)) if isinstance(topics, list) else frozenset()
+        )
+
+    def write(self, topics: Iterable[str]) -> None:
+        """Keep `topics`; when this returns they are on disk, or the log says why not."""
+        if self._path is None:
+            return
+        new = self._path.with_suffix(".new")
+        try:
+            with new.open("w", encoding="utf-8") as file:
+                json.dump(sorted(topics), file)
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(self._path)
+            directory = os.open(self._path.parent, os.O_RDONLY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+        except OSError as error:
+            log.warning("subscriptions_not_kept", reason=str(error), file=str(self._path))

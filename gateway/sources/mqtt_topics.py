@@ -16,7 +16,7 @@ from gateway.errors import SourceError
 from gateway.model import Scalar
 from gateway.sources.found import Metric, Topic, shortened
 from gateway.sources.mqtt_connection import MqttConnection, NoAnswer, OtherVersion, Publish, Subscribed
-from gateway.sources.mqtt_decode import decode, excerpt, too_large
+from gateway.sources.mqtt_forms import decode, excerpt, too_large
 from gateway.sources.mqtt_packets import Version
 from gateway.sources.mqtt_reasons import reason
 

@@ -26,7 +26,6 @@ from gateway.status.actions import MOST_BODY, Actions, Ask
 from gateway.status.guard import HEADERS, Reticent, admission, at_most, may_read, own_names
 from gateway.status.history import History, Trend
 from gateway.status.history_file import Chronicle
-from gateway.status.metrics import Metrics
 from gateway.status.openapi import document
 from gateway.status.snapshot import Snapshot, as_json, to_json
 from gateway.status.stream import EVERY, Parts, Telling, parts_of
@@ -93,7 +92,6 @@ class StatusServer:
         self._tls = tls
         self._certificate: PageCertificate | None = None
         self._handshakes: set[asyncio.Task[None]] = set()
-        self._metrics = Metrics(snapshot)
         self._streams = 0
         self._shown: tuple[float, Parts] = 0.0, {}
         self._runner = self._made()
@@ -287,7 +285,9 @@ class StatusServer:
         return web.Response(text=text, status=200 if now.ready else 503)
 
     async def _scrape(self, request: web.Request) -> web.Response:
-        body, content_type = self._metrics.scrape(request.headers.get("Accept", ""))
+        from gateway.status.metrics import Metrics  # noqa: PLC0415 - its library is held only where somebody scrapes
+
+        body, content_type = Metrics(self._snapshot).scrape(request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
 
 

@@ -24,6 +24,25 @@ def test_all_are_there_when_none_is_named() -> None:
     assert {module.replace("_", "-") for module in COMMANDS} < {*_commands(command_line())}
 
 
+def test_the_service_holds_no_validators_but_those_that_it_uses() -> None:
+    """The configuration is validated as one: validators of each section by itself would take a megabyte more. So does
+    what Prometheus is answered with."""
+    script = (
+        "import sys\n"
+        "import gateway.app\n"
+        "from gateway.config.schema_base import Section\n"
+        "waiting, built = [Section], []\n"
+        "while waiting:\n"
+        "    model = waiting.pop()\n"
+        "    waiting += model.__subclasses__()\n"
+        "    built += [model.__name__] if model.__pydantic_complete__ else []\n"
+        "assert {'Config', 'Line', 'Input', 'MqttConfig', 'OpcuaConfig', 'Oden'}.isdisjoint(built), built\n"
+        "assert 'prometheus_client' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_service_holds_nothing_of_other_commands() -> None:
     script = (
         "import sys\n"

@@ -69,18 +69,42 @@ async def test_p4_where_oden_is_asked_later_what_waits_is_not_sent_before(
     await gateway.lives(minutes=0)
     url, oden.url = oden.url, oden.url if is_refused else "http://127.0.0.1:1/v2"
     if is_refused:
-        oden.faults.append(Fault("/search", "before", 401))
+        oden.faults.append(Fault("/search", "before", 403, times=2))
     assert await gateway.put_back(copy, tmp_path, compared=False) == is_refused
     oden.url = url
-    outputs = [work for work in Outbox(copy).work() if isinstance(work.records[0], Output)]
-    assert len(outputs) == is_refused
+    assert not [work for work in Outbox(copy).work() if isinstance(work.records[0], Output)]
     noted = Outbox(copy).row("uncompared")
     for _ in range(2):
         gateway.map(tag(gateway.now + 1.0, "Good", gateway.good % 65_536))
         await gateway.compares_later()
         keep_uncompared(Outbox(copy), noted)
+    texts = [notice.text for notice in Outbox(copy).notices(50)]
+    assert sum("output that waited is sent, and is told twice where" in text for text in texts) == is_refused
     await gateway.lives(minutes=3)
     assert await gateway.total() == gateway.made
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_p4_events_that_wait_where_oden_refuses_to_show_them_are_told_once_or_listed(
+    gateway: Gateway, oden: Oden, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They wait with the start of their run, and are at Oden within a later entry; entries carry no keys. Oden does not
+    take the token for a while, in which nothing else can be sent either: then they wait. Where it shows this line to
+    nobody, they are sent, which is listed."""
+    monkeypatch.setattr(recollection, "AGAIN", 0.0)
+    await gateway.total()
+    now = gateway.now
+    gateway.map(order(now + 2, "B"), scrap(now + 5, 5, "Gel"), tick(now + 70))
+    copy = gateway.copy()
+    gateway.map(scrap(now + 75, 7, "Gel"), tick(now + 140))
+    gateway.now = now + 140
+    await gateway.lives(minutes=0)
+    oden.faults.append(Fault("/search", "before", status, times=2))
+    await gateway.put_back(copy, tmp_path, compared=False)
+    await gateway.compares_later()
+    await gateway.lives(minutes=1)
+    is_listed = any("output that waited is sent" in notice.text for notice in Outbox(copy).notices(50))
+    assert (oden.total("scrap"), is_listed) == ((12, False) if status == 401 else (17, True))
 
 
 @pytest.mark.parametrize("rebooted", [False, True])
@@ -314,7 +338,7 @@ async def test_p4_what_two_lives_have_told_in_one_second_is_told_apart_or_listed
     async with gateway.rig.running():
         await gateway.rig.drained()
     gateway.now += 120
-    oden.faults.append(Fault("/search", "before", 401))
+    oden.faults.append(Fault("/search", "before", 403))
     await gateway.put_back(copy, tmp_path, compared=False)
     ended = order(now + 130, "C", at=now + 60)
     gateway.map(*orders, scrap(now + 125, 2, "Gel", at=now + 40), ended, tick(now + 140))

@@ -56,14 +56,14 @@ async def test_p5_a_search_that_oden_never_answers_holds_no_other_line_and_its_o
 async def test_p5_a_line_that_oden_refuses_to_show_is_asked_for_less_and_less_often(
     gateway: Gateway, oden: Oden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And nothing is stored before it is shown."""
+    """And nothing is stored before it is shown, but that what waits is sent."""
     monkeypatch.setattr(recollection, "AGAIN", 0.0)
     copy = Recorded(gateway.copy())
-    oden.faults.append(Fault("/search", "before", 401, times=1 + 4))
+    oden.faults.append(Fault("/search", "before", 403, times=1 + 4))
     await gateway.put_back(copy, tmp_path, compared=False)
     asked, stored = len(oden.seen), len(copy.steps)
     await gateway.compares_later()
-    assert (len(oden.seen) - asked, gateway.rounds, len(copy.steps) - stored) == (4 + 2, 1 + 2 + 4 + 8 + 16, 2)
+    assert (len(oden.seen) - asked, gateway.rounds, len(copy.steps) - stored) == (4 + 2, 1 + 2 + 4 + 8 + 16, 2 + 2)
 
 
 async def test_p5_while_oden_answers_nobody_what_waits_rests(
@@ -84,3 +84,23 @@ async def test_p5_while_oden_answers_nobody_what_waits_rests(
     assert not any("output that waited is sent" in notice.text for notice in Outbox(copy).notices(50))
     await gateway.lives(minutes=3)
     assert await gateway.total() == gateway.made
+
+
+async def test_p8_while_oden_does_not_take_the_token_it_is_asked_once_a_round(
+    rig: Rig, oden: Oden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many lines there are, for it takes none of them; what waits rests meanwhile, since nothing else can be
+    sent either."""
+    monkeypatch.setattr(recollection, "AGAIN", 0.0)
+    second = plan(line="Line 02")
+    gateway, other = Gateway(rig, PLAN, second), Gateway(rig, second)
+    for each in (gateway, other):
+        each.map(tag(0.5, "Good", each.good % 65_536))
+        await each.lives("A", minutes=5)
+    copy = gateway.copy()
+    oden.faults.append(Fault("/search", "before", 401, times=1 + 4))
+    assert await gateway.put_back(copy, tmp_path, compared=False) == 1
+    asked = len(oden.seen)
+    await gateway.compares_later()
+    assert (len(oden.seen) - asked, gateway.rounds) == (4 + 2 * 2, 4 + 1)
+    assert not any("output that waited is sent" in notice.text for notice in Outbox(copy).notices(50))

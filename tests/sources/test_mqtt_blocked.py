@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.sources.mqtt_confirmation import KeepAlive
 from gateway.sources.mqtt_connection import HELD_BYTES
-from gateway.sources.mqtt_keepalive import KeepAlive
 from tests.peers import Mosquitto, wait_until
 from tests.real_peers.tap import TO_PEER, MqttTap
 from tests.sources.harness import Intake, mqtt_source, running

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.sources.mqtt_decode import DEEPEST, LARGEST, decode, excerpt
+from gateway.sources.mqtt_forms import DEEPEST, LARGEST, decode, excerpt
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -19,8 +19,7 @@ from gateway.mapping.values import NoNumber, number_in_bytes
 from gateway.model import Reject, Sample
 from gateway.outbox.store import Outbox
 from gateway.sources.mqtt import MqttSource
-from gateway.sources.mqtt_decode import LARGEST
-from gateway.sources.mqtt_forms import MOST_AROUND, MOST_PARTS, Part, Topics
+from gateway.sources.mqtt_forms import LARGEST, MOST_AROUND, MOST_PARTS, Part, Topics
 from gateway.sources.mqtt_messages import Messages
 from gateway.sources.mqtt_packets import Publish
 from tests.intake_rig import Rig

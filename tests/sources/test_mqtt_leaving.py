@@ -4,7 +4,7 @@ from pathlib import Path
 
 from gateway.clock import AnchoredClock
 from gateway.sources.mqtt import MqttSource
-from gateway.sources.mqtt_filters import FilterFile
+from gateway.sources.mqtt_subscriptions import FilterFile
 from tests.peers import Mosquitto, wait_until
 from tests.sources.harness import Intake, mqtt_config, mqtt_source, running
 from tests.sources.test_mqtt_rubbish import answering

@@ -12,8 +12,7 @@ from gateway.mapping.line import LineState, step
 from gateway.mapping.values import flaw
 from gateway.model import Moment, Output, Sample
 from gateway.rejects import payload_of
-from gateway.sources.mqtt_decode import LARGEST
-from gateway.sources.mqtt_forms import MOST_PARTS, Topics
+from gateway.sources.mqtt_forms import LARGEST, MOST_PARTS, Topics
 from tests.sources.test_mqtt_forms import SHOTS, TABLE
 
 FORMS = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.sources.mqtt_rate import HOURS, Busiest
+from gateway.sources.mqtt_messages import HOURS, Busiest
 
 HOUR = 3600.0
 

@@ -11,8 +11,7 @@ from gateway.cli.startup import read_config
 from gateway.config.schema_mqtt import MqttConfig
 from gateway.errors import ConfigError
 from gateway.live.visit import visitor
-from gateway.sources.mqtt_presence import announcement, state
-from gateway.sources.sparkplug_state import PrimaryHost
+from gateway.sources.mqtt_presence import PrimaryHost, announcement, state
 from tests.links import Link
 from tests.peers import Mosquitto, wait_until
 from tests.sources.harness import Intake, mqtt_config, mqtt_source, running

@@ -14,9 +14,9 @@ from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.uaerrors import UaStatusCodeError
 
 from gateway.config.addresses import BrowsePath
-from gateway.sources.opcua.alive import Pulse, heartbeat_interval
 from gateway.sources.opcua.events import EventReader, reader_of
 from gateway.sources.opcua.meanings import Meaning, meanings_of, texts_of
+from gateway.sources.opcua.server_clock import Pulse, heartbeat_interval
 from gateway.sources.opcua.services import (
     ItemRequest,
     Limits,

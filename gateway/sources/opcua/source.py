@@ -1,5 +1,7 @@
 """OPC UA: one session per server, a monitored item per tag (Part 4, 5.13 and 5.14).
 
+A small controller has few sessions, and little time: how often one is set up is limited.
+
 asyncua's own reconnecting and its `Subscription` are not used: both hide a lost item behind a connection that says it
 is fine. A connection that is lost leaves the session at the server, whose queues go on: it is taken up again over
 another connection, with what the server has sent meanwhile and kept. Where the server has the session no more, its
@@ -8,7 +10,7 @@ a gap.
 """
 
 import asyncio
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Coroutine, Sequence
 from typing import NoReturn
 
@@ -22,7 +24,6 @@ from gateway.sources.base import TURN, Arrival, Source, SourceHealth, Take, not_
 from gateway.sources.opcua.channel import Channel, Connection, LinkLost, reason_of, translated
 from gateway.sources.opcua.history import Told
 from gateway.sources.opcua.items import WatchedItems
-from gateway.sources.opcua.pace import SetUps
 from gateway.sources.opcua.publishing import OUTSTANDING, Publisher
 from gateway.sources.opcua.server_clock import ServerClock
 from gateway.sources.opcua.services import Link, read_limits, transfer
@@ -30,6 +31,36 @@ from gateway.sources.opcua.session import RESPONSES, Incoming, Session
 from gateway.sources.opcua.session_key import KeyFile
 from gateway.sources.opcua.tags import Tag
 from gateway.sources.opcua.watch import Audit, read_clock
+
+MOST = 20
+"""Set-ups within WINDOW."""
+WINDOW = 600.0
+"""Seconds."""
+
+_SHARE = 10.0  # times as long as setting up took is the least time between the beginnings of two
+_LONGEST = 60.0  # seconds that this share is at the most
+
+
+class SetUps:
+    """Remembers the set-ups of one server, and says how long to wait before the next. Times are monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._begun: deque[float] = deque(maxlen=MOST)
+        self._took = 0.0
+
+    def add(self, begun: float, took: float) -> None:
+        """A session was set up, whatever became of it."""
+        self._begun.append(begun)
+        self._took = took
+
+    def wait(self, now: float) -> float:
+        """Seconds until the next may begin."""
+        if not self._begun:
+            return 0.0
+        spared = self._begun[-1] + min(_SHARE * self._took, _LONGEST)
+        counted = self._begun[0] + WINDOW if len(self._begun) == MOST else now
+        return max(0.0, spared - now, counted - now)
+
 
 log = structlog.get_logger()
 

@@ -2,8 +2,8 @@
 
 import math
 
-from gateway.sources.opcua.alive import Pulse, heartbeat_interval, reading_interval
-from gateway.sources.opcua.pace import MOST, WINDOW, SetUps
+from gateway.sources.opcua.server_clock import Pulse, heartbeat_interval, reading_interval
+from gateway.sources.opcua.source import MOST, WINDOW, SetUps
 
 
 def test_silence_of_three_intervals_is_a_fault_whatever_the_keepalive() -> None:

@@ -12,8 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.sources.opcua.decode import Decoded
-from gateway.sources.opcua.scalars import read_scalar
-from gateway.sources.opcua.wire import reading
+from gateway.sources.opcua.wire import read_scalar, reading
 
 KINDS: dict[ua.VariantType, st.SearchStrategy[Any]] = {
     ua.VariantType.Boolean: st.booleans(),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.sources.opcua.certificates import PkiError, PkiFolder, split_chain, thumbprint, uris
-from gateway.sources.opcua.trust import Untrusted, check_server
+from gateway.sources.opcua.security import Untrusted, check_server
 from tests.sources.opcua.authority import HOST, NOW, URI, Issued, key
 
 CA = Issued.made("Plant CA", ca=True)
