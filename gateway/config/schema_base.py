@@ -36,7 +36,7 @@ def _parse(value: object, pattern: str, example: str) -> tuple[float, str]:
             and re.fullmatch(rf"({_NUMBER}[a-z]+\s*)+\d*", value)
             and re.search(r"[a-z]\s*\d", value)
         ):
-            raise ValueError(f"write one number with one unit, as {example.partition('such as ')[2] or example}")
+            raise ValueError(f"write {example}: one number with one unit")
         comma = isinstance(value, str) and re.search(r"\d,\d", value)
         point = "the number with a point, as in 0.5, and " if comma else ""
         raise ValueError(f"write {point}{example}")
