@@ -21,7 +21,7 @@ from gateway.mapping.values import number
 from gateway.model import IntervalType, Output, StartInterval
 from gateway.oden import answers, requests
 from gateway.oden.client import OdenClient
-from gateway.oden.long_answer import Keeps
+from gateway.oden.http_answer import Keeps
 from gateway.outbox.entries import LineRef
 from gateway.outbox.listing import Filter, Listed, page
 from gateway.outbox.merge import has_shape, taken_up, taken_up_by_time
@@ -221,6 +221,9 @@ class _Search:
         def is_new(at: int) -> bool:
             return at <= until and at not in sent and not known.is_told(at) and not now.is_told(at)
 
+        def is_by_a_life(entry: Entry) -> bool:  # and not by hand, say
+            return self._key(entry) is not None if self._reference is not None else not known.is_before(entry[0])
+
         def is_late(at: int) -> bool:
             return max(known.credited, now.credited) < at <= until
 
@@ -247,20 +250,23 @@ class _Search:
             told = any(is_late(at) and at in told_here for at in times)
             return concerns(entry) or beside or tells or told or any(map(is_new, times))
 
-        entries: list[Entry] = []
+        entries, unsure = list[Entry](), list[Entry]()
         shown = await self._entries(oden_id, known, keeps)
         at_once, sharing = Counter(at for at, _ in shown), Counter[int]()
         for one in shown:
             place = one[0], sharing[one[0]]
             sharing[one[0]] += 1
-            if place not in places and (is_new(one[0]) or is_of_others(one)):
+            if place in places:
+                continue
+            if is_by_a_life(one) and (is_new(one[0]) or is_of_others(one)):
                 entries.append(one)
                 places.add(place)
-            elif place not in places and is_unsure(one):
-                self.found.unsure.append((one[0], self._said(one)))
+            elif is_new(one[0]) or is_unsure(one):
+                unsure.append((one[0], self._said(one)))
                 places.add(place)
+        self.found.unsure += unsure
         if known.interval:
-            self.found.stamps[known.interval] += [at for at, _ in entries]
+            self.found.stamps[known.interval] += [at for at, _ in (*entries, *unsure)]
             if self._reference is not None:
                 entries = self._grown(entries, shown, waiting, self._reference)
             elif entries and waiting and not self._sends:
@@ -325,7 +331,7 @@ class _Search:
         be there, so that it is not sent: only what is unsure, which neither grows nor is sent meanwhile. What an
         attempt carries is sent, unless it is found by itself, and so is what was made since another life began."""
         key = next(iter(waiting.values())).interval
-        interval, span = await self._outbox(Outbox.interval, key), await self._outbox(_span)
+        interval, span = await self._outbox(Outbox.interval, key), await self._outbox(lambda outbox: outbox.span)
         times = {one.timestamp for one in waiting.values()} | {at for at, _ in entries}
         theirs = [one for one in shown if one[0] in times]
         found = taken_up_by_time([*waiting.values()], theirs, interval.start if interval is not None else 0, span)
@@ -366,10 +372,6 @@ def _without(raw: Mapping[str, object], known: Sequence[Output]) -> dict[str, ob
     for one in known:
         told |= {name: (number(told.get(name)) or 0) - (number(one.raw_data[name]) or 0) for name in one.amounts}
     return told
-
-
-def _span(outbox: Outbox) -> float:
-    return outbox.span
 
 
 async def _searched(

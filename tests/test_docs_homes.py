@@ -28,6 +28,7 @@ STORIES = {
 NEVER = {
     "git clone <this repository> oden-gateway && cd oden-gateway": "it has been done where a test runs",
     "docker compose up -d": "no container engine: packaging/image runs the image as the compose file says",
+    "docker compose --profile broker up -d": "the same; the broker's configuration is tried with a real one",
     "docker exec": "the same",
     "docker kill --signal HUP": "the same; packaging/image sends the signal",
     "sudo nano /etc/oden-gateway/gateway.yaml": "an editor: the page says what a person writes in it",
@@ -74,7 +75,7 @@ def test_every_command_has_a_home() -> None:
     """A test that types it, a story that runs it, a target of make, or a reason; and nothing here is on no page."""
     found = {command for _, command in commands()}
     typed = {one.command for chapter in CHAPTERS.values() for one in chapter}
-    told = {step for story in ("install", "by-hand") for step in steps_of(story)}
+    told = {step for story in ("install", "by-hand", "upgrade") for step in steps_of(story)}
     homes = typed | told | STORIES.keys() | NEVER.keys() | set(names_of_commands())
     homeless = {one for one in found - homes if not MAKE.fullmatch(one) and not DEVELOPING.fullmatch(one)}
     assert homeless == set()

@@ -11,11 +11,11 @@ from contextlib import aclosing
 from pathlib import Path
 
 from gateway.cli.browse import section_of
+from gateway.cli.schema import json_schema
 from gateway.cli.startup import DEFAULT_CONFIG, configure_logging, read_config
 from gateway.clock import AnchoredClock
-from gateway.config.json_schema import json_schema
+from gateway.config.environment import VARIABLE_PREFIX
 from gateway.config.schema_process import Log
-from gateway.config.secrets import VARIABLE_PREFIX
 from gateway.errors import ConfigError, GatewayError
 from gateway.live.browse import SECONDS, BrowseQuestion, browse
 from gateway.live.first_config import FirstLine, first_configuration, state_of

@@ -20,8 +20,7 @@ from gateway.cli.startup import add_config_option, configure_logging, read_confi
 from gateway.config.loader import Loaded
 from gateway.errors import ConfigError, NotThereYet
 from gateway.mapping.compile import LinePlan
-from gateway.status.notify import Systemd
-from gateway.status.restarts import STEADY, Restarts, pause_after
+from gateway.status.notify import STEADY, Restarts, Systemd, pause_after
 
 log = structlog.get_logger()
 

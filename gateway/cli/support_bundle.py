@@ -25,8 +25,8 @@ from pydantic import BaseModel, SecretStr
 
 from gateway.build import described
 from gateway.cli.startup import add_config_option, read_config
+from gateway.config.environment import VARIABLE_PREFIX
 from gateway.config.loader import Loaded
-from gateway.config.secrets import VARIABLE_PREFIX
 from gateway.errors import ConfigError, GatewayError
 
 LINES_OF_LOG = 20_000

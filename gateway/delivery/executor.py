@@ -15,8 +15,7 @@ from gateway.delivery.changing import Changing
 from gateway.delivery.left_open import LeftOpenAtOden
 from gateway.delivery.limited import LimitedClient
 from gateway.delivery.look_up import LookUps
-from gateway.delivery.outcome import BULK, NOT_IMPLEMENTED, Outcome, outcome_of
-from gateway.delivery.reconcile import EMPTY, confirmation_of
+from gateway.delivery.outcome import BULK, EMPTY, NOT_IMPLEMENTED, Outcome, confirmation_of, outcome_of
 from gateway.delivery.refusals import Refusals
 from gateway.delivery.schedule import Choice
 from gateway.delivery.settlement import DeliveryOptions, Settlement

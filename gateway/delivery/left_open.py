@@ -22,7 +22,7 @@ from gateway.model import Notice, Output, StartInterval, UpdateInterval
 from gateway.oden import answers, requests
 from gateway.oden.classification import Answer
 from gateway.oden.exchange import iso
-from gateway.oden.long_answer import Keeps
+from gateway.oden.http_answer import Keeps
 from gateway.oden.requests import Request
 from gateway.outbox import left_open
 from gateway.outbox.entries import Work

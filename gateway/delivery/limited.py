@@ -7,7 +7,7 @@ import structlog
 from gateway.oden.classification import Answer
 from gateway.oden.client import CONNECT_TIMEOUT, OdenClient
 from gateway.oden.endpoints import Endpoint
-from gateway.oden.long_answer import Keeps
+from gateway.oden.http_answer import Keeps
 
 log = structlog.get_logger()
 

@@ -11,14 +11,13 @@ from gateway.delivery.bulk import Bulk
 from gateway.delivery.changes import is_change
 from gateway.delivery.changing import MOST_UNSEEN, Changing
 from gateway.delivery.limited import LimitedClient
-from gateway.delivery.outcome import Outcome, outcome_of
-from gateway.delivery.reconcile import EMPTY, look_up_result
+from gateway.delivery.outcome import EMPTY, Outcome, look_up_result, outcome_of
 from gateway.delivery.settlement import Settlement, unsaid
 from gateway.model import Notice, Output, Record, Setting, StartInterval, UpdateInterval
 from gateway.oden import answers, requests
 from gateway.oden.classification import Answer
 from gateway.oden.exchange import iso
-from gateway.oden.long_answer import Keeps
+from gateway.oden.http_answer import Keeps
 from gateway.oden.requests import Wording
 from gateway.outbox import left_open
 from gateway.outbox.entries import Attempt, LineRef, Work

@@ -15,7 +15,7 @@ from math import inf
 from typing import TypeVar
 
 from gateway.frozen import replace
-from gateway.mapping import corrections, facts
+from gateway.mapping import facts
 from gateway.mapping.clocks import CALM
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.context import Recorder, Refused, Share
@@ -81,16 +81,16 @@ def _stepped(
     """The entries of `steps`, taken from `state` on, and what time tells after the last and up to `until`. What is owed
     is not of these steps, but of what was told. Samples of which nothing could be used are added to `refused`."""
     entries: list[Entry] = []
-    state = replace(state, owed=())
+    state, rests_until = replace(state, owed=()), None
     for one in steps:
         if one.sample is not None:
-            result = step(plan, state, one.sample)
-            state = result.state
+            result = step(plan, state, one.sample, rests_until)
+            state, rests_until = result.state, result.rests_until
             entries.append(replace(one, after=state, own=told_by(result), later=()))
             if refused is not None:
                 refused += result.refused
             yield
-    last = step(plan, state, Tick(until))
+    last = step(plan, state, Tick(until), rests_until)
     if entries and told_by(last) is not NOTHING:
         entries[-1] = replace(entries[-1], later=(told_by(last),))
     return entries, last
@@ -225,10 +225,10 @@ class Again:
         notices, swings, because = [*facts.untold_notices(told, now)], self.line.swings, None
         if facts.corrects(told, now):
             waits, requests = [key for key, _ in moves_later], len(recorder.records)
-            because = corrections.because_of(self.plan, self.late, moves, self._name, requests, self.kept, waits)
+            because = facts.because_of(self.plan, self.late, moves, self._name, requests, self.kept, waits)
             if self.kept is None:
-                notices += corrections.listed(self.plan, self.late, because, at)
-            swings, swung = corrections.swings(swings, facts.changed(told, now), self._name, at)
+                notices += facts.listed(self.plan, self.late, because, at)
+            swings, swung = facts.swings(swings, facts.changed(told, now), self._name, at)
             notices += swung
         owed = tuple(Owed(*key, amount, stamp_of(key[0])) for key, amount in moves_later)
         newest = {key: stamps[key] for key in [*stamps][-MOST_CORRECTED:]}
@@ -239,7 +239,7 @@ class Again:
             tuple(recorder.records),
             tuple(notices),
             rules,
-            because=corrections.by_record(recorder.records, because),
+            because=facts.by_record(recorder.records, because),
             refused=self.refused,
         )
         last = self.entries[-1]

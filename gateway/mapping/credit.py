@@ -29,6 +29,10 @@ from gateway.mapping.stamps import MOST_STAMPS, Stamps, with_stamp
 from gateway.mapping.values import DECIMALS, Number, number, text, total, whole
 from gateway.model import IntervalType, Sample, Scalar
 
+LATE_END = 900.0
+"""Seconds by which an interval may have ended before what was told of it last: the end came late, or a clock was ahead.
+"""
+
 RawData = Mapping[str, object]
 Entry = tuple[int, RawData]
 """An entry as Oden shows it: its time stamp and raw data."""
@@ -48,6 +52,13 @@ class KnownOutput:
     credited: int = 0
     start: int = 0
     counted: Mapping[str, float] = field(default_factory=dict)
+    is_open: bool = False
+    """It was on: what another life told of it then is later than all that the memory knows of it."""
+
+    def is_before(self, at: int) -> bool:
+        """Whether an entry with this time stamp was made before another life can have told it, but of an end that came
+        very late."""
+        return self.is_open and at < max(self.stamps, default=0) - LATE_END
 
     def is_told(self, at: int) -> bool:
         """Whether the memory knows of the entry with this time stamp. What another life has told late of a run that has
@@ -69,7 +80,10 @@ def known_output(plan: LinePlan, state: LineState, *, waits: bool = False) -> li
         known = [one for one in both if one is not None]
         for interval in known:
             stamps = stamped.stamps.get(interval.interval, ())
-            found.append(KnownOutput(interval.interval, output.type, stamps, credited, interval.start, counted))
+            is_open = interval is intervals.current
+            found.append(
+                KnownOutput(interval.interval, output.type, stamps, credited, interval.start, counted, is_open)
+            )
         if not known:
             found.append(KnownOutput("", output.type, (), credited, 0, counted))
     return found
@@ -147,12 +161,13 @@ def credited(
     stamps: Mapping[str, Sequence[int]],
     *,
     waits: bool = True,
-) -> tuple[LineState, dict[str, Number]]:
-    """`state` after a later life has told the entries `shown`, by the type of their intervals; and by input how much of
-    it was taken off, or is to be taken off what is counted next. `stamps` are those of them that are of an interval
+) -> tuple[LineState, dict[str, Number], dict[str, Number]]:
+    """`state` after a later life has told the entries `shown`, by the type of their intervals; by input how much of
+    it was taken off, or is to be taken off what is counted next; and how much of events is beyond what waited: should
+    one of them come again, it is told again. `stamps` are those of them that are of an interval
     which the memory knows: no other entry of it gets one of these. `waits`: what waits did so when this life began;
     else that is what is held, and what waits was made since, so that no other life can have told it."""
-    taken: dict[str, Number] = {}
+    taken, beyond = dict[str, Number](), dict[str, Number]()
     outputs: dict[IntervalType, OutputState] = {}
     for output, known, intervals in _parts(plan, state):
         taken_stamps = dict(known.stamps)
@@ -173,9 +188,10 @@ def credited(
                 place = min(entry.place for entry in kind)
                 before = credit[place].amount if place in credit else 0
                 credit[place] = Credit(_rounded(before + rest))
-            if off:
-                name = " and ".join(counting or sorted({entry.input for entry in kind}))
-                taken[name] = _rounded(taken.get(name, 0) + off)
+            name = " and ".join(counting or sorted({entry.input for entry in kind}))
+            for sums, part in ((taken, off), (beyond, told - off)):
+                if part:
+                    sums[name] = _rounded(sums.get(name, 0) + part)
         pending = (*waited, *pending)
         for one in known.held:
             if one.move is not None and (amount := _released(plan, output, one, credit)).amount:
@@ -184,7 +200,7 @@ def credited(
         if known.held:
             after = with_window(replace(after, held=()), intervals, output, state.now)
         outputs[output.type] = replace(after, holds=())
-    return _with_outputs(plan, state, outputs), taken
+    return _with_outputs(plan, state, outputs), taken, beyond
 
 
 def _released(plan: LinePlan, output: OutputPlan, held: Held, credit: dict[int, Credit]) -> Amount:

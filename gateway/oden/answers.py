@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from gateway.model import IDENTITY, Output, Setting, StartInterval, UpdateInterval
 from gateway.oden.answer_parts import entries_of, epoch_of, objects_in, plain, reference_of
-from gateway.oden.long_answer import Keeps
+from gateway.oden.http_answer import Keeps
 
 LONGEST_REASON = 500
 """Characters of Oden's reason for a refusal that are kept."""

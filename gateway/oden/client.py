@@ -28,8 +28,15 @@ from gateway.errors import GatewayError
 from gateway.oden import exchange
 from gateway.oden.classification import Answer
 from gateway.oden.endpoints import Call, Endpoint, Gives, Takes
-from gateway.oden.http_answer import LARGEST_ANSWER, UNREACHABLE, read_response, redacted, why_no_answer
-from gateway.oden.long_answer import Keeps, LongAnswer
+from gateway.oden.http_answer import (
+    LARGEST_ANSWER,
+    UNREACHABLE,
+    Keeps,
+    LongAnswer,
+    read_response,
+    redacted,
+    why_no_answer,
+)
 from gateway.oden.objects import Objects
 from gateway.oden.pace import Pace
 

@@ -4,6 +4,7 @@ Names of fields and phases differ from the stored ones in places: stored ones ne
 """
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import field
 from operator import itemgetter
@@ -13,7 +14,7 @@ from pydantic import BeforeValidator, Field, JsonValue, PlainSerializer, TypeAda
 
 from gateway.frozen import dataclass, replace
 from gateway.message_ids import IdsOfCommit
-from gateway.model import NONE_KEPT, RECORD, SPARED, STORED, KeptRejects, Notice, Record, Reject
+from gateway.model import NONE_KEPT, RECORD, SPARED, STORED, KeptRejects, Notice, Record, Reject, Setting
 from gateway.receipt_rows import Changes
 from gateway.record_kinds import kind_of
 
@@ -361,3 +362,24 @@ TOTALS = TypeAdapter(Totals)
 NOTICE = TypeAdapter(Notice)
 PAUSE = TypeAdapter(Pause | None)
 LINE_REFS = TypeAdapter(dict[str, LineRef])
+
+
+@dataclass(slots=True)
+class SettingEntry:
+    """What there is of one thing that settings of one line are about."""
+
+    __pydantic_config__ = STORED
+
+    waiting_at: Annotated[int | None, Field(alias="at")] = None
+    """The position of the setting that waits and that no attempt carries."""
+    refused: list[int] = field(default_factory=list)
+    """The positions of dead letters about it, oldest first."""
+
+
+def setting_key(setting: Setting) -> str:
+    """The key of the row of `SettingEntry` of what `setting` is about on its line."""
+    words = json.dumps([setting.line, setting.type, setting.about], sort_keys=True)
+    return f"thing/{hashlib.blake2b(words.encode(), digest_size=16).hexdigest()}"
+
+
+SETTING_ENTRY = TypeAdapter(SettingEntry)

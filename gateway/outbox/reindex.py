@@ -23,16 +23,18 @@ from gateway.outbox.entries import (
     IDS_OF_COMMIT,
     INTERVAL,
     PAUSE,
+    SETTING_ENTRY,
     TOTALS,
     Attempt,
     Interval,
+    SettingEntry,
     Totals,
+    setting_key,
 )
 from gateway.outbox.key_value import KeyValueStore
 from gateway.outbox.lanes import DEAD, LANE, Lane, StoredRecord, is_parked, starts_lane, stored_record, takes_turns
 from gateway.outbox.record_rules import MOST_OPEN
 from gateway.outbox.rejects import KEPT_REJECT, counted
-from gateway.outbox.setting_entry import SETTING_ENTRY, SettingEntry, setting_key
 from gateway.receipt_rows import BLOCK, HEAD
 from gateway.record_kinds import creates, end_of, kind_of, moves_amounts
 

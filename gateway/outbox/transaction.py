@@ -13,14 +13,16 @@ from gateway.model import Record, Setting
 from gateway.outbox.entries import (
     ATTEMPT,
     INTERVAL,
+    SETTING_ENTRY,
     TOTALS,
     Attempt,
     CommitMark,
     Interval,
+    SettingEntry,
     Totals,
+    setting_key,
 )
 from gateway.outbox.lanes import LANE, Lane, StoredRecord
-from gateway.outbox.setting_entry import SETTING_ENTRY, SettingEntry, setting_key
 from gateway.record_kinds import kind_of
 
 LEFT_OPEN = "left-open"

@@ -23,13 +23,12 @@ from gateway.config.schema_process import PageTls, Status
 from gateway.errors import GatewayError
 from gateway.health import Condition
 from gateway.status.actions import MOST_BODY, Actions, Ask
-from gateway.status.guard import HEADERS, Reticent, admission, at_most, may_read, own_names
+from gateway.status.guard import HEADERS, PageCertificate, Reticent, TlsEntry, admission, at_most, may_read, own_names
 from gateway.status.history import History, Trend
 from gateway.status.history_file import Chronicle
 from gateway.status.openapi import document
 from gateway.status.snapshot import Snapshot, as_json, to_json
 from gateway.status.stream import EVERY, Parts, Telling, parts_of
-from gateway.status.tls import PageCertificate, TlsEntry
 
 log = structlog.get_logger()
 

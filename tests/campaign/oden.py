@@ -15,8 +15,7 @@ import aiohttp
 
 from gateway.oden.classification import Answer
 from gateway.oden.endpoints import Endpoint
-from gateway.oden.http_answer import read_response
-from gateway.oden.long_answer import Keeps
+from gateway.oden.http_answer import Keeps, read_response
 from gateway.oden.pace import Pace
 from gateway.simulator.oden.fault_injection import FaultInjector
 from gateway.simulator.oden.faults import Genuine, Reply, reply_of

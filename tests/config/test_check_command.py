@@ -10,8 +10,8 @@ import pytest
 
 from gateway.cli.phrases import span
 from gateway.cli.startup import read_config
+from gateway.config.environment import SecretError
 from gateway.config.schema_mqtt import MqttConfig
-from gateway.config.secrets import SecretError
 from gateway.errors import ConfigError
 from tests.config.command import EXAMPLES, GOOD, TOKEN, check, environment, written
 

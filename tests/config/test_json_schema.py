@@ -11,8 +11,8 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
+from gateway.cli.schema import json_schema
 from gateway.cli.startup import read_config
-from gateway.config.json_schema import json_schema
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted((ROOT / "config").glob("*.yaml"))

@@ -10,6 +10,8 @@ from gateway.frozen import replace
 from gateway.mapping.line import Tick
 from gateway.mapping.state_rows import StateRows
 from gateway.model import Output, Sample
+from gateway.oden.endpoints import SCRAP_YIELD_SET
+from gateway.oden.exchange import iso
 from gateway.oden.requests import Wording
 from gateway.outbox.entries import Attempt, Commit
 from gateway.outbox.life import keep_uncompared
@@ -313,6 +315,8 @@ async def test_p4_what_is_made_while_oden_cannot_be_asked_is_no_other_lifes(
     if restarts == "back":
         await gateway.compares(copy)
     await gateway.compares_later()
+    text = f"Oden shows {7 - waited} of scrap that came to another life: what of that comes here again is told again"
+    assert [notice.text for notice in Outbox(copy).notices(50) if text in notice.text]
     await gateway.lives(minutes=1)
     assert (await gateway.total(), oden.total("scrap")) == (gateway.made, 10)
 
@@ -352,3 +356,28 @@ async def test_p4_what_two_lives_have_told_in_one_second_is_told_apart_or_listed
     taken_off = [text.split()[2] for text in texts if "that this memory does not know" in text]
     assert taken_off == (["140"] if reference else ["100"] * is_new_run)
     assert listed == ([] if reference else [["scrap", "2"], ["yield", "40" if is_new_run else "140"]])
+
+
+@pytest.mark.parametrize(("reference", "minutes"), [("gateway_key", 2), ("gateway_key", -30), (None, -30)])
+async def test_p4_what_somebody_has_written_into_a_run_by_hand_is_listed_once_and_taken_off_nothing(
+    gateway: Gateway, oden: Oden, reference: str | None, minutes: int, tmp_path: Path
+) -> None:
+    """After each reboot Oden is asked what another life may have told: an entry without our key is none of a life's,
+    nor is one from long before what was told last of the run that is on."""
+    gateway.rig.wording = Wording(reference=reference)
+    await gateway.lives(minutes=40)
+    line = {"name": "Line 01", "factory": {"name": "Factory A"}}
+    interval = {"id": oden.runs()[0].id, "type": {"name": "RUN"}, "line": line}
+    at = iso(int(T0 + gateway.now) + 60 * minutes + 7)
+    body = {"data": {"raw_data": {"yield": 50}, "timestamp": at}, "interval": interval}
+    async with gateway.asking() as (_, client):
+        answer = await client.post(SCRAP_YIELD_SET, json.dumps(body))
+        assert answer.status == 200
+    gateway.now += 200
+    for box in ("a", "b"):
+        (tmp_path / box).mkdir()
+        await gateway.put_back(gateway.copy(), tmp_path / box)
+    texts = [notice.text for notice in Outbox(gateway.rig.rows).notices(50)]
+    assert texts == [f"line {LINE}: Oden shows yield 50 that may be told again, if another life told it"]
+    await gateway.lives(minutes=3)
+    assert await gateway.total() == gateway.made + 50

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from gateway.oden.client import Answer, OdenClient
 from gateway.oden.endpoints import INTERVAL_SET
-from gateway.oden.long_answer import Keeps
+from gateway.oden.http_answer import Keeps
 from gateway.oden.pace import Pace
 from tests.peers import PATIENCE
 

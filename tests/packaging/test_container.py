@@ -12,12 +12,17 @@ from shutil import copy, copytree
 from typing import Any
 
 import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 from ruamel.yaml import YAML
 
 from gateway.config.check import page_context
 from gateway.config.schema import Config
 from gateway.config.schema_process import PageTls, Status
-from tests.peers import PATIENCE
+from tests.peers import PATIENCE, Mosquitto, wait_for
 from tests.status.test_tls import write
 
 ROOT = Path(__file__).parents[2]
@@ -48,8 +53,9 @@ def last(word: str) -> str:
 
 @pytest.fixture(scope="module")
 def service() -> dict[str, Any]:
-    """compose.yaml's one service."""
-    (only,) = YAML(typ="safe").load((ROOT / "compose.yaml").read_text())["services"].values()
+    """compose.yaml's one service that always runs."""
+    services = YAML(typ="safe").load((ROOT / "compose.yaml").read_text())["services"].values()
+    (only,) = (each for each in services if "profiles" not in each)
     assert isinstance(only, dict)
     return only
 
@@ -192,3 +198,73 @@ def test_p8_compose_hands_over_the_token_as_a_secret_only(service: dict[str, Any
     assert everything["secrets"]["oden_token"] == {"file": "./oden_token"}
     assert "environment" not in service
     assert "${secret:oden_token}" in (ROOT / "config/gateway.yaml").read_text()
+
+
+class ComposeBroker(Mosquitto):
+    """A mosquitto with the configuration that compose.yaml gives it, its paths in a folder of the test's."""
+
+    def _config(self) -> list[str]:
+        text = (ROOT / "config/mosquitto.conf").read_text()
+        text = text.replace("/mosquitto/data", str(self.directory)).replace("/mosquitto/config", str(self.directory))
+        return [*text.replace("listener 1883", f"listener {self.port} 127.0.0.1").splitlines(), "user root"]
+
+
+def test_the_broker_of_compose_keeps_what_it_has_taken(tmp_path: Path) -> None:
+    """Of who has a password alone; for a session that is away, and through a crash."""
+    broker = YAML(typ="safe").load((ROOT / "compose.yaml").read_text())["services"]["broker"]
+    assert broker["profiles"] == ["broker"]
+    targets = [each["target"] for each in broker["volumes"] if isinstance(each, dict)]
+    assert targets == ["/mosquitto/config/mosquitto.conf", "/mosquitto/config/passwords"]
+    subprocess.run(["mosquitto_passwd", "-b", "-c", str(tmp_path / "passwords"), "edge-01", "s3cret"], check=True)
+    with ComposeBroker(tmp_path) as peer:
+        assert connected(peer, "somebody", "").is_failure
+        assert not connected(peer, "edge-01", "s3cret", "plant/run").is_failure
+        assert not connected(peer, "edge-01", "s3cret", says="4711").is_failure
+        wait_for(lambda: b"4711" in (tmp_path / "mosquitto.db").read_bytes())
+        peer.kill()
+        peer.start()
+        heard: list[bytes] = []
+        connected(peer, "edge-01", "s3cret", "plant/run", heard=heard)
+        assert heard == [b"4711"]
+
+
+def connected(
+    peer: Mosquitto,
+    user: str,
+    password: str,
+    subscribed: str | None = None,
+    *,
+    says: str | None = None,
+    heard: list[bytes] | None = None,
+) -> ReasonCode:
+    """How the broker answers a client of `user`, whose session stays where it subscribes; it goes once it has said or
+    heard what it is to."""
+    client = Client(CallbackAPIVersion.VERSION2, f"{user}-{subscribed}", protocol=MQTTProtocolVersion.MQTTv5)
+    client.username_pw_set(user, password)
+    answers: list[ReasonCode] = []
+    done = threading.Event()
+    client.on_connect = lambda *given: answers.append(given[3])
+
+    def take(*given: Any) -> None:
+        if heard is not None:
+            heard.append(given[2].payload)
+            done.set()
+
+    def subscribed_to(*_: object) -> None:
+        if heard is None:
+            done.set()
+
+    client.on_message, client.on_subscribe = take, subscribed_to
+    stays = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    stays.SessionExpiryInterval = 3600
+    client.connect("127.0.0.1", peer.port, clean_start=False, properties=stays)
+    client.loop_start()
+    wait_for(lambda: answers)
+    if subscribed is not None:
+        client.subscribe(subscribed, qos=1)
+        assert done.wait(PATIENCE)
+    if says is not None:
+        client.publish("plant/run", says, qos=1).wait_for_publish(PATIENCE)
+    client.disconnect()
+    client.loop_stop()
+    return answers[0]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.status.restarts import AT_ONCE, FILE, LONGEST, Restarts, pause_after
+from gateway.status.notify import AT_ONCE, FILE, LONGEST, Restarts, pause_after
 
 
 def test_the_pauses_grow_up_to_five_minutes() -> None:

@@ -25,7 +25,7 @@ from gateway.errors import GatewayError
 from gateway.status.actions import HEADER, Actions
 from gateway.status.snapshot import Snapshot
 from gateway.status.web import StatusServer
-from tests.peers import wait_until
+from tests.peers import PATIENCE, wait_until
 from tests.status.test_actions import TOKEN, Asked
 
 
@@ -155,7 +155,7 @@ async def test_who_makes_no_handshake_is_let_go(
     picture: Snapshot, files: PageTls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And counts among the connections until then; who made one is answered, also when he asks at once."""
-    monkeypatch.setattr("gateway.status.tls.HANDSHAKE", 0.5)
+    monkeypatch.setattr("gateway.status.guard.HANDSHAKE", 0.5)
     monkeypatch.setattr("gateway.status.web.MOST_CONNECTIONS", 3)
     trusting = ssl.create_default_context(cafile=files.certificate)
     async with server_of(picture, files) as server, aiohttp.ClientSession() as client:
@@ -165,6 +165,7 @@ async def test_who_makes_no_handshake_is_let_go(
             with suppress(ConnectionError):
                 assert await reader.read() == b""
             writer.close()
+        monkeypatch.setattr("gateway.status.tls.HANDSHAKE", PATIENCE)
         async with client.get(server.url + "/healthz", ssl=trusting) as answer:
             assert answer.status == 200
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.sources.opcua.sequence import LAST, MOST_ASKED, Hole, Sequence
+from gateway.sources.opcua.publishing import LAST, MOST_ASKED, Hole, Sequence
 
 
 def following(*numbers: int) -> Sequence:
