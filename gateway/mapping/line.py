@@ -319,7 +319,8 @@ class _LineStep:
             known = (*known, missed)[-MOST_MISSED:]
             if not is_said and missed.input in self.plan.inputs:
                 text = f"the table {missed.table} has no {missed.column} for {missed.input} {excerpt(missed.key)}"
-                self.context.notice("reject", missed.input, text)
+                yet = " yet" if missed.table in self.plan.inputs else ""  # it learns
+                self.context.notice("reject", missed.input, f"{text}{yet}")
         return known
 
     # Time
