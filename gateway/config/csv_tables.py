@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.config.error_messages import told_once
-from gateway.config.invisible import INVISIBLE, invisible_in, name_of
+from gateway.config.invisible import INVISIBLE, invisible_in, name_of, without_invisible
 from gateway.config.schema_walk import alternatives, number_keys, takes_only_text
 from gateway.config.yaml_tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, quoted, scalar
 from gateway.model import Scalar
@@ -158,19 +158,31 @@ def doubtful_cells(text: str, file: Path) -> list[Finding]:
 
 
 def mixed_decimals(sheet: Sheet) -> Iterator[Finding]:
-    """Columns of numbers of which some have a decimal comma and others a point: the first of those that are fewer."""
-    for name in sheet.headings:
-        cells = [row.cells[name] for row in sheet.rows if name in row.cells]
-        commas = [cell for cell in cells if "," in cell.written]
-        points = [cell for cell in cells if "." in cell.written]
-        if commas and points and all(_DECIMAL.fullmatch(cell.written) for cell in cells):
-            fewer, others = (commas, points) if len(commas) < len(points) else (points, commas)
-            signs = ("comma", "point") if fewer is commas else ("point", "comma")
-            text = (
-                f"this number has a decimal {signs[0]}, and {len(others)} in its column, such as "
-                f"{quoted(others[0].written)}, a {signs[1]}: is it what was meant? Write all alike"
-            )
-            yield Finding(fewer[0].position, text, warning=True)
+    """Numbers of which some have a decimal comma and others a point: the first of those that are fewer, in each column
+    or, where that has only one of them, in all columns of numbers together."""
+    columns = [[row.cells[name] for row in sheet.rows if name in row.cells] for name in sheet.headings]
+    numbers = [cells for cells in columns if all(_DECIMAL.fullmatch(cell.written) for cell in cells)]
+    found = [finding for cells in numbers if (finding := _mixed(cells, "in its column")) is not None]
+    if (
+        not found
+        and (anywhere := _mixed([cell for cells in numbers for cell in cells], "in other columns")) is not None
+    ):
+        found.append(anywhere)
+    yield from found
+
+
+def _mixed(cells: list[Node], place: str) -> Finding | None:
+    commas = [cell for cell in cells if "," in cell.written]
+    points = [cell for cell in cells if "." in cell.written]
+    if not commas or not points:
+        return None
+    fewer, others = (commas, points) if len(commas) < len(points) else (points, commas)
+    signs = ("comma", "point") if fewer is commas else ("point", "comma")
+    text = (
+        f"this number has a decimal {signs[0]}, and {len(others)} {place}, such as "
+        f"{quoted(others[0].written)}, a {signs[1]}: is it what was meant? Write all alike"
+    )
+    return Finding(fewer[0].position, text, warning=True)
 
 
 def _refuse_foreign(text: str, lines: LineIndex) -> None:
@@ -312,6 +324,8 @@ def typed(cell: Node, annotation: Any) -> Scalar:
     Where `;` separates the cells, a number may have a decimal comma, because the same spreadsheets write both.
     """
     text = cell.written
+    if str not in alternatives(annotation) and INVISIBLE.search(text):  # which is told
+        text = without_invisible(text)
     if takes_only_text(annotation) or re.fullmatch(r"0\d+", text):
         return text
     if cell.separator == ";" and str not in alternatives(annotation) and re.fullmatch(r"-?\d+,\d+", text):

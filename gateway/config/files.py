@@ -128,7 +128,8 @@ def _changed_by_all(file: Path) -> Iterator[Finding]:
 def _why(error: OSError) -> str:
     """Why a file cannot be read, and what to do."""
     if isinstance(error, FileNotFoundError):
-        return "there is no such file"
+        apart = "; folders are set apart by '/'" if "\\" in str(error.filename) else ""
+        return f"there is no such file{apart}"
     if isinstance(error, PermissionError):
         number = os.geteuid()
         try:
@@ -294,3 +295,9 @@ class Files:
 def resolve_path(position: Position, name: str) -> Path:
     """The path of the file `name`, which is written at `position` and relative to the folder of that file."""
     return Path(os.path.normpath(position.file.parent / name))
+
+
+def as_named(path: Path, folder: Path) -> Path:
+    """The absolute `path` as it is told to people: where it is in `folder`, as that is written."""
+    inside = folder.absolute()
+    return folder / path.relative_to(inside) if path.is_relative_to(inside) else path

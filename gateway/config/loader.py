@@ -27,6 +27,7 @@ from gateway.config.files import Files, NoFileError, all_may_read
 from gateway.config.lint_texts import find_thousands
 from gateway.config.lookups import gather_lookups
 from gateway.config.message_schemas import Schemas, gather_schemas
+from gateway.config.misplaced import put_in_place
 from gateway.config.origin import Located, Origin, all_wrong, in_file, in_order, once_each
 from gateway.config.schema import Config, SourceConfig
 from gateway.config.schema_walk import Loc, alternatives, child_annotation, tag_of
@@ -147,7 +148,9 @@ def read(path: Path, environ: Mapping[str, str]) -> Draft:
     """Read the configuration at `path` as far as that is possible. Raises ConfigError where nothing of it can be."""
     files = Files()
     try:
-        root = expand_templates(files.read_tree(path), files)
+        written = files.read_tree(path)
+        files.findings += put_in_place(written)
+        root = expand_templates(written, files)
     except NoFileError as error:
         raise ConfigError([Diagnostic(str(path), f"{error}; {_REMEDY}", error.absent)]) from None
     except BrokenFileError as error:
@@ -167,8 +170,8 @@ def read(path: Path, environ: Mapping[str, str]) -> Draft:
     lookups: Lookups = {}
     schemas: Schemas = {}
     if config is not None:
-        lookups, faults, findings = gather_lookups(config.tables)
-        schemas, of_schemas, in_schemas = gather_schemas(config.lines)
+        lookups, faults, findings = gather_lookups(config.tables, path.parent)
+        schemas, of_schemas, in_schemas = gather_schemas(config.lines, path.parent)
         faults += of_schemas
         found += [origin.diagnose(fault) for fault in faults if mending is None or not mending.follows(fault)]
         files.findings += [*findings, *in_schemas]

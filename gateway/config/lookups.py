@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gateway.config.csv_tables import Sheet, doubtful_cells, mixed_decimals, read_csv
 from gateway.config.error_messages import suggestion
-from gateway.config.files import NoFileError, read_text
+from gateway.config.files import NoFileError, as_named, read_text
 from gateway.config.schema import LookupTable
 from gateway.config.schema_walk import Loc
 from gateway.config.yaml_tree import BrokenFileError, Finding, Node, Position, quoted
@@ -29,9 +29,9 @@ class _AnyColumn(frozenset[str]):
 _UNREAD = Lookup(_AnyColumn(), {})
 
 
-def gather_lookups(tables: Mapping[str, LookupTable]) -> tuple[Lookups, list[ConfigFault], list[Finding]]:
-    """The tables of a configuration as they are on the disk now, and what is wrong with where they are and with
-    themselves. A table that is wrong has all columns and no rows."""
+def gather_lookups(tables: Mapping[str, LookupTable], folder: Path) -> tuple[Lookups, list[ConfigFault], list[Finding]]:
+    """The tables of a configuration in `folder` as they are on the disk now, and what is wrong with where they are and
+    with themselves. A table that is wrong has all columns and no rows."""
     lookups: dict[str, Lookup] = {}
     faults: list[ConfigFault] = []
     findings: list[Finding] = []
@@ -41,14 +41,15 @@ def gather_lookups(tables: Mapping[str, LookupTable]) -> tuple[Lookups, list[Con
             lookups[name] = replace(_UNREAD, learned=_learned(table))
             faults += _faults_of_learned(name, table)
             continue
+        named = as_named(table.file, folder)
         try:
             text = read_text(table.file)
-            findings += doubtful_cells(text, table.file)
-            sheet = read_csv(text, table.file)
+            findings += doubtful_cells(text, named)
+            sheet = read_csv(text, named)
             findings += [*sheet.faults, *mixed_decimals(sheet)]
             lookups[name] = _lookup(table, sheet, findings)
         except NoFileError as error:
-            faults.append(ConfigFault(("tables", name, "file"), f"{table.file}: {error}", absent=error.absent))
+            faults.append(ConfigFault(("tables", name, "file"), f"{named}: {error}", absent=error.absent))
         except BrokenFileError as error:
             findings.append(error.finding)
     return lookups, faults, findings
@@ -75,7 +76,7 @@ def read_lookups(tables: Mapping[str, LookupTable], where: Callable[[Loc], str])
 
     `where` gives the position of a key path of the configuration.
     """
-    lookups, faults, findings = gather_lookups(tables)
+    lookups, faults, findings = gather_lookups(tables, Path("/"))
     findings = [finding for finding in findings if not finding.warning]
     if faults or findings:
         diagnostics = [Diagnostic(where(fault.loc), fault.text) for fault in faults]

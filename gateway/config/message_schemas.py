@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from gateway.config.files import NoFileError, read_text
+from gateway.config.files import NoFileError, as_named, read_text
 from gateway.config.patterns import MOST_REPEATS, repeats_too_much
 from gateway.config.schema import Line
 from gateway.config.yaml_tree import BrokenFileError, Finding, Position
@@ -81,9 +81,9 @@ Schemas = Mapping[Path, MessageSchema]
 NO_SCHEMAS: Schemas = {}
 
 
-def gather_schemas(lines: Iterable[Line]) -> tuple[Schemas, list[ConfigFault], list[Finding]]:
-    """The schemas that inputs name, as they are on the disk now, and what is wrong with where they are and with
-    themselves."""
+def gather_schemas(lines: Iterable[Line], folder: Path) -> tuple[Schemas, list[ConfigFault], list[Finding]]:
+    """The schemas that inputs of a configuration in `folder` name, as they are on the disk now, and what is wrong with
+    where they are and with themselves."""
     schemas: dict[Path, MessageSchema] = {}
     faults: list[ConfigFault] = []
     findings: list[Finding] = []
@@ -93,16 +93,17 @@ def gather_schemas(lines: Iterable[Line]) -> tuple[Schemas, list[ConfigFault], l
             if given.json_schema is not None:
                 named.setdefault(given.json_schema, ("lines", index, "inputs", name, "json_schema"))
     for path, loc in named.items():
+        shown = as_named(path, folder)
         try:
             schemas[path] = MessageSchema(path.name, read_text(path))
         except NoFileError as error:
-            faults.append(ConfigFault(loc, f"{path}: {error}", absent=error.absent))
+            faults.append(ConfigFault(loc, f"{shown}: {error}", absent=error.absent))
         except BrokenFileError as error:
             findings.append(error.finding)
         except json.JSONDecodeError as error:
-            findings.append(Finding(Position(error.lineno, error.colno, path), f"this is no JSON: {error.msg}"))
+            findings.append(Finding(Position(error.lineno, error.colno, shown), f"this is no JSON: {error.msg}"))
         except ValueError as error:
-            faults.append(ConfigFault(loc, f"the schema in {path} {error}"))
+            faults.append(ConfigFault(loc, f"the schema in {shown} {error}"))
     return schemas, faults, findings
 
 

@@ -148,7 +148,19 @@ class _Expander:
             return None
         common = without_keys(item, {"file"})
         entries: Mapping[Key, Node] = common.value if isinstance(common.value, dict) else {}
+        if "use" not in sheet.headings and "use" not in entries:
+            self._report_no_template(item, sheet)
         return [overlay(common, self._row(sheet, row, entries)) for row in sheet.rows]
+
+    def _report_no_template(self, item: Node, sheet: Sheet) -> None:
+        """Report that nothing says which template the parameters are for that are columns of `sheet`, if there are."""
+        others = [name for name in sheet.headings if name.split(".")[0] not in section_keys(Line)]
+        slip = next((name for name in others if name.strip().casefold() == "use"), None)
+        if slip is not None:
+            self._report(sheet.headings[slip], f"unknown column {quoted(slip)}; did you mean 'use'?")
+        elif others:
+            text = f"say which template has the parameter {quoted(others[0])}, a column of the table: write 'use'"
+            self._report(item.position, text)
 
     def _row(self, sheet: Sheet, row: Row, common: Mapping[Key, Node]) -> Node:
         """One row of a table of lines as a line: its own keys, and under `with` all other columns. `common` are the
@@ -169,6 +181,13 @@ class _Expander:
         line = row_as_section(row.position, own, headings, self._files.findings)
         if not others:
             return line
+        if "use" not in own and "use" not in common:
+            if "use" in sheet.headings:
+                first = quoted(next(iter(others)))
+                text = f"the column 'use' is empty in this row: say which template has the parameter {first}"
+                self._report(row.position, text)
+            self._lost = row.position
+            return replace(line, incomplete=True)
         arguments = Node(row.position, others, dict(sheet.headings.items()))
         return overlay(line, Node(row.position, {"with": arguments}, {"with": row.position}))
 
@@ -214,8 +233,8 @@ class _Expander:
                 values[key] = self._substituter.substitute(line.value[key], str, parameters)
         parameters.values = values
         own = self._substituter.substitute_content(without_keys(line, section_keys(LineKeys)), Line, parameters)
-        if "use" not in line.value:
-            return own
+        if "use" not in line.value:  # what a template may have is not missing besides
+            return replace(own, incomplete=own.incomplete or "with" in line.value)
         base = self._instance(line.value["use"], parameters, line.position, ())
         self._report_unused(line, arguments, parameters.used, base)
         result = overlay(base, own)

@@ -219,9 +219,8 @@ class _Composer:
         if node.height > MAX_DEPTH:
             raise BrokenFileError(position, TOO_DEEP)
         if max(node.size, self._count) > MAX_VALUES:
-            raise BrokenFileError(
-                position, f"more than {MAX_VALUES} values, counting what aliases repeat; no configuration needs that"
-            )
+            many = f"more than {MAX_VALUES} values, counting what aliases repeat; no configuration needs that"
+            raise BrokenFileError(position, many)
         self._depth -= 1
         return node
 
@@ -306,8 +305,10 @@ class _Composer:
         """Whether `key`, a plain one with the value `item` in `mapping`, was not meant to be one as it is written. Then
         that is reported, and what was meant is put into `value`, the entries before it."""
         has_colon = _COLON.match(self._text, event.end_mark.index) is not None
-        before = value[next(reversed(value))] if value and item.empty and not has_colon else None
-        is_number = before is not None and (before.written or before.empty or isinstance(before.value, float))
+        last = next(reversed(value)) if value and item.empty and not has_colon else None
+        before = None if last is None else value[last]
+        left = before and before.empty and isinstance(last, str)  # `scale: ,5`, but not `1, 2: …`
+        is_number = left or (before and (before.written or isinstance(before.value, float)))
         number = decimals(key.written, before.written) if before is not None and is_number else None
         if before is not None and number is not None:
             before.value, before.written = scalar(number), ""
@@ -369,9 +370,8 @@ class _Composer:
             text = "not YAML: an invisible control character stands here; delete it"
             raise BrokenFileError(position, text, position) from None
         except ValueError:  # an escape such as "\\UFFFFFFFF", which chr() refuses
-            raise BrokenFileError(
-                last, "not YAML: after this, an escape names a character that does not exist", last
-            ) from None
+            text = "not YAML: after this, an escape names a character that does not exist"
+            raise BrokenFileError(last, text, last) from None
 
     def _broken(self, error: MarkedYAMLError) -> BrokenFileError:
         problem = error.problem or ""

@@ -35,6 +35,13 @@ def edit(name: str, old: str, new: str, *words: str, **others: str) -> Wrong:
     return Wrong({**PLANT, name: PLANT[name].replace(old, new), **more}, words)
 
 
+def without_use(item: str, lines: str, *words: str) -> Wrong:
+    """The plant with this table of `lines`, of which the main file names no template."""
+    old = "- {file: lines.csv, use: extruder, factory: Factory A}"
+    main = PLANT["gateway.yaml"].replace(old, f"{item}file: lines.csv, factory: Factory A}}")
+    return Wrong({**PLANT, "gateway.yaml": main, "lines.csv": lines}, words)
+
+
 MAIN, SPECIAL = "gateway.yaml", "lines/special.yaml"
 INCLUDE = "include: [sources.yaml, lines/*.yaml]"
 SPECIAL_LINE = PLANT[SPECIAL][PLANT[SPECIAL].index("- factory") : PLANT[SPECIAL].index("    inputs:")]
@@ -160,6 +167,13 @@ CASES: dict[str, Wrong] = {
     "no such key": edit("products.csv", "sku,", "▲sku_,", "no column 'sku'", "did you mean 'sku_'"),
     "row twice": edit("products.csv", "100,Pipe\n", "100,Pipe\n▲100,Hose\n", "'100' stands at", "products.csv:2:1"),
     "row without key": edit("products.csv", "100,Pipe", "▲,Pipe", "'sku' is empty"),
+    "of another system": edit(MAIN, "file: products.csv", r"file: ▲C:\plant\products.csv", "set apart by '/'"),
+    # Tables of lines
+    "a row without its template": without_use(
+        "- {", "line,plc,use\nLine 01,L01,extruder\n▲Line 02,L02,\n", "'use' is empty"
+    ),
+    "a heading of a template": without_use("- {", "line,plc,▲Use\nLine 01,L01,extruder\n", "did you mean 'use'"),
+    "no template at all": without_use("- ▲{", "line,plc\nL1,L01\nL2,L02\n", "the parameter 'plc'", "write 'use'"),
     "unknown table": edit(MAIN, '"{products[', '▲"{product[', '"product" is not one of the tables', "mean 'products'"),
     "unknown column of a table": edit(MAIN, '"{products[order].name}"', '▲"{products[order].nam}"', "mean 'name'"),
     "unknown input looked up": edit(MAIN, '"{products[order].name}"', '▲"{products[ordr].name}"', "not an input"),
@@ -176,11 +190,12 @@ def test_p10_wrong_plant(
     monkeypatch.chdir(path.parent)
     assert main(["check", "-c", path.name]) == 2
     printed = capsys.readouterr()
-    problems = [line.replace(f"{tmp_path}/", "") for line in printed.err.splitlines()]
+    problems = printed.err.splitlines()
     matching = [line for line in problems if line.startswith(case.where)]
     assert any(all(word in line for word in case.words) for line in matching), (case.where, problems)
     assert printed.out == ""
     assert TOKEN not in printed.err
+    assert len(problems) == 1 or "template" not in name
 
 
 def test_p10_a_heading_that_is_misspelt_is_told_alone(

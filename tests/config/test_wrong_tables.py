@@ -149,7 +149,8 @@ def test_p10_a_table_of_lines_that_is_wrong_hides_nothing_of_its_template(case: 
         # A number and its unit in a text, and where a number is asked for.
         ("products.csv", "sku,name\n100,500\u00a0ml\n", [], ["products.csv:2:8"]),
         ("products.csv", "sku;name\n100;500\u202fml\n", [], ["products.csv:2:8"]),
-        ("lines.csv", LINES.replace("1000", "1\u00a0000"), ["lines.csv:3:13", "lines.csv:3:14"], []),
+        ("lines.csv", LINES.replace("1000", "1\u00a0000"), ["lines.csv:3:14"], []),
+        ("tags.csv", TAGS.replace("5/s", "5\u00a0/s"), ["tags.csv:3:50"], []),
     ],
 )
 def test_p10_cells_that_look_like_a_slip(
@@ -214,6 +215,8 @@ def test_p10_permission_denied(name: str, open_folder: Path) -> None:
         ("sku;speed\n100;0,5\n200;1.25\n300;2,5\n", "products.csv:3:5"),
         ("sku;speed\n100;0,5\n200;1.25\n300;2.5\n400;7\n", "products.csv:2:5"),
         ('sku,speed\n100,"0,5"\n200,1.25\n', "products.csv:3:5"),
+        ("sku;speed;speed_2\n100;0,5;1.25\n200;2,5;7\n", "products.csv:2:9"),
+        ("sku;speed;of\n100;0,5;v1.25\n200;2,5;7\n", None),
         ("sku;speed\n100;0,5\n200;2,5\n300;7\n", None),
         ("sku;speed\n100;0,5\n200;v2.5\n", None),
     ],

@@ -1,0 +1,142 @@
+"""Keys whose values stand elsewhere: a section of which keys are indented too little, and codes that share a value.
+
+What is meant is put in its place, and told once, so that nothing else is said that only follows from it.
+"""
+
+from collections.abc import Iterator
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel
+
+from gateway.config.schema import PREPROCESSED_KEYS, Config, Line, Template
+from gateway.config.schema_walk import alternatives, child_annotation, section_keys, section_models, tag_key
+from gateway.config.yaml_tree import Finding, Key, Node, quoted
+
+
+def put_in_place(root: Node) -> Iterator[Finding]:
+    """Put what is misplaced in `root`, the tree of a whole file, where it belongs, and yield what is said of it."""
+    yield from _in_part(root, Config)
+    templates = root.value.get("templates") if isinstance(root.value, dict) else None
+    if templates is not None:
+        yield from _in_part(templates, dict[str, Line])
+
+
+def _in_part(node: Node, annotation: Any) -> Iterator[Finding]:
+    """The same of `node`, which stands where the schema has `annotation`."""
+    tag: Any = None
+    if isinstance(node.value, dict):
+        if any(item.empty for item in node.value.values()):
+            yield from _shared(node, node.value)
+        if not _fits(node.value, annotation):
+            yield from _Section(node, node.value, annotation).put_in_place()
+        tagged = node.value.get(tag_key(annotation))
+        tag = tagged.value if tagged is not None else None
+    for key, item in node.value.items() if isinstance(node.value, dict) else enumerate(node.children()):
+        if item.children():
+            yield from _in_part(item, child_annotation(annotation, key, tag))
+
+
+def _shared(node: Node, entries: dict[Key, Node]) -> Iterator[Finding]:
+    """`{1, 2, 3: …}`: to each of the numbers without a value that of the next one."""
+    waiting: list[Key] = []
+    for key, item in entries.items():
+        if not isinstance(key, int):
+            waiting = []
+        elif item.empty:
+            waiting.append(key)
+        elif waiting:
+            for other in waiting:
+                entries[other] = item
+            text = "keys cannot share a value: write it for each of them, on a line of its own"
+            yield Finding(node.keys[waiting[0]], text)
+            waiting = []
+
+
+def _known(annotation: Any) -> set[Key] | None:
+    """The keys of the section that may stand where the schema has `annotation`; None: names of its own, or no keys."""
+    if any(get_origin(part) is dict for part in alternatives(annotation)):
+        return None
+    models: list[type[BaseModel]] = [*section_models(annotation)]
+    models += [PREPROCESSED_KEYS[model] for model in models if model in PREPROCESSED_KEYS]
+    models += [Template] if Line in models else []
+    return {key for model in models for key in section_keys(model)} or None
+
+
+def _entry(annotation: Any) -> Any:
+    """What the values are of a mapping with names of its own; None where none may stand."""
+    return next((get_args(part)[-1] for part in alternatives(annotation) if get_origin(part) is dict), None)
+
+
+def _fits(entries: dict[Key, Node], annotation: Any) -> bool:
+    """Whether all keys are those of a section, or all values sections, as the schema has it: as nearly always."""
+    known = _known(annotation)
+    if known is not None:
+        return entries.keys() <= known
+    return not section_models(_entry(annotation)) or all(isinstance(item.value, dict) for item in entries.values())
+
+
+class _Section:
+    """A section in which stand keys that belong into the one above them."""
+
+    def __init__(self, node: Node, entries: dict[Key, Node], annotation: Any) -> None:
+        self._node, self._entries, self._annotation = node, entries, annotation
+        self._known = _known(annotation)
+        self._moved: dict[Key, list[Key]] = {}
+
+    def put_in_place(self) -> Iterator[Finding]:
+        above: Key | None = None
+        for key, item in [*self._entries.items()]:
+            if above is not None and self._belongs(key, item, above):
+                self._take_over(key, self._entries[above])
+                self._moved.setdefault(above, []).append(key)
+            else:
+                above = key
+        for section, keys in self._moved.items():
+            part = self._entries[section]
+            first, last = part.keys[keys[0]], max(_last_line(item) for item in part.children())
+            more = f", and all down to line {last}" if last > first.line else ""
+            name = quoted(section) if self._known is not None and section in self._known else "the key"
+            line = self._node.keys[section].line
+            yield Finding(first, f"this belongs to {name} of line {line}: indent it by two blanks more{more}")
+
+    def _belongs(self, key: Key, item: Node, above: Key) -> bool:
+        """Whether `key`, with its value `item`, stands below the section of `above` and belongs into that."""
+        section = self._entries[above]
+        at, begin = self._node.keys[key], self._node.keys[above]
+        goes_on = section.empty or above in self._moved or all(at.line > begin.line for at in section.keys.values())
+        if (
+            at.column != begin.column
+            or at.line <= begin.line
+            or not goes_on
+            or not self._is_none_here(key, item, above)
+        ):
+            return False
+        inner = child_annotation(self._annotation, above, None)
+        known = _known(inner)
+        if known is not None:
+            return key in known and not (isinstance(section.value, dict) and key in section.value)
+        if self._known is None or not (section.empty or above in self._moved):
+            return False
+        entry = _entry(inner)
+        return entry is not None and (isinstance(item.value, dict) or not section_models(entry))
+
+    def _is_none_here(self, key: Key, item: Node, above: Key) -> bool:
+        """Whether `key` can be none of this section itself."""
+        if self._known is not None:
+            return key not in self._known
+        if not isinstance(item.value, dict):
+            return True
+        inner = child_annotation(child_annotation(self._annotation, above, None), key, None)
+        return above in self._moved and bool(section_models(inner)) and item.value.keys() <= (_known(inner) or set())
+
+    def _take_over(self, key: Key, section: Node) -> None:
+        """Move `key` into `section`."""
+        at, item = self._node.keys.pop(key), self._entries.pop(key)
+        if not isinstance(section.value, dict):
+            section.value, section.position, section.empty = {}, at, False
+        section.value[key], section.keys[key] = item, at
+
+
+def _last_line(node: Node) -> int:
+    """The last line in which something of `node` begins."""
+    return max([node.position.line, *map(_last_line, node.children())])
