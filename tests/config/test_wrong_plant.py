@@ -167,6 +167,7 @@ CASES: dict[str, Wrong] = {
     "no such key": edit("products.csv", "sku,", "▲sku_,", "no column 'sku'", "did you mean 'sku_'"),
     "row twice": edit("products.csv", "100,Pipe\n", "100,Pipe\n▲100,Hose\n", "'100' stands at", "products.csv:2:1"),
     "row without key": edit("products.csv", "100,Pipe", "▲,Pipe", "'sku' is empty"),
+    "codes in a workbook": edit(MAIN, "{file: codes.csv}", "{file: ▲codes.xlsx}", "workbook", "save it there as CSV"),
     "of another system": edit(MAIN, "file: products.csv", r"file: ▲C:\plant\products.csv", "set apart by '/'"),
     # Tables of lines
     "a row without its template": without_use(
