@@ -131,7 +131,7 @@ CASES: dict[str, Wrong] = {
     "no table for lines": edit(MAIN, "lines.csv", "▲lines.yaml", "CSV", "'include'"),
     "no such tags": edit(MAIN, "file: tags.csv", "file: ▲tag.csv", "tag.csv: there is no such file"),
     "impossible name": edit(MAIN, "file: tags.csv", 'file: ▲"ta\\0.csv"', "called like this"),
-    "unknown kind of table": edit(MAIN, "file: tags.csv", "file: ▲tags.xlsx", ".csv, .yaml or .yml"),
+    "unknown kind of table": edit(MAIN, "file: tags.csv", "file: ▲tags.txt", ".csv, .yaml or .yml"),
     "cell of a line": edit("lines.csv", "L02,1000", "L02,▲1000x", "write a number here", "used at tags.csv:3:37"),
     "column for nothing": edit("lines.csv", "rollover\n", "▲roll\n", "has no ${roll}", "did you mean 'rollover'"),
     "parameter not in the row": edit("lines.csv", "Line 02,L02", "▲Line 02,", "no value for ${plc}"),
