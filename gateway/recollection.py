@@ -263,10 +263,14 @@ def _taken_off(
     credited_until = max((output.credited for output in known_output(plan, state, waits=True)), default=0)
     entries = {kind: [one for one in found if one[0] > credited_until] for kind, found in shown.entries.items()}
     stamps = {key: [at for at in found if at > credited_until] for key, found in shown.stamps.items()}
-    after, taken = credited(plan, with_late(plan, state, late), entries, stamps, waits=waits)
+    after, taken, beyond = credited(plan, with_late(plan, state, late), entries, stamps, waits=waits)
     texts = [f"{_amounts(_raw_data(one))} waited, and is taken to be within what Oden shows" for one in shown.within]
     unsure = [_amounts(raw_data) for at, raw_data in shown.unsure if at > credited_until]
     texts += [f"Oden shows {amounts} that may be told again, if another life told it" for amounts in unsure]
+    texts += [
+        f"Oden shows {amount} of {name} that came to another life: what of that comes here again is told again"
+        for name, amount in beyond.items()
+    ]
     told = [Notice("gap", now, "", "", f"line {plan.key}: {text}") for text in texts]
     if not taken:
         held = (*state.output.held, *state.output.holds, *state.batch_output.held, *state.batch_output.holds)

@@ -81,16 +81,16 @@ def _stepped(
     """The entries of `steps`, taken from `state` on, and what time tells after the last and up to `until`. What is owed
     is not of these steps, but of what was told. Samples of which nothing could be used are added to `refused`."""
     entries: list[Entry] = []
-    state = replace(state, owed=())
+    state, rests_until = replace(state, owed=()), None
     for one in steps:
         if one.sample is not None:
-            result = step(plan, state, one.sample)
-            state = result.state
+            result = step(plan, state, one.sample, rests_until)
+            state, rests_until = result.state, result.rests_until
             entries.append(replace(one, after=state, own=told_by(result), later=()))
             if refused is not None:
                 refused += result.refused
             yield
-    last = step(plan, state, Tick(until))
+    last = step(plan, state, Tick(until), rests_until)
     if entries and told_by(last) is not NOTHING:
         entries[-1] = replace(entries[-1], later=(told_by(last),))
     return entries, last

@@ -32,6 +32,9 @@ from gateway.model import (
     record_key,
 )
 
+MOST_MISSED = 64
+"""Keys that tables do not have, of which is remembered that they were listed."""
+
 AT_ONCE = 1.0
 """The time of a timer that has been due for ever, in seconds since 1970."""
 
@@ -288,6 +291,18 @@ class StepContext:
         """Give notice that what the moment says of the input `name` cannot be used."""
         self.notice("reject", name, text)
         self.refused.setdefault(name, text)
+
+    def say_missed(self, known: tuple[Missed, ...]) -> tuple[Missed, ...]:
+        """Say what was looked up and is not in its table: once for each key, of the newest MOST_MISSED that are
+        `known`. Answers which are from now on."""
+        for missed, is_said in self.missed.items():
+            if missed in known:
+                continue
+            known = (*known, missed)[-MOST_MISSED:]
+            if not is_said and missed.input in self.plans:
+                text = f"the table {missed.table} has no {missed.column} for {missed.input} {excerpt(missed.key)}"
+                self.notice("reject", missed.input, text)
+        return known
 
     def refused_samples(self) -> tuple[Refused, ...]:
         """Those of the moment's samples of which something was refused and that have done nothing else: if they came

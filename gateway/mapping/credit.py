@@ -161,12 +161,13 @@ def credited(
     stamps: Mapping[str, Sequence[int]],
     *,
     waits: bool = True,
-) -> tuple[LineState, dict[str, Number]]:
-    """`state` after a later life has told the entries `shown`, by the type of their intervals; and by input how much of
-    it was taken off, or is to be taken off what is counted next. `stamps` are those of them that are of an interval
+) -> tuple[LineState, dict[str, Number], dict[str, Number]]:
+    """`state` after a later life has told the entries `shown`, by the type of their intervals; by input how much of
+    it was taken off, or is to be taken off what is counted next; and how much of events is beyond what waited: should
+    one of them come again, it is told again. `stamps` are those of them that are of an interval
     which the memory knows: no other entry of it gets one of these. `waits`: what waits did so when this life began;
     else that is what is held, and what waits was made since, so that no other life can have told it."""
-    taken: dict[str, Number] = {}
+    taken, beyond = dict[str, Number](), dict[str, Number]()
     outputs: dict[IntervalType, OutputState] = {}
     for output, known, intervals in _parts(plan, state):
         taken_stamps = dict(known.stamps)
@@ -187,9 +188,10 @@ def credited(
                 place = min(entry.place for entry in kind)
                 before = credit[place].amount if place in credit else 0
                 credit[place] = Credit(_rounded(before + rest))
-            if off:
-                name = " and ".join(counting or sorted({entry.input for entry in kind}))
-                taken[name] = _rounded(taken.get(name, 0) + off)
+            name = " and ".join(counting or sorted({entry.input for entry in kind}))
+            for sums, part in ((taken, off), (beyond, told - off)):
+                if part:
+                    sums[name] = _rounded(sums.get(name, 0) + part)
         pending = (*waited, *pending)
         for one in known.held:
             if one.move is not None and (amount := _released(plan, output, one, credit)).amount:
@@ -198,7 +200,7 @@ def credited(
         if known.held:
             after = with_window(replace(after, held=()), intervals, output, state.now)
         outputs[output.type] = replace(after, holds=())
-    return _with_outputs(plan, state, outputs), taken
+    return _with_outputs(plan, state, outputs), taken, beyond
 
 
 def _released(plan: LinePlan, output: OutputPlan, held: Held, credit: dict[int, Credit]) -> Amount:

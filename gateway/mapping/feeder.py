@@ -23,7 +23,7 @@ it is heard, and what had to wait for it is decided. Late messages are put in th
 One that has kept what it would have said is heard with that (`again.put_back`).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from math import inf
 from operator import itemgetter
 
@@ -34,8 +34,9 @@ from gateway.mapping.compile import LinePlan
 from gateway.mapping.inputs import SOON, is_outdated, plant_time, stated_time
 from gateway.mapping.line import LineState, Step, Tick, after_absence, step
 from gateway.mapping.line import due as line_due
+from gateway.mapping.said import Said, stream_of
 from gateway.mapping.sessions import BEHIND, Moved, moved
-from gateway.mapping.trail import Entry, Feed, Waiting, by_stream, shortened, told_by, with_time
+from gateway.mapping.trail import Entry, Feed, Waiting, shortened, told_by, with_time
 from gateway.mapping.values import excerpt
 from gateway.model import Contact, Moment, Notice, Recovered, Sample
 
@@ -80,7 +81,15 @@ def after_restart(plan: LinePlan, line: Feed) -> Feed:
 def due(plan: LinePlan, line: Feed) -> float | None:
     """When the line's next timer fires, or a source has been heard out."""
     heard = min((at for at, _ in _heard_out(line)), default=None) if line.state.lost else None
-    return min(filter(None, (line_due(plan, line.state), heard, line.settles_at)), default=None)
+    return min(filter(None, (_first_timer(plan, line), heard, line.settles_at)), default=None)
+
+
+def _first_timer(plan: LinePlan, line: Feed) -> float | None:
+    """When the first timer of the line's state fires, if one does."""
+    rests_until = line.rests_until(plan)
+    if rests_until is None:
+        return line_due(plan, line.state)
+    return rests_until if rests_until < inf else None
 
 
 def _heard_out(line: Feed) -> Iterator[tuple[float, Contact]]:
@@ -124,20 +133,21 @@ def _feed(plan: LinePlan, line: Feed, event: Sample | Moment | Contact | Tick) -
         behind = {source: at for source, at in line.behind.items() if source != event.source}
         line = replace(line, behind=behind, calm_from={**line.calm_from, event.source: event.received + CALM})
     if not plan.timed and not plan.remembers:
-        result = step(plan, line.state, event)
-        return replace(line, state=result.state) if line.calm_from else Feed(result.state), result
+        result = step(plan, line.state, event, line.rests_until(plan))
+        return (line if line.calm_from else Feed(result.state)).with_state(plan, result), result
     if plan.remembers and line.plan is not plan:
         line = line.begun_anew(plan)
     if isinstance(event, Tick):
-        result = step(plan, line.state, event)
-        return with_time(line, result), result
+        result = step(plan, line.state, event, line.rests_until(plan))
+        return with_time(line, result).with_state(plan, result), result
     if not isinstance(event, Sample):
         return _in_order(plan, line, event, None)
     said = own_time(plan, event)
     if said is not None:
-        line, event, notices = _judged(plan, line, event, said)
+        came = event
+        line, event, notices = _judged(plan, line, came, said)
         if not event.distrust:
-            said = own_time(plan, event) or said
+            said = said if event is came else own_time(plan, event) or said
             delays = ((plan.timed_by(event), event.received - said),) if _is_live(line, event) else ()
             line, result = _take_timed(plan, line, event, said)
             return line, replace(result, notices=notices + result.notices, delays=delays)
@@ -169,11 +179,12 @@ def _take_timed(plan: LinePlan, line: Feed, event: Sample, said: float) -> tuple
 
 def _passed(plan: LinePlan, line: Feed, at: float) -> tuple[Feed, Step]:
     """Let time come to `at`, as a tick does; where nothing is due by then, that needs no step."""
-    timer = line_due(plan, line.state)
+    timer = _first_timer(plan, line)
     if line.state.owed or (timer is not None and timer <= at):
         return _feed(plan, line, Tick(at))
     state = replace(line.state, now=max(line.state.now, at))
-    return replace(line, state=state), Step(state)
+    passed = Step(state, rests_until=inf if timer is None else timer)
+    return line.with_state(plan, passed), passed
 
 
 def _is_live(line: Feed, message: Sample) -> bool:
@@ -222,7 +233,7 @@ def _settles_at(plan: LinePlan, line: Feed) -> float:
     """When the messages that came late are put in their places: when that is due, or before something runs out."""
     if line.settles_at is None:
         return inf
-    timer = line_due(plan, line.state)
+    timer = _first_timer(plan, line)
     return line.settles_at if timer is None else min(line.settles_at, max(timer, line.late[-1].sample.received))
 
 
@@ -278,6 +289,7 @@ def both(first: Step, then: Step) -> Step:
         {**first.because, **then.because},
         first.refused + then.refused,
         first.delays + then.delays,
+        then.rests_until,
     )
 
 
@@ -304,12 +316,12 @@ def _in_order(
     again: bool = False,
 ) -> tuple[Feed, Step]:
     """Step a sample as it comes. Its place is at the line's time, or `at` another."""
-    result = step(plan, line.state, sample)
+    result = step(plan, line.state, sample, line.rests_until(plan))
     if not plan.remembers:
-        return replace(line, state=result.state), result
+        return line.with_state(plan, result), result
     place = result.state.now if at is None else at
     entry = Entry(place, sample, result.state, said, told_by(result), again=again, number=line.numbered + 1)
-    return shortened(line.with_newest(result.state, entry)), result
+    return shortened(line.with_newest(plan, result, entry)), result
 
 
 # What comes late
@@ -336,37 +348,35 @@ def _put_in_place(plan: LinePlan, line: Feed, at: float) -> Slices[tuple[Feed, S
     came, late = line.late, sorted(line.late, key=itemgetter(1))
     line, result = replace(line, late=()), Step(line.state)
     new: list[Waiting] = []
-    new_of: dict[tuple[str, str], list[Sample]] = {}
     entries = line.since(late[0].said - SOON)
-    known_of = by_stream(entries)
+    streams = {stream_of(sample) for sample, _, _ in late}
+    known, together = Said(plan, streams, entries), Said(plan, streams)
     at_beginning = entries[0] is line.base  # which has no place in time where the trail began anew
     for waiting in late:
         sample, said, _ = waiting
-        stream = (sample.source, sample.address)
-        known = known_of.get(stream, ())
-        if _is_repeat(plan, new_of.get(stream, ()), sample):
+        if together.last_said(sample) is not None:
             continue
-        same = [entry.said for entry in known if _is_repeat(plan, (entry.sample,), sample)]
-        is_repeat = bool(same)
-        if said < entries[0].at or (is_repeat and same[-1] == _newest(known)):
+        before = known.last_said(sample)
+        is_repeat, newest = before is not None, known.newest(sample)
+        if said < entries[0].at or (is_repeat and before == newest):
             # Older than all that is remembered, or said again at once: the line's rules know what to make of it.
             line, taken = _in_order(plan, line, sample, said, again=is_repeat)
             result = both(result, taken)
-        elif is_repeat or ((not known or at_beginning) and _is_outdated(plan, entries[0].after, sample, said)):
+        elif is_repeat or ((newest is None or at_beginning) and _is_outdated(plan, entries[0].after, sample, said)):
             result = both(result, Step(line.state, notices=(_left_out(sample),)))
         else:
             new.append(waiting)
-            new_of.setdefault(stream, []).append(sample)
+            together.add(sample, said)
     placed_ones = {id(each) for each in new}
-    together = moved(plan, line, [each for each in came if id(each) in placed_ones])
-    line, placed = yield from _placed(plan, line, [(sample, said) for sample, said, _ in new], at, together)
+    others = moved(plan, line, [each for each in came if id(each) in placed_ones])
+    line, placed = yield from _placed(plan, line, [(sample, said) for sample, said, _ in new], at, others)
     return replace(line, corrected=line.corrected + 1), both(result, placed)
 
 
-def _placed(plan: LinePlan, line: Feed, late: Late, at: float, together: Sequence[Moved]) -> Slices[tuple[Feed, Step]]:
+def _placed(plan: LinePlan, line: Feed, late: Late, at: float, others: Sequence[Moved]) -> Slices[tuple[Feed, Step]]:
     if not late:
         return line, Step(line.state)
-    return (yield from corrected(plan, line, late, at, moved=together))
+    return (yield from corrected(plan, line, late, at, moved=others))
 
 
 def _left_out(sample: Sample) -> Notice:
@@ -381,19 +391,3 @@ def _is_outdated(plan: LinePlan, state: LineState | None, sample: Sample, said: 
         return False
     fed = [each for each in plan.subscriptions[sample.source, sample.address] if each.accepts(sample)]
     return is_outdated(fed, state.inputs, sample) is True
-
-
-def _newest(known: Sequence[Entry]) -> float:
-    return max((entry.said for entry in known if entry.said is not None), default=0.0)
-
-
-def _is_repeat(plan: LinePlan, known: Iterable[Sample | Moment | Contact | None], sample: Sample) -> bool:
-    """Whether one of the messages `known`, which have times of their own, said the same, the time too: that by which it
-    was stepped can be another, where it was ahead when it came. What counts each time it comes is none."""
-    if plan.counts_each(sample):
-        return False
-    return any(
-        (other.source, other.address, other.value) == (sample.source, sample.address, sample.value)
-        for other in known
-        if isinstance(other, Sample)
-    )

@@ -88,11 +88,7 @@ from gateway.mapping.rules import RulesState, RulesTrack
 from gateway.mapping.state_track import StateTrack
 from gateway.mapping.states import StatesState
 from gateway.mapping.templates import Missed
-from gateway.mapping.values import excerpt
 from gateway.model import Contact, Moment, Notice, Record, Sample
-
-MOST_MISSED = 64
-"""Keys that tables do not have, of which is remembered that they were listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +134,8 @@ class Step:
     """Samples of which nothing could be used."""
     delays: tuple[tuple[str, float], ...] = ()
     """By how many seconds messages with times of their own came late, each with the input that it feeds."""
+    rests_until: float | None = field(default=None, compare=False)
+    """When the first timer of the state fires, or infinity; None where that was not looked at."""
 
 
 LINE_STATE: TypeAdapter[LineState] = TypeAdapter(LineState)
@@ -172,11 +170,14 @@ def due(plan: LinePlan, state: LineState) -> float | None:
     return _LineStep(plan, state).due()
 
 
-def step(plan: LinePlan, state: LineState, event: Sample | Moment | Contact | Tick) -> Step:
+def step(
+    plan: LinePlan, state: LineState, event: Sample | Moment | Contact | Tick, rests_until: float | None = None
+) -> Step:
     """What `event` makes of `state`. A sample can hold any value: one that cannot be used becomes a notice. The samples
-    of a moment change what is known together, so that it makes no difference which is first.
+    of a moment change what is known together, so that it makes no difference which is first. `rests_until`: when the
+    first timer of the state fires, where the step that led to it has found that out.
     """
-    line = _LineStep(plan, state)
+    line = _LineStep(plan, state, rests_until)
     if isinstance(event, Tick):
         line.advance(event.at)
     elif isinstance(event, Contact):
@@ -192,9 +193,10 @@ class _LineStep:
     It listens to the runs: output is reported to them, batches begin and end with them.
     """
 
-    def __init__(self, plan: LinePlan, state: LineState) -> None:
+    def __init__(self, plan: LinePlan, state: LineState, rests_until: float | None = None) -> None:
         self.plan = plan
         self.state = state
+        self.rests_until = rests_until
         recorder = Recorder(plan.key, state.seq)
         self.context = context = StepContext(state.now, state.inputs, plan.inputs, recorder, state.lost)
         self.inputs = InputTrack(plan, state.last_heard, context)
@@ -244,11 +246,12 @@ class _LineStep:
             last_heard=self.inputs.last_heard,
             rules=self.rules.state if self.rules is not None else before.rules,
             lost=self.context.losses,
-            missed=self._missed(),
+            missed=self.context.say_missed(before.missed),
             owed=owed,
         )
         told = tuple(recorder.records), tuple(self.context.notices)
-        return Step(state, *told, recorder.rules, recorder.shares, refused=self.context.refused_samples())
+        refused = self.context.refused_samples()
+        return Step(state, *told, recorder.rules, recorder.shares, refused=refused, rests_until=self.rests_until)
 
     # The stages
 
@@ -272,9 +275,9 @@ class _LineStep:
         """A source is lost, or heard again: what was due before happens first, what had to wait for it then."""
         context = self.context
         if contact.state == "lost":
-            context.losses = with_contact(context.losses, contact)
+            context.losses, self.rests_until = with_contact(context.losses, contact), None
         self.advance(contact.received)
-        context.losses = with_contact(context.losses, contact)
+        context.losses, self.rests_until = with_contact(context.losses, contact), None
         if self.states is not None and contact.state != "unheard":
             self.states.on_contact(contact)
         self.advance(context.now)
@@ -289,7 +292,7 @@ class _LineStep:
 
     def evaluate(self, memory: Mapping[str, InputMemory], readings: Readings) -> None:
         """`memory` is what is known from now on: each part of the line evaluates what that means."""
-        self.context.inputs, self.context.news = memory, readings
+        self.context.inputs, self.context.news, self.rests_until = memory, readings, None
         for output in self.outputs:
             output.on_sample(readings)
         for track in self.tracks:
@@ -310,18 +313,6 @@ class _LineStep:
         if news is not None:
             self.evaluate(*news)
 
-    def _missed(self) -> tuple[Missed, ...]:
-        """Say what was looked up and is not in its table: once for each key, of the newest MOST_MISSED of them."""
-        known = self.state.missed
-        for missed, is_said in self.context.missed.items():
-            if missed in known:
-                continue
-            known = (*known, missed)[-MOST_MISSED:]
-            if not is_said and missed.input in self.plan.inputs:
-                text = f"the table {missed.table} has no {missed.column} for {missed.input} {excerpt(missed.key)}"
-                self.context.notice("reject", missed.input, text)
-        return known
-
     # Time
 
     def due(self) -> float | None:
@@ -330,33 +321,32 @@ class _LineStep:
             return AT_ONCE
         return min((at for at, _ in self.timers()), default=None)
 
-    def timers(self, until: float = inf) -> Iterator[tuple[float, Callable[[], None]]]:
-        """What is to happen when, up to `until`. Of what is due at one time, the first goes first."""
+    def timers(self) -> Iterator[tuple[float, Callable[[], None]]]:
+        """What is to happen when. Of what is due at one time, the first goes first."""
         for track in self.tracks:
             for at, interval_timer in track.timers():
-                if at <= until and self.context.known_until(awaited(track.plan, track.state, interval_timer)) >= at:
+                if self.context.known_until(awaited(track.plan, track.state, interval_timer)) >= at:
                     yield at, partial(track.fire, interval_timer)
         if self.states is not None:
             for at, state_timer in self.states.timers():
-                if at <= until and self.states.known_until(state_timer) >= at:
+                if self.states.known_until(state_timer) >= at:
                     yield at, partial(self.states.fire, state_timer)
         for output in self.outputs:
             yield from output.timers()
         if self.rules is not None:
             for at, rule in self.rules.timers():
-                if at <= until and self.context.known_until(rule.inputs) >= at:
+                if self.context.known_until(rule.inputs) >= at:
                     yield at, partial(self.rules.fire, rule)
         for at, plan in self.inputs.timers():
-            if at <= until:
-                yield at, partial(self._on_quiet, plan)
+            yield at, partial(self._on_quiet, plan)
 
     def advance(self, until: float) -> None:
         """Let time come to `until`: what is due by then happens, each at its own time."""
-        while (timer := min(self.timers(until), key=itemgetter(0), default=None)) is not None:
-            at, fire = timer
-            if at > until:
+        while self.rests_until is None or self.rests_until <= until:
+            self.rests_until, fire = min(self.timers(), key=itemgetter(0), default=(inf, None))
+            if fire is None or self.rests_until > until:
                 break
-            self.context.now = max(self.context.now, at)
+            self.context.now, self.rests_until = max(self.context.now, self.rests_until), None
             fire()
             for track in self.tracks:  # what had to wait is tried again
                 track.retry_start()
@@ -367,6 +357,7 @@ class _LineStep:
         for track in self.tracks:
             if track.needs_calendar:
                 track.open_calendar(self.context.now)
+                self.rests_until = None
 
     def _on_quiet(self, plan: InputPlan) -> None:
         """Nothing has come of the input for longer than is expected of it."""

@@ -1,6 +1,5 @@
 """What a message can say of its own time, and what that is in seconds since 1970. Pure; never raises."""
 
-import math
 import re
 from datetime import datetime, timedelta, tzinfo
 from email.utils import parsedate_to_datetime
@@ -8,8 +7,10 @@ from functools import lru_cache
 
 from gateway.mapping.values import number_in
 
-_UNITS = ((1e11, 1), (1e14, 1_000), (1e17, 1_000_000), (math.inf, 1_000_000_000))
-"""Numbers below the first are so many to a second: seconds until the year 5138, then milli-, micro-, nanoseconds."""
+_UNITS = ((1e11, 1), (1e14, 1_000), (1e17, 1_000_000))
+"""Numbers up to the first are so many to a second: seconds until the year 5138, then milli- and microseconds."""
+_NANOSECONDS = 1_000_000_000
+"""What larger ones are to a second."""
 
 REMEMBERED = 256
 """Texts of which is remembered what time they say: all that looks at a message asks for its time."""
@@ -45,8 +46,10 @@ def _counted(amount: float) -> float | None:
         return None
     if not size < 2.0**63:
         return None
-    per_second = next(per_second for below, per_second in _UNITS if size <= below)
-    return amount / per_second
+    for below, per_second in _UNITS:
+        if size <= below:
+            return amount / per_second
+    return amount / _NANOSECONDS
 
 
 @lru_cache(maxsize=REMEMBERED)

@@ -8,7 +8,7 @@ samples alone (`trail_log`), and recalled from them (`again`).
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from itertools import chain
 from typing import NamedTuple
@@ -139,6 +139,13 @@ class Feed:
     """By source that is being heard out, when it last said something of the time that it was lost."""
     recovered: Mapping[str, float] = field(default_factory=dict)
     """By source when what it had kept was put in its place last."""
+    rests: tuple[LinePlan, LineState, float | None] | None = None
+    """Until when a state rests by a plan, as the step that led to it has it: `rests_until`."""
+
+    def rests_until(self, plan: LinePlan) -> float | None:
+        """When the first timer fires of the line as it is now, or infinity; None where that was not looked at."""
+        known = self.rests
+        return known[2] if known is not None and known[0] is plan and known[1] is self.state else None
 
     @property
     def heard(self) -> float:
@@ -182,11 +189,11 @@ class Feed:
             return self
         return replace(self, state=replace(last.after, seq=self.state.seq, owed=self.state.owed))
 
-    def with_newest(self, state: LineState, entry: Entry) -> "Feed":
+    def with_newest(self, plan: LinePlan, result: Step, entry: Entry) -> "Feed":
         """The line as it is now, with one more entry: what `replace` does, but this is for each sample."""
         newest = (*self.newest, entry)
         return Feed(
-            state,
+            result.state,
             self.plan,
             self.base,
             self.parts,
@@ -202,7 +209,12 @@ class Feed:
             self.calm_from,
             self.behind,
             self.recovered,
+            (plan, result.state, result.rests_until),
         )
+
+    def with_state(self, plan: LinePlan, result: Step) -> "Feed":
+        """The line as it is now by a step of `plan`, with the trail that it has."""
+        return replace(self, state=result.state, rests=(plan, result.state, result.rests_until))
 
     def begun_anew(self, plan: LinePlan | None = None) -> "Feed":
         """The line with no trail: what is known of sources and senders stays. The beginning has a number of its own:
@@ -330,15 +342,6 @@ def place_of(entries: Sequence[Entry], sample: Sample | Moment, said: float) -> 
     ):
         index -= 1
     return index
-
-
-def by_stream(entries: Iterable[Entry]) -> Mapping[tuple[str, str], Sequence[Entry]]:
-    """The entries of messages with times of their own, by source and address."""
-    found: dict[tuple[str, str], list[Entry]] = {}
-    for entry in entries:
-        if entry.said is not None and isinstance(entry.sample, Sample):
-            found.setdefault((entry.sample.source, entry.sample.address), []).append(entry)
-    return found
 
 
 def with_entries(line: Feed, entries: Sequence[Entry]) -> Feed:

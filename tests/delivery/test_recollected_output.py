@@ -315,6 +315,8 @@ async def test_p4_what_is_made_while_oden_cannot_be_asked_is_no_other_lifes(
     if restarts == "back":
         await gateway.compares(copy)
     await gateway.compares_later()
+    text = f"Oden shows {7 - waited} of scrap that came to another life: what of that comes here again is told again"
+    assert [notice.text for notice in Outbox(copy).notices(50) if text in notice.text]
     await gateway.lives(minutes=1)
     assert (await gateway.total(), oden.total("scrap")) == (gateway.made, 10)
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,9 @@ def fed(line: LinePlan, *events: Event, ticks: bool = False, state: LineState | 
     def take(event: Event | None) -> None:
         nonlocal known
         known, result = at_once(settled(line, known)) if event is None else feed(line, known, event)
+        assert known.rests_until(line) in (None, due(line, known.state) or inf), (
+            "a step knows when the next timer fires"
+        )
         played.records += result.records
         played.notices += result.notices
 

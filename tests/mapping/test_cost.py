@@ -1,6 +1,7 @@
 """What a reading costs does not grow with what else its line counts, nor what a late message does with how many come
-late together. Calls are counted: they are the same on every machine, and each call of the interpreter takes about as
-long as another."""
+late together, or with how much is remembered; and a line at rest is not looked through for timers again. Calls are
+counted: they are the same on every machine, and each call of the interpreter takes about as long as another.
+"""
 
 import sys
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any
 from gateway.config.schema import Line
 from gateway.mapping.again import at_once
 from gateway.mapping.compile import LinePlan, compile_line
-from gateway.mapping.feeder import feed, settled
+from gateway.mapping.feeder import due, feed, settled
 from gateway.mapping.line import LineState
 from gateway.mapping.trail import Feed
 from gateway.model import Moment, Sample
@@ -35,7 +36,7 @@ def counting(number: int) -> LinePlan:
     return compile_line(Line.model_validate(given), ("lines", 0))
 
 
-def calls(run: Callable[[], None]) -> int:
+def calls(run: Callable[[], object]) -> int:
     """How many calls `run` makes."""
     made = 0
 
@@ -99,3 +100,32 @@ def of_messages() -> LinePlan:
 def test_many_messages_that_come_late() -> None:
     """One among six hundred costs what one among a hundred and fifty does."""
     assert calls_a_late_message(601) < 1.5 * calls_a_late_message(151)
+
+
+def calls_to_find_repeats(remembered: int) -> float:
+    """What each of a hundred late messages costs on a topic of which so many are remembered; from where they belong,
+    two hundred others are taken again."""
+    plan = of_messages()
+    said = [T0 + 1 + place / 10 for place in range(remembered)]
+    late = [Sample("mes", "m1", {"n": -1, "at": said[-200] + place / 1000}, said[-1] + 2) for place in range(100)]
+    line = Feed(LineState())
+    for place, at in enumerate(said):
+        line, _ = feed(plan, line, Sample("mes", "m1", {"n": place, "at": at}, at))
+    for each in late:
+        line, _ = feed(plan, line, each)
+    return calls(lambda: at_once(settled(plan, line))) / len(late)
+
+
+def test_messages_that_come_late_on_a_topic_that_says_a_lot() -> None:
+    """One where two thousand are remembered costs what one where five hundred are does."""
+    assert calls_to_find_repeats(2000) < 1.5 * calls_to_find_repeats(500)
+
+
+def test_a_line_at_rest_is_looked_through_once() -> None:
+    """After a reading it is known when the next timer fires: asking for that, and a reading before then, look through
+    the line no more."""
+    plan = counting(20)
+    line, _ = feed(plan, Feed(LineState()), Sample("plc", "ns=2;s=c0", 1, T0, source_time=T0))
+    unknown = Feed(line.state, line.plan)
+    assert due(plan, unknown) == due(plan, line)
+    assert calls(lambda: due(plan, line)) < calls(lambda: due(plan, unknown)) / 4

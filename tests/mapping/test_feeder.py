@@ -2,12 +2,14 @@
 them.
 """
 
+from math import inf
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.mapping.again import at_once
 from gateway.mapping.feeder import feed, settled
-from gateway.mapping.line import LineState, Tick, dump, load
+from gateway.mapping.line import LineState, Tick, due, dump, load
 from gateway.mapping.trail import MOST_REMEMBERED, PART, Feed
 from gateway.model import Sample
 from tests.mapping.recording import PLC, T0, fed, message, order, plan, scrap, tag, tick
@@ -127,6 +129,7 @@ def test_p13_whatever_comes_late_and_whenever_a_line_begins_anew_breaks_nothing(
             "tick": tick(now),
         }
         line, _ = feed(LINE, line, made[kind])
+        assert line.rests_until(LINE) in (None, due(LINE, line.state) or inf)
         if soon:
             line, _ = at_once(settled(LINE, line))
     line, _ = at_once(settled(LINE, line))

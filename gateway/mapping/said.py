@@ -1,0 +1,56 @@
+"""What messages with times of their own have said, to find those that come again. Pure.
+
+Two messages of one topic that say the same have one time in them, by which they are found: so what that costs does not
+grow with how many a line remembers.
+"""
+
+from collections.abc import Collection, Iterable
+
+from gateway.mapping.compile import LinePlan
+from gateway.mapping.trail import Entry
+from gateway.mapping.values import find
+from gateway.model import Sample
+
+Stream = tuple[str, str]
+"""A source and an address of it."""
+
+
+def stream_of(sample: Sample) -> Stream:
+    """What the message is one of."""
+    return sample.source, sample.address
+
+
+class Said:
+    """What the messages of some streams have said that have times of their own, in the order of the line's trail."""
+
+    def __init__(self, plan: LinePlan, streams: Collection[Stream], entries: Iterable[Entry] = ()) -> None:
+        self._plan = plan
+        self._said: dict[tuple[Stream, object], list[tuple[Sample, float]]] = {}
+        self._newest: dict[Stream, float] = {}
+        for entry in entries:
+            if entry.said is not None and isinstance(entry.sample, Sample) and stream_of(entry.sample) in streams:
+                self.add(entry.sample, entry.said)
+
+    def add(self, message: Sample, said: float) -> None:
+        """One more message, of the time `said`."""
+        stream = stream_of(message)
+        self._said.setdefault((stream, self._time(message)), []).append((message, said))
+        self._newest[stream] = max(said, self._newest.get(stream, said))
+
+    def newest(self, message: Sample) -> float | None:
+        """The latest time of the messages of its stream; None where there are none."""
+        return self._newest.get(stream_of(message))
+
+    def last_said(self, message: Sample) -> float | None:
+        """The time of the last that said the same, the time too, which can have been taken for another where it was
+        ahead when it came; None where none did. What counts each time it comes is never the same."""
+        same = self._said.get((stream_of(message), self._time(message)), ())
+        if not same or self._plan.counts_each(message):
+            return None
+        return next((said for other, said in reversed(same) if other.value == message.value), None)
+
+    def _time(self, message: Sample) -> object:
+        """What the message has as its time: a number or a text, by which it is taken for a time."""
+        fed = self._plan.subscriptions[stream_of(message)]
+        times = (find(message.value, plan.time) for plan in fed if plan.time is not None and plan.accepts(message))
+        return next((said for said in times if isinstance(said, int | float | str)), None)
