@@ -27,7 +27,8 @@ from gateway.config.schema_walk import (
     takes_only_text,
     takes_section,
 )
-from gateway.config.yaml_tree import Key, Tree, quoted, scalar
+from gateway.config.tree import Key, Tree, quoted
+from gateway.config.yaml_tree import scalar
 from gateway.errors import Diagnostic, GatewayError
 from gateway.model import Scalar
 

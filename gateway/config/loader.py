@@ -34,7 +34,7 @@ from gateway.config.schema_walk import Loc, alternatives, child_annotation, tag_
 from gateway.config.stand_ins import Mended, mended, validated
 from gateway.config.substitution import escaped
 from gateway.config.templates import expand_templates
-from gateway.config.yaml_tree import BrokenFileError, Node, Tree
+from gateway.config.tree import BrokenFileError, Node, Tree
 from gateway.errors import ConfigError, ConfigFault, Diagnostic
 from gateway.model import Lookups, Scalar
 

@@ -15,7 +15,7 @@ from gateway.config.csv_tables import typed
 from gateway.config.error_messages import SchemaFault, schema_faults
 from gateway.config.schema import Config
 from gateway.config.schema_walk import Loc, SchemaLocation, alternatives, section_keys, section_models
-from gateway.config.yaml_tree import Node
+from gateway.config.tree import Node
 from gateway.errors import ConfigFault
 
 _MOST_ROUNDS = 30

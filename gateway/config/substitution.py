@@ -16,7 +16,8 @@ from gateway.config.csv_tables import table_as_list, table_as_section, typed
 from gateway.config.error_messages import nearest
 from gateway.config.files import Files, resolve_path
 from gateway.config.schema_walk import alternatives, child_annotation, section_collection, tag_of
-from gateway.config.yaml_tree import MAX_DEPTH, TOO_DEEP, BrokenFileError, Finding, Key, Node, Position, quoted
+from gateway.config.tree import BrokenFileError, Finding, Key, Node, Position, quoted
+from gateway.config.yaml_tree import MAX_DEPTH, TOO_DEEP
 from gateway.model import Scalar
 
 MAX_EXPANDED_VALUES = 500_000
