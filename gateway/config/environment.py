@@ -40,6 +40,7 @@ MAX_SECRET_SIZE = 65536
 """Bytes."""
 
 _REFERENCE = re.compile(r"\$\{secret:([^}]*)\}")
+_QUOTES = frozenset("\"'`“”„‘’")
 _NEAR_REFERENCE = re.compile(
     r"\W{0,3}(secrets?|env|vault|file)\s*[:.]\s*\S*"
     r"|\$[A-Z_][A-Z0-9_]*|\$\{.*\}|\$\(.*\)|\{+[^{}]*\}+|<.*>|%\w+%|[“”„«].*"
@@ -76,6 +77,18 @@ def is_name_of_secret(text: str, folder: Path, environ: Mapping[str, str]) -> bo
     except SecretError:
         return False
     return True
+
+
+def why_no_token(text: str) -> str | None:
+    """Why `text`, which a file or a variable holds, cannot be Oden's token, and what helps; None: it can. It is not
+    repeated."""
+    if re.match(r"(token|bearer|authorization:?)\s", text, re.IGNORECASE):
+        return "it begins with a word that the gateway writes itself: leave the token alone there"
+    if text[0] in _QUOTES or text[-1] in _QUOTES:
+        return "the quotes there are part of it: remove them"
+    if not text.isascii() or any(map(str.isspace, text)):
+        return "a token has no blanks, and no letters but those from A to Z"
+    return None
 
 
 def secret_name(text: str) -> str:
@@ -200,6 +213,11 @@ def variable_label(variable: str) -> str:
     return f"environment variable {variable}"
 
 
+def override_layer(tree: Tree, values: Mapping[Loc, object]) -> Any:
+    """The part of `tree` that changes when `values` are set: the mappings on the way to them, and whole lists."""
+    return _branches(with_values(tree, values), list(values))
+
+
 def with_values(tree: Tree, values: Mapping[Loc, object]) -> Any:
     """A copy of `tree` with `values` set at their key paths."""
     copy: Any = tree
@@ -218,6 +236,13 @@ def _with_value(tree: Any, loc: Loc, value: object) -> Any:
     if isinstance(tree, dict) or tree is None:
         return {**(tree or {}), head: _with_value((tree or {}).get(head), rest, value)}
     return tree
+
+
+def _branches(tree: Any, locs: list[Loc]) -> Any:
+    if not isinstance(tree, dict) or () in locs:
+        return tree
+    heads = dict.fromkeys(loc[0] for loc in locs)
+    return {head: _branches(tree[head], [loc[1:] for loc in locs if loc[0] == head]) for head in heads}
 
 
 def _resolve(name: str, tree: Tree) -> tuple[Loc, Any]:

@@ -17,7 +17,7 @@ from gateway.config.invisible import CURLY_QUOTES, foreign_letter, in_curly_quot
 from gateway.config.schema import PREPROCESSED_KEYS, Line, Oden, OpcuaConfig
 from gateway.config.schema_base import Duration, Rate
 from gateway.config.schema_io import Entry
-from gateway.config.schema_mqtt import MqttConfig
+from gateway.config.schema_mqtt import MqttConfig, Presence
 from gateway.config.schema_process import Status
 from gateway.config.schema_walk import (
     Loc,
@@ -290,6 +290,7 @@ _FORMS: Mapping[tuple[type[BaseModel], str], str] = {
     (MqttConfig, "url"): "mqtt://host:port, with TLS mqtts://host:port, under WebSocket ws:// or wss://host:port/path",
     (MqttConfig, "alternatives"): "mqtt://host:port, with TLS mqtts://host:port, under WebSocket ws:// or wss://",
     (MqttConfig, "host_id"): "the host's id, which is one level of a topic: without '/', '+', '#' and blanks",
+    (Presence, "topic"): "one topic, without wildcards ('+' and '#'): a message is published there",
     (Entry, "count"): _COUNTED,
     (Status, "listen"): "address:port, such as 127.0.0.1:8321",
 }

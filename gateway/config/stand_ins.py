@@ -26,17 +26,9 @@ _VALUES: tuple[Any, ...] = (
 
 
 class _Whole(BaseModel):
-    """The whole configuration as one field, so that all of it is validated alike, also where it is no mapping."""
-
     model_config = ConfigDict(extra="forbid")
 
     config: Config
-
-
-def validated(tree: Any) -> Config:
-    """The configuration that `tree` says. Raises ValidationError, with `config` before each key path, where it does
-    not fit the schema."""
-    return _Whole.model_validate({"config": tree}).config
 
 
 @dataclass(slots=True)
@@ -91,7 +83,7 @@ def mended(error: ValidationError, tree: Any, root: Node) -> Mended:
                 now.add(found.at.loc)
                 _mend(result, found, tree, root, tries[loc])
         try:
-            result.config = validated(tree)
+            result.config = _Whole.model_validate({"config": tree}).config
         except ValidationError as again:
             error = again
         else:

@@ -159,7 +159,10 @@ class Substituter:
             return None
         if name not in parameters.values and name not in parameters.used and not parameters.unread:
             if name in self.inputs:
-                text = f"no value for ${{{name}}}: an input is written \"{{{name}}}\", without the '$'"
+                text = (
+                    f"no value for ${{{name}}}: an input is written \"{{{name}}}\", without the '$'; in a condition, "
+                    f"{name} alone"
+                )
                 self._report_once(Finding(replace(position, used_at=None), text))
                 parameters.used.add(name)
                 return None
@@ -230,6 +233,8 @@ class Substituter:
                     content = table_as_section(sheet, get_args(annotation)[0], self._files.findings)
             case "yaml" | "yml":
                 content = self._files.document(path, name.position)
+            case "xlsx" | "xls" | "ods":
+                self.report(name.position, "this is a workbook of a spreadsheet; save it there as CSV (UTF-8)")
             case _:
                 self.report(name.position, "write the name of a table: a file that ends in .csv, .yaml or .yml")
         if content is None:

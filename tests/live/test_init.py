@@ -19,6 +19,7 @@ from gateway.model import Scalar
 from gateway.simulator.oden.persistence import replay
 from gateway.simulator.oden.store import Organization
 from gateway.simulator.plant import EVENT
+from gateway.simulator.plant_server import ORDER_TOPIC, SCRAP_TOPIC
 from gateway.simulator.truth import AUTO_REJECT, Account, oden_account, plant_account
 from gateway.sources.found import Found, Metric, Topic, TreeNode
 from tests.config.command import TOKEN, environment
@@ -213,7 +214,13 @@ async def test_what_it_writes_tells_oden_what_the_plant_made(tmp_path: Path) -> 
     try:
         await _line(site, "simulate", "plant", *ports, "--at-once")
         addresses = ("--opcua", f"opc.tcp://127.0.0.1:{opcua}", "--mqtt", f"mqtt://127.0.0.1:{mqtt}")
-        made = await site.run("init", *addresses, "--seconds", "20", "--overwrite")
+
+        def heard() -> bool:
+            """Whether the time was long enough for an order and for scrap."""
+            return all(topic in site.config.read_text() for topic in (ORDER_TOPIC, SCRAP_TOPIC))
+
+        looking = ("init", *addresses, "--seconds", "20", "--overwrite")
+        made = await site.until(lambda answer: answer.code == 0 and heard(), *looking)
         assert made.code == 0, made
         await site.end()
         checked = await site.run("check", "-c", "gateway.yaml")
