@@ -376,7 +376,12 @@ def _mqtt_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
 
 def _misplaced(given: Input, loc: Loc, kind: str, needed: str, foreign: tuple[str, ...]) -> Iterator[ConfigFault]:
     """The key that a `kind` of source needs but does not have, and the keys that mean nothing to it."""
-    if getattr(given, needed) is None:
+    other = next((key for key in ("node", "topic") if key in foreign and getattr(given, key) is not None), None)
+    if getattr(given, needed) is None and other is not None:
+        text = f"'{other}' means nothing here: the source {quoted(given.source)} is {kind}; write '{needed}'"
+        yield ConfigFault((*loc, other), f"{text}, or another source", at_key=True)
+        foreign = tuple(key for key in foreign if key != other)
+    elif getattr(given, needed) is None:
         yield ConfigFault((*loc, needed), f"the key '{needed}' is missing: the source {quoted(given.source)} is {kind}")
     yield from _foreign(given, loc, kind, foreign)
 

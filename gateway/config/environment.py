@@ -47,6 +47,8 @@ _NEAR_REFERENCE = re.compile(
     r"|(token|bearer)\s.*|(your|my)[-_ ].*(token|password).*|change[-_ ]?me|x{3,}|\*{3,}",
     re.IGNORECASE,
 )
+_NEAR_NAME = 0.8
+"""How much like another name one is at least that is a slip of it: secrets of two systems have long words alike."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -126,7 +128,7 @@ def read_secret(name: str, folder: Path, environ: Mapping[str, str]) -> str:
         return _decoded(content, name, f"the environment variable {variable}")
     service = "" if credentials else "the service's credentials (there are none here), "
     places = ", ".join(str(place / name) for place in folders)
-    near = nearest(name, _names_in(folders))
+    near = nearest(name, _names_in(folders), _NEAR_NAME)
     meant = f"; did you mean '{near}', which is there?" if near is not None else ""
     raise SecretError(
         f"the secret '{name}' is not there; put it in one of: {service}{places}, the environment variable {variable}"

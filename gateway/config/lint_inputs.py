@@ -93,7 +93,7 @@ def find_doubtful_tables(tables: Mapping[str, LookupTable], lines: Sequence[Line
         loc: Loc = ("tables", name)
         if table.learned_from not in inputs:
             text = f"no line has the input {quoted(table.learned_from)}{suggestion(table.learned_from, sorted(inputs))}"
-            yield ConfigFault((*loc, "from"), text, warning=True)
+            yield ConfigFault((*loc, "from"), text, warning=True, rests_on=(("lines",), (*loc, "from")))
         key = table.key or ""
         if "{" in key:
             text = f"a field of the messages is named here, without braces: write {quoted(key.strip('{ }'))}"

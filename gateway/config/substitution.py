@@ -143,6 +143,7 @@ class Substituter:
                     text = f"this cannot be filled in for ${{{match['name']}}} in a text; write a single value"
                     self.report(replace(parameter.position, used_at=position), text)
                 return ""
+            incomplete = incomplete or parameter.incomplete
             return parameter.written
 
         result = _PLACEHOLDER.sub(replacement, text)
