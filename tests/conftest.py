@@ -1,12 +1,18 @@
-"""What holds for all tests: they may run beside each other on a busy machine, so none fails because a step was slow.
-Made examples are the same in each run, so that a change is what fails; where ODEN_LAWS asks for more they are new ones.
+"""What holds for all tests: they may run beside each other on a busy machine, so none fails because a step was slow,
+nor because of what another, which failed, has left open. Made examples are the same in each run, so that a change is
+what fails; where ODEN_LAWS asks for more they are new ones.
 
 How those ended that carry the number of a promise in their names is kept for `make promises`.
 """
 
+import gc
 import logging
 import os
+import sys
+import warnings
+from collections.abc import Generator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import structlog
@@ -27,10 +33,45 @@ structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.
 
 def pytest_configure(config: pytest.Config) -> None:
     """Where several processes run the tests, only the one that has started them is told how all of them ended."""
+    config.pluginmanager.register(_Leftovers())
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Keeper())
     if "ODEN_LAWS" in os.environ:
         config.pluginmanager.register(Tally())
+
+
+class _Leftovers:
+    """Throws away what a test that failed has left open, once nothing holds it any more: else the complaints of what
+    was never closed would come in the midst of some other test. What tests of a module share is held until its end."""
+
+    def __init__(self) -> None:
+        self._failed: set[Path] = set()
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> Generator[None, object, object]:
+        before = item.session.testsfailed
+        result = yield
+        failed = item.session.testsfailed > before
+        if failed:
+            self._failed.add(item.path)
+        over = nextitem is None or nextitem.path != item.path
+        if failed or (over and item.path in self._failed):
+            _throw_away()
+        return result
+
+
+def _throw_away() -> None:
+    """Collect garbage without a word, with the frames of the last failure, which pytest keeps for a debugger."""
+    sys.last_value = sys.last_traceback = None
+    told, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            gc.collect()
+    finally:
+        sys.unraisablehook = told
 
 
 class _Keeper:

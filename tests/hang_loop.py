@@ -1,6 +1,7 @@
 """The gateway, made to hang: the event loop when it gets SIGUSR1, intake alone when it gets SIGUSR2."""
 
 import asyncio
+import os
 import signal
 import sys
 import time
@@ -10,7 +11,8 @@ from gateway.intake import Intake
 
 
 def hangs(*_: object) -> None:
-    """For longer than any limit: the handler of a signal runs in the event loop."""
+    """For longer than any limit, which is said first: the handler of a signal runs in the event loop."""
+    os.write(2, b"it hangs\n")
     time.sleep(100_000)
 
 

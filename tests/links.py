@@ -13,6 +13,22 @@ from tests.peers import PATIENCE, free_port
 
 SO_TIMESTAMPNS = 35
 """Linux: with what has been received comes when it came, by the kernel's clock; Python has no name for it."""
+_stamping = socket.socket(type=socket.SOCK_DGRAM)
+_stamping.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+"""The kernel begins to stamp packets a little after the first socket has asked for it, and goes on while one does: this
+one asks long before anybody has to know."""
+
+
+def stamped(listener: socket.socket) -> None:
+    """What comes over the connections of `listener` is to have the time at which it came."""
+    listener.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)  # connections inherit it
+
+
+def received(connection: socket.socket) -> tuple[bytes, float]:
+    """What comes next, and when it reached this machine's kernel, in seconds since 1970; see `stamped`."""
+    data, extra, _, _ = connection.recvmsg(65536, socket.CMSG_SPACE(16))
+    seconds, nanoseconds = struct.unpack("@qq", extra[0][2]) if extra else (time.time(), 0)
+    return data, seconds + nanoseconds / 1e9
 
 
 class Link:
@@ -136,7 +152,7 @@ class Tap:
             if self._ended.wait(0.02):
                 return
         with socket.create_server(("127.0.0.1", self.port)) as self._listener:
-            self._listener.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)  # connections inherit it
+            stamped(self._listener)
             self._listening.set()
             while not self._ended.is_set():
                 try:
@@ -164,14 +180,12 @@ class Tap:
     def _upwards(self, client: socket.socket, server: socket.socket) -> None:
         try:
             while True:
-                data, extra, _, _ = client.recvmsg(65536, socket.CMSG_SPACE(16))
+                data, at = received(client)
                 if not data:
                     server.shutdown(socket.SHUT_WR)
                     return
                 if data.startswith(b"POST "):
-                    # The kernel begins to stamp packets a little after it was asked to, later on a busy machine.
-                    seconds, nanoseconds = struct.unpack("@qq", extra[0][2]) if extra else (time.time(), 0)
-                    self.written.append(seconds + nanoseconds / 1e9)
+                    self.written.append(at)
                 server.sendall(data)
         except OSError:
             _reset(server)

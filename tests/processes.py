@@ -1,6 +1,7 @@
 """Processes that a test starts: commands of the gateway by name, killed and started again; what each says; the end."""
 
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ from typing import IO, Any
 
 import pytest
 
+from gateway.cli import demo_parts
 from tests.config.command import environment
 from tests.peers import PATIENCE
 
@@ -32,6 +34,23 @@ class Commands:
         process = self.processes.pop(name)
         process.send_signal(signal.SIGKILL)
         process.wait(PATIENCE)
+
+
+def status_json(port: int) -> Any:
+    """What `/api/status` of the gateway answers, however long that takes; None where nobody answers on `port`."""
+    return demo_parts.status_json(port, PATIENCE)
+
+
+def listens_at(path: Path) -> bool:
+    """Whether somebody takes connections at the socket `path`: that it is there does not say so."""
+    with socket.socket(socket.AF_UNIX) as us:
+        return us.connect_ex(str(path)) == 0
+
+
+def whole_lines(path: Path) -> list[str]:
+    """The lines of a file that somebody may be writing to: without one of which only a part is there yet."""
+    text = path.read_bytes() if path.exists() else b""
+    return text[: text.rfind(b"\n") + 1].decode().splitlines()
 
 
 def next_line(process: "subprocess.Popen[str]", pipe: IO[str] | None = None) -> str:

@@ -13,14 +13,13 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from gateway.cli.demo_parts import status_json
 from gateway.simulator.oden.model import OdenModel
 from gateway.simulator.oden.persistence import replay
 from gateway.simulator.oden.server import make_app
 from gateway.simulator.oden.store import Interval, Organization
 from tests.oden.test_transport import site
 from tests.peers import PATIENCE, Mosquitto, free_port, wait_until
-from tests.processes import end_all
+from tests.processes import end_all, status_json
 
 CONFIG = """
 oden: {{url: "http://127.0.0.1:{oden}/v2", token: "${{secret:oden_token}}", settle: 2s}}

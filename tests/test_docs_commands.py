@@ -13,13 +13,12 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from gateway.cli.demo_parts import status_json
 from gateway.cli.startup import read_config
 from tests.docs_chapters import FIRST, OPERATIONS, README, RESTORING, SIMULATOR, TRYING, Typed
 from tests.docs_pages import ROOT, blocks
 from tests.docs_rig import ENDS, Rig, rig_in
 from tests.peers import PATIENCE, free_port, wait_for
-from tests.processes import next_line
+from tests.processes import next_line, status_json
 
 
 @pytest.fixture

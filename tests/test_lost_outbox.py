@@ -36,6 +36,10 @@ class Box(Machine):
         process.send_signal(signal.SIGKILL)
         process.wait(PATIENCE)
 
+    def told(self) -> list[str]:
+        """What a person is told of what was found at Oden."""
+        return [notice["text"] for notice in self.status()["notices"] if notice["kind"] == "oden"]
+
     def states(self) -> list[Interval]:
         return self.oden().intervals("STATE", "Factory A", "Line 01")
 
@@ -72,7 +76,7 @@ async def test_p4_an_outbox_lost_on_monday_and_begun_on_friday(box: Box, lost: s
     box.start_gateway()
     await wait_until(box.takes_in)
     await box.mosquitto.publish("l01/scrap", '{"qty": 2}')
-    await wait_until(lambda: box.scrap() == 5 and len(box.states()) == 2)
+    await wait_until(lambda: box.scrap() == 5 and len(box.states()) == 2 and box.states()[0].end is not None)
     assert [(run.name, run.end) for run in box.runs()] == [("A", None)]
     before, after = box.states()
     assert before.start == monday.start
@@ -80,8 +84,7 @@ async def test_p4_an_outbox_lost_on_monday_and_begun_on_friday(box: Box, lost: s
     assert before.end - before.start < DAY
     assert after.start - before.start > FRIDAY - DAY
     assert after.end is None
-    told = [notice["text"] for notice in box.status()["notices"] if notice["kind"] == "oden"]
-    assert any("the run A" in text and "goes on" in text for text in told)
-    assert any("the state Uptime" in text and "was ended" in text for text in told)
+    await wait_until(lambda: any("the run A" in text and "goes on" in text for text in box.told()))
+    await wait_until(lambda: any("the state Uptime" in text and "was ended" in text for text in box.told()))
     await box.mosquitto.publish("l01/order", '{"number": "B"}', retain=True)
     await wait_until(lambda: [run.name for run in box.runs()] == ["A", "B"] and box.runs()[0].end is not None)

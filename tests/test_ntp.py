@@ -13,7 +13,7 @@ from gateway import ntp
 from tests.packaging.test_unit_file import settings
 from tests.peers import PATIENCE
 
-ASK = "import asyncio; from gateway import ntp; print(asyncio.run(ntp.Synchronised()()))"
+ASK = f"import asyncio; from gateway import ntp; ntp.LONGEST = {PATIENCE}; print(asyncio.run(ntp.Synchronised()()))"
 
 FILTERED = """
 import ctypes, sys
@@ -113,6 +113,7 @@ def test_p11_systemd_is_asked_anew_after_a_pause_and_when_the_clock_was_set(
 ) -> None:
     """Every ten seconds for the first two minutes, then every five minutes: a question is a process."""
     monkeypatch.setenv("PATH", f"{systemd}:/usr/bin:/bin")
+    monkeypatch.setattr(ntp, "LONGEST", PATIENCE)
     (systemd / "says").write_text("no\n")
     now, began = 1000.0, 500.0
     monkeypatch.setattr(ntp, "_began", lambda: began)

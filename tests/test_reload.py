@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from gateway.cli.demo_parts import status_json
 from gateway.cli.startup import read_config
 from gateway.config.difference import Names
 from gateway.config.schema_process import PageTls
@@ -27,7 +26,7 @@ from gateway.simulator.oden.model import OdenModel
 from gateway.simulator.oden.persistence import replay
 from gateway.simulator.oden.store import Organization
 from tests.peers import PATIENCE, Mosquitto, free_port, wait_for, wait_until
-from tests.processes import end_all
+from tests.processes import end_all, status_json, whole_lines
 from tests.status.test_tls import write
 
 TOKEN = "t0k3n"
@@ -97,7 +96,7 @@ class Plant:
         return bool(sources) and all(source["connected"] for source in sources)
 
     def log(self, event: str) -> list[dict[str, Any]]:
-        lines = [json.loads(line) for line in (self.folder / "run.log").read_text().splitlines()]
+        lines = [json.loads(line) for line in whole_lines(self.folder / "run.log")]
         return [line for line in lines if line["event"] == event]
 
     def reload(self, gateway: subprocess.Popen[bytes]) -> dict[str, Any]:
@@ -231,7 +230,7 @@ async def test_a_renamed_line_goes_on_with_its_run(plant: Plant) -> None:
     await wait_until(
         lambda: any(
             f'"id":"{first.id}"' in text.replace("\\", "").replace(" ", "") and "end" in text
-            for text in plant.ledger.read_text().splitlines()
+            for text in whole_lines(plant.ledger)
         )
     )
 

@@ -5,12 +5,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gateway.cli.demo_parts import status_json
 from gateway.simulator.oden.organization_file import read_organization
 from gateway.simulator.oden.persistence import replay
 from tests.config.command import written
 from tests.peers import Mosquitto, free_port, wait_until
-from tests.processes import Commands
+from tests.processes import Commands, status_json, whole_lines
 
 PLANT = """
 factories: [{name: Factory A, lines: [Line 01]}]
@@ -74,8 +73,7 @@ class Floor(Commands):
 
     def taken(self, path: str) -> int:
         """How many requests to `path` have reached Oden."""
-        lines = self.ledger.read_text().splitlines() if self.ledger.exists() else []
-        return sum(json.loads(line)["path"].endswith(path) for line in lines)
+        return sum(json.loads(line)["path"].endswith(path) for line in whole_lines(self.ledger))
 
     def status(self, name: str) -> Any:
         status = status_json(self.ports["status"])

@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.demo_parts import status_json
 from gateway.status.notify import AT_ONCE
 from tests.peers import PATIENCE, free_port, wait_for
-from tests.processes import end_all, next_line
+from tests.processes import end_all, next_line, status_json
 
 CONFIG = """
 oden: {{url: "http://127.0.0.1:{nobody}/v2", token: "${{secret:oden_token}}"}}
@@ -60,6 +59,15 @@ def service(tmp_path: Path) -> Iterator[Service]:
     end_all(service.processes)
 
 
+def logs(process: "subprocess.Popen[str]", words: str) -> str:
+    """The next line of its standard error in which `words` stand."""
+    line = ""
+    while words not in line:
+        line = next_line(process, process.stderr)
+        assert line, "it ended"
+    return line
+
+
 def test_p9_systemd_is_told(service: Service, tmp_path: Path) -> None:
     """P9: READY once it runs, a status line, the watchdog while its loops turn, STOPPING at SIGTERM, exit code 0."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
@@ -93,6 +101,7 @@ def test_p9_a_loop_that_hangs_is_not_heard_any_more_and_says_where_it_stood(serv
         while listener.recv(4096) != b"WATCHDOG=1":
             assert time.monotonic() < deadline, "it is not heard"
         process.send_signal(signal.SIGUSR1)
+        logs(process, "it hangs")
         listener.settimeout(4.0)
         with suppress(TimeoutError):
             while listener.recv(4096):
@@ -119,12 +128,7 @@ def test_p7_a_taken_status_port_does_not_stop_it(service: Service) -> None:
     """Without its page the gateway works on and says why; the page comes once the port is free; it ends properly."""
     with socket.create_server(("127.0.0.1", service.status_port)):
         process = service.start()
-        assert process.stderr is not None
-        line = ""
-        while "cannot listen" not in line:
-            line = next_line(process, process.stderr)
-            assert line, "it ended"
-        assert '"task": "page"' in line
+        assert '"task": "page"' in logs(process, "cannot listen")
     wait_for(service.up)
     process.send_signal(signal.SIGTERM)
     assert process.wait(PATIENCE) == 0

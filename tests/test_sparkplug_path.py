@@ -3,7 +3,6 @@
 import asyncio
 from pathlib import Path
 
-from gateway.cli.demo_parts import status_json
 from gateway.simulator.oden.model import OdenModel
 from gateway.simulator.oden.persistence import replay
 from gateway.simulator.oden.store import Organization
@@ -11,7 +10,7 @@ from tests import edge_node as wire
 from tests.config.command import written
 from tests.edge_node import EdgeNode
 from tests.peers import Mosquitto, free_port, wait_until
-from tests.processes import Commands
+from tests.processes import Commands, status_json
 
 CONFIG = """
 oden:

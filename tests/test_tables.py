@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.demo_parts import status_json
 from gateway.simulator.oden.persistence import replay
 from gateway.simulator.oden.store import Organization
 from tests.peers import Mosquitto, free_port, wait_until
-from tests.processes import end_all
+from tests.processes import end_all, status_json
 
 TOKEN = "a-token-that-nobody-may-see"
 CONFIG = """

@@ -16,12 +16,12 @@ import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from gateway.cli.demo_parts import status_json
 from gateway.simulator.oden.model import OdenModel
 from gateway.simulator.oden.persistence import read_ledger, replay
 from gateway.simulator.oden.store import Organization
 from tests.links import Tap
 from tests.peers import PATIENCE, Mosquitto, OpcuaServer, free_port, wait_until
+from tests.processes import status_json
 
 TOKEN = "a-token-that-nobody-may-see"
 CONFIG = """
@@ -142,7 +142,9 @@ class Line:
     def has_begun(self) -> bool:
         """Whether the gateway has stored what the tags said first: nobody can know what a counter showed before."""
         status = status_json(self.ports["status"])
-        return status is not None and (status["lines"][0]["waiting"] > 0 or bool(self.at_oden()[1]))
+        if status is None or not {"state", "good"} <= status["lines"][0]["inputs"].keys():
+            return False
+        return status["lines"][0]["waiting"] > 0 or bool(self.at_oden()[1])
 
     def told(self) -> str:
         """Everything that any process has written."""

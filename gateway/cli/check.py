@@ -25,7 +25,7 @@ from gateway.config.schema_io import Entry
 from gateway.config.schema_mqtt import MqttConfig
 from gateway.config.schema_process import Log
 from gateway.config.schema_walk import Loc
-from gateway.config.yaml_tree import Key, Tree
+from gateway.config.tree import Key, Tree
 from gateway.errors import ConfigError, Diagnostic
 from gateway.live.findings import Finding, Level
 from gateway.model import CREATED_ONCE

@@ -170,9 +170,9 @@ class GatewayStatus:
     retry_at: float | None
 
 
-def status_json(status_port: int) -> Any:
-    """The answer of `/api/status`; None while the gateway does not answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", status_port, timeout=1.0)
+def status_json(status_port: int, within: float = 1.0) -> Any:
+    """The answer of `/api/status`; None where the gateway does not answer `within` so many seconds."""
+    connection = http.client.HTTPConnection("127.0.0.1", status_port, timeout=within)
     try:
         connection.request("GET", "/api/status")
         return json.loads(connection.getresponse().read())

@@ -13,7 +13,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from gateway.cli.startup import read_config
+from gateway.cli.startup import configure_logging, read_config
+from gateway.config.schema import Config
 from gateway.config.schema_process import OutboxConfig
 from gateway.errors import OutboxError
 from gateway.outbox.control_handlers import ControlHandlers, Question
@@ -33,7 +34,7 @@ def ask(
     use: Callable[[Item], None] | None = None,
 ) -> list[Item]:
     """The answer to `question`: as a list or, with `use`, item by item to that function."""
-    config = read_config(arguments.config, os.environ, though_absent=True)[0].config.outbox
+    config = read_config(arguments.config, os.environ, though_absent=True)[0].config
     asked = TypeAdapter(type(question)).dump_python(replace(question, by=_who()), mode="json")
     items: list[Item] = []
 
@@ -54,10 +55,11 @@ def _who() -> str:
         return f"user {os.getuid()}"
 
 
-async def _answer(config: OutboxConfig, command: str, question: object) -> AsyncGenerator[Item, None]:
+async def _answer(whole: Config, command: str, question: object) -> AsyncGenerator[Item, None]:
     """The answer of the running gateway or, where none runs, from the files, which are locked meanwhile."""
     from gateway import control  # noqa: PLC0415 - its libraries cost every other command 0.3 s
 
+    config = whole.outbox
     directory = await asyncio.to_thread(config.directory.absolute)
     try:
         async for item in control.ask(directory, control.places(directory), command, question):
@@ -66,6 +68,7 @@ async def _answer(config: OutboxConfig, command: str, question: object) -> Async
         pass
     else:
         return
+    configure_logging(whole.log)  # what is said of the files is no part of the answer
     outbox = OutboxThread()
     await outbox.open(lambda: _open(config, control.runtime_directory()))
     try:

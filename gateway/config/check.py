@@ -18,7 +18,7 @@ from gateway.config.schema_io import CONTENT, EVENT_FIELDS, OPCUA_KEYS, WATCHED_
 from gateway.config.schema_mqtt import MqttConfig
 from gateway.config.schema_process import PageTls
 from gateway.config.schema_walk import Loc
-from gateway.config.yaml_tree import quoted
+from gateway.config.tree import quoted
 from gateway.errors import ConfigFault
 
 DERIVED_KEYS: Mapping[str, tuple[str, ...]] = {

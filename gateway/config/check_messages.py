@@ -9,7 +9,7 @@ from gateway.config.schema import Line
 from gateway.config.schema_io import Input
 from gateway.config.schema_messages import Parts
 from gateway.config.schema_walk import Loc
-from gateway.config.yaml_tree import quoted
+from gateway.config.tree import quoted
 from gateway.errors import ConfigFault
 
 MAX_TOPIC_SIZE = 65535

@@ -14,7 +14,8 @@ from typing import Any
 from gateway.config.error_messages import told_once
 from gateway.config.invisible import INVISIBLE, invisible_in, name_of, without_invisible
 from gateway.config.schema_walk import alternatives, number_keys, takes_only_text
-from gateway.config.yaml_tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, quoted, scalar
+from gateway.config.tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, quoted
+from gateway.config.yaml_tree import scalar
 from gateway.model import Scalar
 
 MAX_CELLS = 200_000

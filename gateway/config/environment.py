@@ -27,7 +27,8 @@ from gateway.config.schema_walk import (
     takes_only_text,
     takes_section,
 )
-from gateway.config.yaml_tree import Key, Tree, quoted, scalar
+from gateway.config.tree import Key, Tree, quoted
+from gateway.config.yaml_tree import scalar
 from gateway.errors import Diagnostic, GatewayError
 from gateway.model import Scalar
 
@@ -199,6 +200,11 @@ def variable_label(variable: str) -> str:
     return f"environment variable {variable}"
 
 
+def override_layer(tree: Tree, values: Mapping[Loc, object]) -> Any:
+    """The part of `tree` that changes when `values` are set: the mappings on the way to them, and whole lists."""
+    return _branches(with_values(tree, values), list(values))
+
+
 def with_values(tree: Tree, values: Mapping[Loc, object]) -> Any:
     """A copy of `tree` with `values` set at their key paths."""
     copy: Any = tree
@@ -217,6 +223,13 @@ def _with_value(tree: Any, loc: Loc, value: object) -> Any:
     if isinstance(tree, dict) or tree is None:
         return {**(tree or {}), head: _with_value((tree or {}).get(head), rest, value)}
     return tree
+
+
+def _branches(tree: Any, locs: list[Loc]) -> Any:
+    if not isinstance(tree, dict) or () in locs:
+        return tree
+    heads = dict.fromkeys(loc[0] for loc in locs)
+    return {head: _branches(tree[head], [loc[1:] for loc in locs if loc[0] == head]) for head in heads}
 
 
 def _resolve(name: str, tree: Tree) -> tuple[Loc, Any]:

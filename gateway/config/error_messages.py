@@ -30,7 +30,7 @@ from gateway.config.schema_walk import (
     tag_of,
     tag_values,
 )
-from gateway.config.yaml_tree import quoted
+from gateway.config.tree import quoted
 from gateway.errors import ConfigFault
 
 _EACH = 5

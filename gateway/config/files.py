@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from gateway.config.csv_tables import Sheet, doubtful_cells, mixed_decimals, read_csv
+from gateway.config.tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, printable, quoted
 from gateway.config.yaml_repair import read_yaml
-from gateway.config.yaml_tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, printable, quoted
 from gateway.errors import GatewayError
 
 

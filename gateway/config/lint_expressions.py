@@ -10,7 +10,7 @@ from gateway.config.invisible import INVISIBLE, QUOTES, foreign_letter, name_of
 from gateway.config.schema import Line
 from gateway.config.schema_io import Input
 from gateway.config.schema_walk import Loc
-from gateway.config.yaml_tree import quoted
+from gateway.config.tree import quoted
 from gateway.errors import ConfigFault
 
 _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')

@@ -11,7 +11,7 @@ from gateway.config.schema import Line, LookupTable
 from gateway.config.schema_io import Counter, Input
 from gateway.config.schema_messages import OwnTime
 from gateway.config.schema_walk import Loc
-from gateway.config.yaml_tree import quoted
+from gateway.config.tree import quoted
 from gateway.errors import ConfigFault
 
 _ADDRESSES = ("node", "topic", "device", "metric", "field", "time", "event", "type")

@@ -15,7 +15,7 @@ from gateway.config.schema import Line
 from gateway.config.schema_intervals import Categories, Interval, PerformanceTarget, StateCode
 from gateway.config.schema_io import Input
 from gateway.config.schema_walk import Loc, section_keys
-from gateway.config.yaml_tree import Finding, Key, Node, quoted
+from gateway.config.tree import Finding, Key, Node, quoted
 from gateway.errors import ConfigFault
 
 _TOLD = frozenset({"product", "product_id"})

@@ -1,7 +1,7 @@
 """Loads the configuration from its files, the environment and the secrets: one frozen `Config`, or all that is wrong.
 
-What the environment sets is put over what the files have. A relative path is taken from the folder of the file in which
-it stands; in the environment, from that of the main file.
+pydantic-settings merges the layers, the environment above the files, and validates the result. A relative path is taken
+from the folder of the file in which it stands; in the environment, from that of the main file.
 """
 
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from pydantic import SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from gateway.config.environment import (
     FOLDER,
@@ -18,6 +20,7 @@ from gateway.config.environment import (
     is_name_of_secret,
     is_near_reference,
     is_reference,
+    override_layer,
     overrides,
     read_secret,
     secret_name,
@@ -31,10 +34,10 @@ from gateway.config.misplaced import put_in_place
 from gateway.config.origin import Located, Origin, all_wrong, in_file, in_order, once_each
 from gateway.config.schema import Config, SourceConfig
 from gateway.config.schema_walk import Loc, alternatives, child_annotation, tag_of
-from gateway.config.stand_ins import Mended, mended, validated
+from gateway.config.stand_ins import Mended, mended
 from gateway.config.substitution import escaped
 from gateway.config.templates import expand_templates
-from gateway.config.yaml_tree import BrokenFileError, Node, Tree
+from gateway.config.tree import BrokenFileError, Node, Tree
 from gateway.errors import ConfigError, ConfigFault, Diagnostic
 from gateway.model import Lookups, Scalar
 
@@ -206,11 +209,11 @@ def _token(config: Config | None, name: str | None, folder: Path, environ: Mappi
 
 def _validated(from_files: Any, values: Mapping[Loc, object], root: Node) -> tuple[Config | None, Mended | None]:
     """The configuration, and how it was mended where it did not fit the schema."""
-    tree = with_values(from_files, values)
+    layers = _Layer(override_layer(from_files, values)), _Layer(from_files)
     try:
-        return validated(tree), None
+        return _Layers(_build_sources=(layers, {})).config, None
     except ValidationError as error:
-        mending = mended(error, _copied(tree), root)
+        mending = mended(error, _copied(with_values(from_files, values)), root)
         return mending.config, mending
 
 
@@ -219,6 +222,26 @@ def _copied(tree: Any) -> Any:
     if isinstance(tree, dict):
         return {key: _copied(value) for key, value in tree.items()}
     return [_copied(value) for value in tree] if isinstance(tree, list) else tree
+
+
+class _Layers(BaseSettings):
+    """The whole configuration as one field, so that all of it is validated alike, also where it is no mapping."""
+
+    config: Config
+
+
+class _Layer(PydanticBaseSettingsSource):
+    """One layer of the configuration for pydantic-settings to merge: the values that it sets, as a tree."""
+
+    def __init__(self, tree: Any) -> None:
+        super().__init__(_Layers)
+        self._tree = tree
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return self._tree, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        return {"config": self._tree}
 
 
 @dataclass(slots=True)

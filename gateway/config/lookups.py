@@ -14,7 +14,7 @@ from gateway.config.error_messages import suggestion
 from gateway.config.files import NoFileError, as_named, read_text
 from gateway.config.schema import LookupTable
 from gateway.config.schema_walk import Loc
-from gateway.config.yaml_tree import BrokenFileError, Finding, Node, Position, quoted
+from gateway.config.tree import BrokenFileError, Finding, Node, Position, quoted
 from gateway.errors import ConfigError, ConfigFault, Diagnostic
 from gateway.model import Learned, Lookup, Lookups, Scalar
 

@@ -16,7 +16,7 @@ from typing import Any
 from gateway.config.files import NoFileError, as_named, read_text
 from gateway.config.patterns import MOST_REPEATS, repeats_too_much
 from gateway.config.schema import Line
-from gateway.config.yaml_tree import BrokenFileError, Finding, Position
+from gateway.config.tree import BrokenFileError, Finding, Position
 from gateway.errors import ConfigFault
 
 MOST_VALUES = 10_000

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from gateway.config.schema import PREPROCESSED_KEYS, Config, Line, Template
 from gateway.config.schema_walk import alternatives, child_annotation, section_keys, section_models, tag_key
-from gateway.config.yaml_tree import Finding, Key, Node, quoted
+from gateway.config.tree import Finding, Key, Node, quoted
 
 
 def put_in_place(root: Node) -> Iterator[Finding]:

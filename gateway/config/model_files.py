@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from gateway.config.yaml_tree import BrokenFileError, Finding, Key, Node, Tree, compose, printable, scalar
+from gateway.config.tree import BrokenFileError, Finding, Key, Node, Tree, printable
+from gateway.config.yaml_tree import compose, scalar
 from gateway.errors import ConfigError, ConfigFault, Diagnostic
 from gateway.model import Scalar
 

@@ -8,7 +8,7 @@ from typing import Any
 from gateway.config.environment import Override, variable_label, with_values
 from gateway.config.error_messages import nearest
 from gateway.config.schema_walk import Loc
-from gateway.config.yaml_tree import Finding, Key, Node, Position, printable
+from gateway.config.tree import Finding, Key, Node, Position, printable
 from gateway.errors import ConfigError, ConfigFault, Diagnostic
 
 

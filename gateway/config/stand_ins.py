@@ -15,7 +15,7 @@ from gateway.config.csv_tables import typed
 from gateway.config.error_messages import SchemaFault, schema_faults
 from gateway.config.schema import Config
 from gateway.config.schema_walk import Loc, SchemaLocation, alternatives, section_keys, section_models
-from gateway.config.yaml_tree import Node
+from gateway.config.tree import Node
 from gateway.errors import ConfigFault
 
 _MOST_ROUNDS = 30
@@ -26,17 +26,9 @@ _VALUES: tuple[Any, ...] = (
 
 
 class _Whole(BaseModel):
-    """The whole configuration as one field, so that all of it is validated alike, also where it is no mapping."""
-
     model_config = ConfigDict(extra="forbid")
 
     config: Config
-
-
-def validated(tree: Any) -> Config:
-    """The configuration that `tree` says. Raises ValidationError, with `config` before each key path, where it does
-    not fit the schema."""
-    return _Whole.model_validate({"config": tree}).config
 
 
 @dataclass(slots=True)
@@ -91,7 +83,7 @@ def mended(error: ValidationError, tree: Any, root: Node) -> Mended:
                 now.add(found.at.loc)
                 _mend(result, found, tree, root, tries[loc])
         try:
-            result.config = validated(tree)
+            result.config = _Whole.model_validate({"config": tree}).config
         except ValidationError as again:
             error = again
         else:

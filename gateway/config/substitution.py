@@ -16,7 +16,8 @@ from gateway.config.csv_tables import table_as_list, table_as_section, typed
 from gateway.config.error_messages import nearest
 from gateway.config.files import Files, resolve_path
 from gateway.config.schema_walk import alternatives, child_annotation, section_collection, tag_of
-from gateway.config.yaml_tree import MAX_DEPTH, TOO_DEEP, BrokenFileError, Finding, Key, Node, Position, quoted
+from gateway.config.tree import BrokenFileError, Finding, Key, Node, Position, quoted
+from gateway.config.yaml_tree import MAX_DEPTH, TOO_DEEP
 from gateway.model import Scalar
 
 MAX_EXPANDED_VALUES = 500_000
@@ -229,6 +230,8 @@ class Substituter:
                     content = table_as_section(sheet, get_args(annotation)[0], self._files.findings)
             case "yaml" | "yml":
                 content = self._files.document(path, name.position)
+            case "xlsx" | "xls" | "ods":
+                self.report(name.position, "this is a workbook of a spreadsheet; save it there as CSV (UTF-8)")
             case _:
                 self.report(name.position, "write the name of a table: a file that ends in .csv, .yaml or .yml")
         if content is None:

@@ -13,7 +13,7 @@ from gateway.config.files import Files, resolve_path
 from gateway.config.schema import Config, Line, LineKeys, TopLevelKeys
 from gateway.config.schema_walk import child_annotation, section_keys
 from gateway.config.substitution import LINE_PARAMETERS, Parameters, Substituter, overlay, without_keys
-from gateway.config.yaml_tree import Key, Node, Position, quoted
+from gateway.config.tree import Key, Node, Position, quoted
 
 MAX_CHAIN = 10
 """Templates of which each uses the next."""

@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from gateway.config.tree import BrokenFileError, Finding, Node, Position, all_of, innermost, mark_values
 from gateway.config.yaml_lines import (
     NEVER_CLOSED,
     Repair,
@@ -24,8 +25,7 @@ from gateway.config.yaml_lines import (
     repairs_at,
     without_value,
 )
-from gateway.config.yaml_marks import all_of, innermost, mark_values
-from gateway.config.yaml_tree import BrokenFileError, Finding, Node, Position, compose, stopped
+from gateway.config.yaml_tree import compose, stopped
 from gateway.config.yaml_words import NO_COLON
 
 MOST_FAULTS = 200

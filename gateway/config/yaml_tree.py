@@ -1,4 +1,4 @@
-"""A YAML file as a tree in which every key, value and list item knows its position in the file.
+"""Reads YAML as a `tree`, with what is wrong in it.
 
 The language is YAML 1.2 (https://yaml.org/spec/1.2.2/) with its core schema (10.3.2), so `12:30` and `no` are text. It
 is stricter than that where leniency hides mistakes: keys are unique and are text or whole numbers, tags are refused,
@@ -8,11 +8,11 @@ often as it is repeated, and the depth is limited.
 
 import math
 import re
-from bisect import bisect_right
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import cast
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, StreamMark
@@ -31,7 +31,8 @@ from ruamel.yaml.reader import ReaderError
 
 from gateway.config.invisible import INVISIBLE, invisible_in, name_of, without_invisible
 from gateway.config.schema_walk import number_keys
-from gateway.config.yaml_words import DECIMAL_COMMA, NO_COMMENT, decimals, meant_by, no_key, wrong_type
+from gateway.config.tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, quoted
+from gateway.config.yaml_words import DECIMAL_COMMA, NO_COMMENT, NODE_PART, decimals, meant_by, no_key, wrong_type
 from gateway.model import Scalar
 
 MAX_VALUES = 400_000
@@ -45,109 +46,6 @@ _SLASHES = re.compile(r"[ \t]//[ \t]")
 _COLON = re.compile(r"[ \t]*:")
 _MAX_NUMBER_LENGTH = 300
 """Characters; longer numbers are text."""
-
-Key = str | int
-Tree = Scalar | list["Tree"] | dict[Key, "Tree"]
-"""The values without positions, as pydantic takes them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """A position in a file; line and column count from 1.
-
-    `used_at` is the position of the line that uses what stands here, where this is in a template or table.
-    """
-
-    line: int
-    column: int
-    file: Path = Path()
-    used_at: "Position | None" = None
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
-
-
-class Finding(NamedTuple):
-    """What is wrong at a position, or with `warning` may be, and what would be right. `absent` is as of ConfigFault."""
-
-    position: Position
-    text: str
-    warning: bool = False
-    absent: bool = False
-
-
-class LineIndex:
-    """The lines of `file` as editors count them: ended by LF, CR LF or CR, not by YAML 1.1's rarer breaks."""
-
-    def __init__(self, text: str, file: Path) -> None:
-        self._text = text
-        self._file = file
-        self._starts = [0, *(match.end() for match in re.finditer(r"\r\n|\n|\r", text))]
-
-    def position(self, index: int) -> Position:
-        """The position of the character at `index`. Beyond the text it is the end of the last line."""
-        if index >= len(self._text):
-            index = len(self._text.rstrip("\r\n"))
-        line = bisect_right(self._starts, index)
-        return Position(line, index - self._starts[line - 1] + 1, self._file)
-
-    def text(self, line: int) -> str:
-        """The text of `line`, which counts from 1, with its line break."""
-        return self._text[self._starts[line - 1] : (*self._starts, None)[line]]
-
-
-class BrokenFileError(Exception):
-    """A file cannot be read any further than the position of `finding`.
-
-    `opened` is where what could not be read to its end begins; None where this is no matter of YAML's syntax.
-    """
-
-    def __init__(self, position: Position, text: str, opened: Position | None = None) -> None:
-        self.finding = Finding(position, text)
-        self.opened = opened
-        super().__init__(text)
-
-
-@dataclass(slots=True)
-class Node:
-    """A value and its position; `keys` are the positions of a mapping's keys.
-
-    `size` counts all values in it, `height` their levels, both as often and as deep as aliases repeat them.
-    """
-
-    position: Position
-    value: Scalar | list["Node"] | dict[Key, "Node"]
-    keys: dict[Key, Position] = field(default_factory=dict)
-    size: int = 1
-    height: int = 1
-    empty: bool = False
-    """Nothing is written here, which means None."""
-    written: str = ""
-    """A single value as the file writes it, without its quotes: `007` for the number 7."""
-    separator: str = ""
-    """Where this is a cell of a CSV table: its separator. The value is text until the schema says its type."""
-    incomplete: bool = False
-    """Some of what belongs here could not be read, which was reported. Other faults here may only follow from that."""
-    unsubstituted: str = ""
-    """A text with parameters as it was before they were substituted: `ns=2;s=${plc}.State`."""
-
-    def children(self) -> Collection["Node"]:
-        """The values in a mapping or list."""
-        if isinstance(self.value, dict):
-            return self.value.values()
-        return self.value if isinstance(self.value, list) else ()
-
-    def has_gap(self) -> bool:
-        """Whether something in it could not be read."""
-        return self.incomplete or any(child.has_gap() for child in self.children())
-
-    def tree(self, *, substituted: bool = True) -> Tree:
-        """The values without positions; with texts as they were before substitution unless `substituted`."""
-        if isinstance(self.value, dict):
-            return {key: node.tree(substituted=substituted) for key, node in self.value.items()}
-        if isinstance(self.value, list):
-            return [node.tree(substituted=substituted) for node in self.value]
-        return self.value if substituted else self.unsubstituted or self.value
 
 
 def scalar(text: str) -> Scalar:
@@ -309,6 +207,9 @@ class _Composer:
         before = None if last is None else value[last]
         left = before and before.empty and isinstance(last, str)  # `scale: ,5`, but not `1, 2: …`
         is_number = left or (before and (before.written or isinstance(before.value, float)))
+        if before is not None and last == "node" and NODE_PART.match(key.written):
+            before.value = before.written = f"{before.written},{key.written}"
+            return True
         number = decimals(key.written, before.written) if before is not None and is_number else None
         if before is not None and number is not None:
             before.value, before.written = scalar(number), ""
@@ -330,8 +231,7 @@ class _Composer:
 
     def _report_invisible(self, event: ScalarEvent) -> bool:
         """Report the invisible characters; whether one of them is certainly not meant."""
-        certain = False
-        begin = event.start_mark.index
+        certain, begin = False, event.start_mark.index
         written = self._text[begin : event.end_mark.index]
         for at, meant in invisible_in(written, is_number=self._key in number_keys()):
             reason = f"{name_of(written[at])} stands here; delete it, or type a blank"
@@ -347,10 +247,7 @@ class _Composer:
             self.findings.append(Finding(self._lines.position(event.end_mark.index + 1), reason, warning=True))
 
     def _until(self, end: type[Event]) -> Iterator[Event]:
-        for event in self._events:
-            if isinstance(event, end):
-                return
-            yield event
+        return takewhile(lambda event: not isinstance(event, end), self._events)
 
     def events(self) -> Iterator[Event]:
         """The events. Whatever error ruamel raises becomes a BrokenFileError."""
@@ -386,14 +283,3 @@ class _Composer:
 
     def _position(self, mark: StreamMark) -> Position:
         return self._lines.position(mark.index)
-
-
-def printable(text: str) -> str:
-    """`text` as a terminal and a log can show it: without line breaks and control characters."""
-    return "".join(character if character.isprintable() else "?" for character in text)
-
-
-def quoted(text: object) -> str:
-    """`text` in quotes, cut to 60 characters and on one line."""
-    content = printable(str(text))
-    return f"'{content[:60]}…'" if len(content) > 60 else f"'{content}'"

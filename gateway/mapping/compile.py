@@ -12,7 +12,7 @@ from functools import cached_property
 from gateway.config import schema
 from gateway.config.message_schemas import NO_SCHEMAS, Schemas
 from gateway.errors import ConfigFault, InvalidConfig
-from gateway.mapping.compile_inputs import Identity, compile_ids, compile_inputs, compile_output
+from gateway.mapping.compile_inputs import Identity, codes_of, compile_ids, compile_inputs, compile_output
 from gateway.mapping.compile_intervals import compile_batches, compile_intervals, compile_run
 from gateway.mapping.compile_rules import compile_rules
 from gateway.mapping.compile_states import compile_states
@@ -66,6 +66,8 @@ class LinePlan:
     """What was told and never was is to be deleted at Oden."""
     late_max: float = 28_800.0
     """While a source is not heard, samples are remembered since then, for so many seconds at most."""
+    tables: Lookups = field(default_factory=dict)
+    """Those in which it looks up what inputs say, as they are now."""
     digest: str = ""
     """Of all that the plan was made from: the same for the same."""
 
@@ -211,6 +213,7 @@ def compile_line(
         deletes_withdrawn=line.late_withdraw == "delete",
         late_max=max(line.late, line.late_max),
         keepers=keepers,
+        tables=lookups if line.scrap_yield is None else {**lookups, **codes_of(line.scrap_yield)},
         digest=_digest(line, lookups, keepers, inputs),
     )
 

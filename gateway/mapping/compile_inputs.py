@@ -236,16 +236,18 @@ def _derived(scope: Scope, name: str, loc: Loc) -> InputPlan:
     )
 
 
+def codes_of(output: ScrapYield) -> Lookups:
+    """The table of the codes that stand with output itself, where there are some."""
+    rows = {text(code): {"name": name} for code, name in output.codes.items()}
+    return {CODES: Lookup(frozenset({"name"}), rows)} if rows else NO_LOOKUPS
+
+
 def compile_output(scope: Scope, output: ScrapYield, loc: Loc, *, of: OwnerKind, possible: bool) -> OutputPlan | None:
     """The plan of what belongs to runs, or to batches; None where nothing does. `possible`: there
     are such intervals."""
-    codes: Lookups = NO_LOOKUPS
-    if output.codes:
-        codes = {
-            CODES: Lookup(frozenset({"name"}), {text(code): {"name": name} for code, name in output.codes.items()})
-        }
-        if scope.has_table(CODES) and of == "run":
-            scope.fault((*loc, CODES), f"there is a table of the name '{CODES}' under 'tables': rename that")
+    codes = codes_of(output)
+    if codes and scope.has_table(CODES) and of == "run":
+        scope.fault((*loc, CODES), f"there is a table of the name '{CODES}' under 'tables': rename that")
     entries: dict[str, tuple[EntryPlan, ...]] = {}
     minimums = {}
     for place, entry in enumerate(output.entries):

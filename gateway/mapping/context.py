@@ -301,7 +301,8 @@ class StepContext:
             known = (*known, missed)[-MOST_MISSED:]
             if not is_said and missed.input in self.plans:
                 text = f"the table {missed.table} has no {missed.column} for {missed.input} {excerpt(missed.key)}"
-                self.notice("reject", missed.input, text)
+                yet = " yet" if missed.table in self.plans else ""  # it learns
+                self.notice("reject", missed.input, f"{text}{yet}")
         return known
 
     def refused_samples(self) -> tuple[Refused, ...]:

@@ -35,7 +35,7 @@ class Coverage:
         without = {*without_value(plan, state)}
         self.valued.setdefault(plan.key, set()).update(plan.inputs.keys() - without)
         tables = self.missed.setdefault(plan.key, {})
-        for table, keys in missed(state).items():
+        for table, keys in missed(plan, state).items():
             tables.setdefault(table, {}).update(dict.fromkeys(keys))
 
     def sentences(self, plans: Sequence[LinePlan]) -> Iterator[str]:
@@ -72,17 +72,21 @@ def without_value(plan: LinePlan, state: LineState) -> Iterator[str]:
             yield name
 
 
-def missed(state: LineState) -> Mapping[str, Sequence[str]]:
-    """What was looked up and not found, by table; of one that learns, what it has not learned since."""
+def missed(plan: LinePlan, state: LineState) -> Mapping[str, Sequence[str]]:
+    """What was looked up and not found, by table, and still is not there: neither learned since nor, in a file that was
+    read again, added."""
     tables: dict[str, list[str]] = {}
     for each in state.missed:
-        table = state.inputs.get(each.table)
-        learned = table is not None and table.learned is not None
-        if table is not None and learned and scalar(find(table.value, (each.key, *each.column.split(".")))) is not None:
+        table = plan.tables.get(each.table)
+        if table is None:
             continue
-        if each.key not in tables.setdefault(each.table, []):
+        value = table.find(each.key, each.column)
+        if table.learned is not None:
+            known = state.inputs.get(each.table)
+            value = scalar(find(known.value, (each.key, *each.column.split(".")))) if known is not None else None
+        if value is None and each.key not in tables.setdefault(each.table, []):
             tables[each.table].append(each.key)
-    return tables
+    return {name: keys for name, keys in tables.items() if keys}
 
 
 def _shown(names: Sequence[str]) -> str:

@@ -202,7 +202,7 @@ def _seen(parts: Parts, plan: LinePlan, line: LineStatus, now: float) -> LineSta
             if name in plan.inputs and plan.inputs[name].learned is None and not plan.inputs[name].of_run
         },
         without_value=tuple(without_value(plan, state)),
-        missed=missed(state),
+        missed=missed(plan, state),
         totals=tuple(totals(plan, state, parts.history, now)),
     )
 

@@ -36,7 +36,7 @@ from gateway.config.model_files import config_error, read_model_file
 from gateway.config.schema_base import Duration
 from gateway.config.schema_messages import Form
 from gateway.config.schema_walk import Loc
-from gateway.config.yaml_tree import Node
+from gateway.config.tree import Node
 from gateway.errors import ConfigError, ConfigFault, Diagnostic, GatewayError
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.coverage import Coverage

@@ -23,10 +23,11 @@ from typing import Any
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from gateway.cli.demo_parts import listens, status_json
+from gateway.cli.demo_parts import listens
 from gateway.simulator.oden.organization_file import read_organization
 from gateway.simulator.oden.persistence import read_ledger, replay
 from tests.peers import PATIENCE, Mosquitto, free_port, wait_for
+from tests.processes import status_json
 
 LINES = 10
 BASE, DIGITS = 16, 10

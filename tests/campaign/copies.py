@@ -43,6 +43,12 @@ def copied_schedule(seed: int) -> Schedule:
     return replace(plan, modes=modes, lives=tuple(lives))
 
 
+def keyless_schedule(seed: int) -> Schedule:
+    """The same where entries at Oden do not carry our keys. All lines are mapped: only of these Oden is asked what
+    another life may have told within a later entry."""
+    return replace(copied_schedule(seed), recorded=0, keyless=True)
+
+
 def least(story: Story, model: OdenModel, to_come: Sequence[Message]) -> Counter[str]:
     """How much of which events Oden is to show in the end at the least, where an older copy is put back now and these
     messages are `to_come`."""

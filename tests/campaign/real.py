@@ -14,14 +14,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 from ruamel.yaml import YAML
 
-from gateway.cli.demo_parts import listens, status_json
+from gateway.cli.demo_parts import listens
 from gateway.simulator.oden.model import OdenModel
 from gateway.simulator.oden.persistence import read_ledger, replay
 from gateway.simulator.oden.store import Organization
@@ -29,7 +28,9 @@ from tests.campaign.compare import differences
 from tests.campaign.plant import FLOOR, PLC, Message, Story, described
 from tests.campaign.processes import Process, disk_for
 from tests.campaign.real_schedule import SETTLE, TIMEOUT, RealSchedule, Spell, names
+from tests.links import Tap
 from tests.peers import PATIENCE, Mosquitto, OpcuaServer, free_port, wait_until
+from tests.processes import status_json
 
 TOKEN = "a-token-that-nobody-may-see"
 GAP = 1.000
@@ -81,6 +82,7 @@ class _World:
         self.result = RealResult()
         self.ledger = folder / "ledger.jsonl"
         self.ports = {"oden": free_port(), "admin": free_port(), "status": free_port()}
+        self.tap = Tap(self.ports["oden"])
         self.mosquitto = Mosquitto(folder / "mosquitto")
         self.opcua = OpcuaServer()
         options = [f"--port={self.ports['oden']}", f"--admin-port={self.ports['admin']}", f"--ledger={self.ledger}"]
@@ -132,7 +134,7 @@ class _World:
     async def end(self) -> None:
         """Whatever has happened: nothing stays but the files."""
         await self.gateway.end()
-        await self.oden.end()
+        await self._end_oden()
         self.mosquitto.stop()
         await self.opcua.stop()
         self.disk.free()
@@ -153,7 +155,7 @@ class _World:
         (self.folder / "secrets" / "oden_token").write_text(TOKEN + "\n")
         config = {
             "oden": {
-                "url": f"http://127.0.0.1:{self.ports['oden']}/v2",
+                "url": self.tap.url,
                 "token": "${secret:oden_token}",
                 "timeout": f"{TIMEOUT:.0f}s",
                 "settle": f"{SETTLE:.0f}s",
@@ -205,7 +207,7 @@ class _World:
         await self._at(spell.since)
         async with self.turns["oden"]:
             await self._read_struck()
-            await self.oden.end()
+            await self._end_oden()
             await asyncio.sleep(spell.seconds)
             await self._start_oden()
 
@@ -277,7 +279,12 @@ class _World:
     async def _start_oden(self) -> None:
         await self.oden.start()
         await wait_until(lambda: listens(self.ports["oden"]) and listens(self.ports["admin"]))
+        self.tap.start()
         await self._in_force()
+
+    async def _end_oden(self) -> None:
+        await self.oden.end()
+        await asyncio.to_thread(self.tap.stop)
 
     async def _start_gateway(self) -> None:
         self.result.lives += 1
@@ -341,9 +348,10 @@ class _World:
     def _judge(self, stories: list[Story]) -> None:
         """By the files."""
         wrong = self.result.wrong
-        received = sorted(request.received_at for request in read_ledger(self.ledger))
-        self.result.requests = len(received)
-        self.result.gap = min((after - before for before, after in pairwise(received)), default=math.inf)
+        self.result.requests = sum(1 for _ in read_ledger(self.ledger))
+        self.result.gap = self.tap.least_gap
+        if len(self.tap.written) < self.result.requests:
+            wrong.append(f"of {self.result.requests} requests only {len(self.tap.written)} came by the tap")
         if self.result.gap < GAP:
             wrong.append(f"requests {self.result.gap:.4f} s apart")
         for story in stories:

@@ -234,7 +234,8 @@ class _Process:
         self.outbox = InLine(outbox, world.chances)
         self.wire = Wire(world.oden, Pace(self.loop.time()), schedule.timeout, fuse)
         lines = {story.key: LineRef(FACTORY, story.name) for story in world.stories}
-        wording = Wording(reference=REFERENCE)
+        self.reference = None if schedule.keyless else REFERENCE
+        wording = Wording(reference=self.reference)
         settings = DeliveryOptions(schedule.settle, schedule.timeout, wording, in_order=schedule.in_order)
         thread = cast("OutboxThread", self.outbox)
         self.drain = Drain(thread, cast("OdenClient", self.wire), self.clock, settings, lines)
@@ -305,7 +306,7 @@ class _Process:
         seen_until = await self.intake.load()
         if not await self.outbox(is_compared):
             thread, wire = cast("OutboxThread", self.outbox), cast("OdenClient", self.wire)
-            await recollect(thread, wire, self.plans, self.clock.now(), REFERENCE)
+            await recollect(thread, wire, self.plans, self.clock.now(), self.reference)
             seen_until = await self.intake.load()
         drain = self.drain
         self._start("delivery", drain.run, lambda: drain.turned_at, stage=CORE, request_stop=drain.stop)
@@ -315,7 +316,9 @@ class _Process:
         self._start("intake", intake.run, lambda: intake.turned_at, stage=CORE, request_stop=intake.stop)
         if not await self.outbox(is_compared):
             oden, own = cast("OdenClient", self.wire), cast("OutboxThread", self.outbox)
-            later = LaterComparison(own, lambda: oden, intake.amendments, lambda: self.plans, self.clock, REFERENCE)
+            later = LaterComparison(
+                own, lambda: oden, intake.amendments, lambda: self.plans, self.clock, self.reference
+            )
             self._start("comparison", later.run, once=True)
         alive = lambda: not self.fuse.burnt.is_set()  # noqa: E731 - it is handed over twice
         self._start("broker", lambda: world.broker.serve(take, self.clock, alive), once=True)

@@ -75,6 +75,8 @@ class Schedule:
     """Whether messages come late, again, in bursts and around outages of the broker, as `late` makes it."""
     until: float = 0.0
     """When the last of them comes, at the latest."""
+    keyless: bool = False
+    """Entries at Oden do not carry the keys of our records."""
 
     @property
     def quiet(self) -> float:

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from gateway.__main__ import main
-from gateway.cli.demo_parts import status_json
 from gateway.model import Output, Record, StartInterval, UpdateInterval, record_key
 from gateway.outbox.entries import Attempt, Commit, LineRef
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import open_outbox
 from tests.peers import PATIENCE, free_port, wait_for
-from tests.processes import next_line
+from tests.processes import listens_at, next_line, status_json
 
 TOKEN = "secret-of-the-plant"
 PAGE_TOKEN = "secret-of-the-page"
@@ -69,7 +68,7 @@ class Site:
     def run(self) -> "subprocess.Popen[str]":
         """The gateway, once its commands are answered."""
         process = self.start("run", "-c", str(self.folder / "gateway.yaml"))
-        wait_for(lambda: status_json(self.status_port) is not None and (self.directory / "control.sock").exists())
+        wait_for(lambda: status_json(self.status_port) is not None and listens_at(self.directory / "control.sock"))
         return process
 
     def oden(self, *faults: str) -> Path:

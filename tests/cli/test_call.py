@@ -18,7 +18,7 @@ from gateway.oden.endpoints import ENDPOINTS
 from gateway.simulator.oden.persistence import read_ledger
 from tests.links import Tap
 from tests.peers import PATIENCE, free_port, wait_for
-from tests.processes import end_all, next_line
+from tests.processes import end_all, listens_at, next_line
 
 TOKEN = "secret-of-the-plant"
 CONFIG = """
@@ -81,7 +81,7 @@ class Site:
     def gateway(self) -> "subprocess.Popen[str]":
         """The gateway, once it can be asked."""
         process = self.start("run", "-c", "gateway.yaml")
-        wait_for((self.folder / "outbox" / "control.sock").exists)
+        wait_for(lambda: listens_at(self.folder / "outbox" / "control.sock"))
         return process
 
     def calling(

@@ -9,6 +9,7 @@ from gateway.model import Notice
 from gateway.outbox import told
 from gateway.outbox.entries import Attempt
 from tests.cli.outbox_rig import BODY, END, ENTRY, LINE, RUN, STATE, Site, stored
+from tests.outbox.test_power_loss import format_2
 
 
 def test_list_shows_what_an_engineer_needs(refused: Site) -> None:
@@ -209,3 +210,11 @@ def test_wrong_usage_is_refused(site: Site) -> None:
     assert "invalid choice: 'lost'" in site.outbox("list", "--where", "lost", code=2)
     (site.folder / "gateway.yaml").write_text("oden: 7")
     site.outbox("list", code=2)
+
+
+def test_what_is_said_of_an_outbox_that_is_opened_is_no_part_of_the_answer(site: Site) -> None:
+    """The first command after an upgrade finds an earlier format: that it is kept is said on standard error."""
+    format_2(site.directory)
+    done = site.command("list", "--where", "dead", "--json")
+    assert (done.returncode, len(json.loads(done.stdout)["records"])) == (0, 2)
+    assert "outbox_kept" in done.stderr

@@ -10,11 +10,11 @@ from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from gateway.cli.demo_parts import status_json
 from gateway.outbox.entries import Commit, LineRef
 from gateway.status.actions import HEADER
 from tests.cli.outbox_rig import END, ENTRY, LINE, PAGE_TOKEN, RUN, STATE, TOKEN, Site, stored
 from tests.peers import PATIENCE, wait_for
+from tests.processes import status_json
 
 
 def test_p5_a_change_through_the_running_gateway_is_delivered(site: Site) -> None:

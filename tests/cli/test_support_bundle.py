@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.cli.demo_parts import status_json
 from gateway.cli.support_bundle import MASK, masked
 from tests.peers import PATIENCE, free_port, wait_for
+from tests.processes import status_json
 
 PLANTED = {
     "ODEN_GATEWAY_SECRET_ODEN_TOKEN": "planted-oden-token",

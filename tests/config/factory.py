@@ -76,6 +76,16 @@ LINE = (
 """
 )
 
+# Pieces of LINE that people write otherwise.
+TOPIC = "plant-a/L00/events/scrap"
+NODE = '"nsu=urn:acme:line;s=L00.Speed"'
+T3 = 't3: {source: plc, node: "nsu=urn:acme:line;s=L00.T3"}'
+COUNTER = "counter: {rollover: 65536, max_rate: 5/s}"
+UPTIME = "1: {category: Uptime}"
+WHEN = '"speed > 5.0"'
+END = '{when: "state == 0", for: 30m}'
+GOOD = '- {count: good, raw_data: {yield: "{n}"}}'
+
 
 @dataclass(frozen=True)
 class Slip:

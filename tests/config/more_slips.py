@@ -1,14 +1,11 @@
 """More of what people write by mistake, for `test_slips`: other spellings, other products' words, doubts."""
 
-from tests.config.factory import Slip, slip
+from tests.config.factory import NODE, TOPIC, UPTIME, Slip, slip
 
-UPTIME = "1: {category: Uptime}"
-TOPIC = "plant-a/L00/events/scrap"
-NODE = '"nsu=urn:acme:line;s=L00.Speed"'
 ROLLOVER = "rollover: 65536, max"
 OTHER = 'other: {category: Unplanned Downtime, reason: "PLC code {state}"}'
 
-YAML = (
+SPELLINGS = (
     slip(UPTIME, "1▲:{category: Uptime}", "a blank is missing after this ':'"),
     slip(UPTIME, "1 ▲= {category: Uptime}", "write ':' in the place of '='"),
     slip(UPTIME, "1 ▲-> Uptime", "write ':' in the place of '->'"),
@@ -61,7 +58,7 @@ KEYS = (
     slip(NODE, '▲"%MW100"', "addresses in the PLC"),
     slip(NODE, '▲"40001"', "addresses in the PLC"),
 )
-DOUBTFUL = tuple(
+MORE_DOUBTFUL = tuple(
     slip(*case, warning=True)
     for case in (
         (ROLLOVER, "rollover: ▲65535, max", "the largest that it shows", "write 65536"),
@@ -113,8 +110,8 @@ HEADS: tuple[tuple[Slip, ...], ...] = (
     ),
 )
 MORE: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
-    "other spellings": (HEADS[0], YAML),
+    "other spellings": (HEADS[0], SPELLINGS),
     "keys and values": (HEADS[1], KEYS),
-    "more that is doubtful": (HEADS[2], DOUBTFUL),
+    "more that is doubtful": (HEADS[2], MORE_DOUBTFUL),
     "another type of source": (HEADS[3], ()),
 }

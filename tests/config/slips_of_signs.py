@@ -1,13 +1,7 @@
 """Slips of single signs for `test_slips`, of which each is one message: signs of other languages, halves of pairs."""
 
-from tests.config.factory import TAGS, Slip, slip
+from tests.config.factory import COUNTER, END, GOOD, NODE, T3, TAGS, UPTIME, WHEN, Slip, slip
 
-GOOD = '- {count: good, raw_data: {yield: "{n}"}}'
-COUNTER = "counter: {rollover: 65536, max_rate: 5/s}"
-NODE = '"nsu=urn:acme:line;s=L00.Speed"'
-CODE = "1: {category: Uptime}"
-END = 'end: {when: "state == 0", for: 30m}'
-WHEN = '"speed > 5.0"'
 LOT = 'metadata: {lot: "{order}"}'
 
 SIGNS = (
@@ -26,11 +20,11 @@ SIGNS = (
     slip(COUNTER, "counter: {rollover: 65536, max_rate▲ 5/s}", "a ':' is missing after this word"),
     slip(COUNTER, "counter: {rollover▲=65536, max_rate: 5/s}", "write ':' in the place of '='"),
     slip(COUNTER, "counter: {rollover▲; 65536, max_rate: 5/s}", "write ':' in the place of ';'"),
-    slip(END, 'end: {when: "state == 0", for▲ 30m}', "a ':' is missing after this word"),
-    slip(END, 'end: {when▲ "state == 0", for: 30m}', "a ':' is missing after this word"),
-    slip(END, 'end: {when: "state == 0"▲ for: 30m}', "a ',' is missing before the next key"),
-    slip(CODE, "1: {category▲ Uptime}", "a ':' is missing after this word"),
-    slip(CODE, "1: {category: Uptime, ▲5}", "unknown key '5'"),
+    slip(f"end: {END}", 'end: {when: "state == 0", for▲ 30m}', "a ':' is missing after this word"),
+    slip(f"end: {END}", 'end: {when▲ "state == 0", for: 30m}', "a ':' is missing after this word"),
+    slip(f"end: {END}", 'end: {when: "state == 0"▲ for: 30m}', "a ',' is missing before the next key"),
+    slip(UPTIME, "1: {category▲ Uptime}", "a ':' is missing after this word"),
+    slip(UPTIME, "1: {category: Uptime, ▲5}", "unknown key '5'"),
 )
 TYPED = (
     slip("hold: 5s", "hold: ▲'5s\"", "never closed, but by another sign"),
@@ -39,6 +33,8 @@ TYPED = (
     slip(COUNTER, "counter: {rollover: 65,▲536, max_rate: 5/s}", "thousands without any sign"),
     slip(COUNTER, "counter: {rollover: 65▲\u202f536, max_rate: 5/s}", "narrow no-break space (U+202F)"),
     slip("hold: 5s", "hold: 5▲\u00a0s", "no-break space (U+00A0)"),
+    slip(NODE, "▲ns=2,s=L00.Speed", "did you mean 'ns=2;s=L"),
+    slip(NODE, "▲nsu=urn:acme:line, i=1001", "did you mean 'nsu=urn:acme:line;i=1001'"),
     slip(NODE, '▲"ns=2&s=L00.Speed"', "did you mean 'ns=2;s=L"),
     slip(NODE, '▲"ns=2;string=L00.Speed"', "did you mean 'ns=2;s=L"),
     slip(NODE, '▲"ns=2;num=1001"', "did you mean 'ns=2;i=1001'"),
@@ -85,7 +81,7 @@ LIST = (
     slip("reason: Jam}", "reason: Jam, ▲line 3}", "a text with a ',' in it needs quotes"),
     slip("reason: Jam}", "reason: Jam, ▲end of reel}", "a text with a ',' in it needs quotes"),
     slip("scrap_code: Auto reject}}", "scrap_code: Auto reject}, ▲5}", "unknown key '5'"),
-    slip(CODE, "1▲ {category: Uptime}", "a ':' is missing after this word"),
+    slip(UPTIME, "1▲ {category: Uptime}", "a ':' is missing after this word"),
     slip("speed: {source: plc,", "speed: {source: ▲“plc”,", "curly quotes"),
 )
 FROM_PAPER = tuple(
@@ -117,7 +113,6 @@ INDENTED = (
     slip("      - {type: Recipe", "      ▲-{type: Recipe", "a blank is missing after this '-'"),
     slip("- {count: good, ", "- {factor: ▲12 Stk, count: good, ", "write a number"),
 )
-T3 = 't3: {source: plc, node: "nsu=urn:acme:line;s=L00.T3"}'
 CAPTURED = T3.replace("}", ', capture: "^ALARM (.+)$"}')
 PARTS = tuple(
     slip(T3, f"{CAPTURED}\n      part: {{expr: ▲{written}}}", "is a text", cure)

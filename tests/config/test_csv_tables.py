@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.config.csv_tables import read_csv, typed
 from gateway.config.schema_base import Duration
-from gateway.config.yaml_tree import Node, Position
+from gateway.config.tree import Node, Position
 from gateway.model import Scalar
 
 FILE = Path("table.csv")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from gateway.config import yaml_lines
+from gateway.config.tree import Position
 from gateway.config.yaml_repair import _Repaired, read_yaml
-from gateway.config.yaml_tree import Position
 from tests.config.factory import LINE, Slip, said_of
 from tests.config.more_slips import HEADS
 from tests.config.test_slips import GROUPS, HEAD, HEAD_2

@@ -5,7 +5,8 @@ from pathlib import Path
 from hypothesis import given
 
 from gateway.config.model_files import yaml_text
-from gateway.config.yaml_tree import Tree, compose
+from gateway.config.tree import Tree
+from gateway.config.yaml_tree import compose
 from tests.config.test_yaml_tree import VALUES
 
 

@@ -10,17 +10,15 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.config.factory import Said, Slip, said_of, slip
+from tests.config.factory import COUNTER, END, NODE, T3, WHEN, Said, Slip, said_of, slip
 from tests.config.more_slips import MORE
 from tests.config.slips_of_signs import OF_SIGNS
 from tests.config.yet_more_slips import YET_MORE
 
 STATE = 'state: {source: plc, node: "nsu=urn:acme:line;s=L00.State"}'
 SPEED = 'speed: {source: plc, node: "nsu=urn:acme:line;s=L00.Speed"}'
-NODE = '"nsu=urn:acme:line;s=L00.Speed"'
 ORDER = "topic: plant-a/L00/events/order, field: number"
-END = '{when: "state == 0", for: 30m}'
-WHEN = '{when: "speed > 5.0"}'
+STARTED = '{when: "speed > 5.0"}'
 
 SYNTAX = (
     slip('product: "{sku}"\n', 'product: ▲"{sku}\n', "the quote that is opened here is never closed"),
@@ -190,19 +188,18 @@ DOUBTFUL = tuple(
         ),
     )
 )
-WHEN_SPEED = '"speed > 5.0"'
 COMPARED = (
-    slip(WHEN_SPEED, "▲\"good in ['5', '6']\"", "never like a text", "good in [5, 6]"),
-    slip(WHEN_SPEED, "▲\"'5' == good\"", "never like a text", "good == 5"),
-    slip(WHEN_SPEED, "▲\"good in ['run']\"", "compare it with a number"),
-    slip(WHEN_SPEED, '▲"good == true"', "never true or false"),
-    slip(WHEN_SPEED, '▲"speed in 5"', "comes a list", "speed in [5]"),
-    slip(WHEN_SPEED, '▲"speed in [5 6]"', "a ',' is missing"),
-    slip(WHEN_SPEED, '▲"speed in (5, 6)"', "square brackets"),
-    slip(WHEN_SPEED, '▲"speed in {5, 6}"', "square brackets"),
+    slip(WHEN, "▲\"good in ['5', '6']\"", "never like a text", "good in [5, 6]"),
+    slip(WHEN, "▲\"'5' == good\"", "never like a text", "good == 5"),
+    slip(WHEN, "▲\"good in ['run']\"", "compare it with a number"),
+    slip(WHEN, '▲"good == true"', "never true or false"),
+    slip(WHEN, '▲"speed in 5"', "comes a list", "speed in [5]"),
+    slip(WHEN, '▲"speed in [5 6]"', "a ',' is missing"),
+    slip(WHEN, '▲"speed in (5, 6)"', "square brackets"),
+    slip(WHEN, '▲"speed in {5, 6}"', "square brackets"),
 )
 COMPARED_DOUBTFUL = tuple(
-    slip(WHEN_SPEED, *case, warning=True)
+    slip(WHEN, *case, warning=True)
     for case in (
         ("▲\"speed in ['5', '6']\"", "never holds for a number", "speed in [5, 6]"),
         ("▲\"speed in ['5', 6]\"", "never holds for a number", "speed in [5, 6]"),
@@ -251,23 +248,21 @@ HEAD_2 = (
     slip("log:\n  level: info", "▲logging:\n  level: info", "unknown key 'logging'", "did you mean 'log'"),
 )
 
-S = "counter: {rollover: 65536, max_rate: 5/s}"
-T3 = 't3: {source: plc, node: "nsu=urn:acme:line;s=L00.T3"}'
 T3_WITH = 't3: {source: plc, node: "nsu=urn:acme:line;s=L00.T3", '
 NEWER = (
-    slip(S, "counter: {signed: ▲8}", "write 16 or 32, without quotes"),
-    slip(S, 'counter: {signed: ▲"16"}', "write 16 or 32, without quotes"),
-    slip(S, "counter: {▲Signed: 16}", "did you mean 'signed'"),
-    slip(S, "counter: {signed: 16, rollover: ▲32768}", "rolls over at 65536: leave out 'rollover'"),
-    slip(S, "counter: {direction: ▲Down}", "did you mean 'down'"),
-    slip(S, "counter: {▲directon: down}", "did you mean 'direction'"),
-    slip(S, "counter: {number: ▲string}", "write 'text'"),
-    slip(S, "counter: {direction: down, backwards: ▲count}", "counts up"),
-    slip(S, "counter: {rollover: ▲2^16, max_rate: 5/s}", "write a number here", "0.1"),
-    slip(S, "counter: ▲true", "keys and values"),
-    slip(S, "counter: {too_fast: ▲drop}", "write 'count' or 'ignore'"),
-    slip(S, 'counter: {restarts_with: ▲"{order}"}', "without braces"),
-    slip(S, "counter: {scale: ▲1/10}", "such as 0.1"),
+    slip(COUNTER, "counter: {signed: ▲8}", "write 16 or 32, without quotes"),
+    slip(COUNTER, 'counter: {signed: ▲"16"}', "write 16 or 32, without quotes"),
+    slip(COUNTER, "counter: {▲Signed: 16}", "did you mean 'signed'"),
+    slip(COUNTER, "counter: {signed: 16, rollover: ▲32768}", "rolls over at 65536: leave out 'rollover'"),
+    slip(COUNTER, "counter: {direction: ▲Down}", "did you mean 'down'"),
+    slip(COUNTER, "counter: {▲directon: down}", "did you mean 'direction'"),
+    slip(COUNTER, "counter: {number: ▲string}", "write 'text'"),
+    slip(COUNTER, "counter: {direction: down, backwards: ▲count}", "counts up"),
+    slip(COUNTER, "counter: {rollover: ▲2^16, max_rate: 5/s}", "write a number here", "0.1"),
+    slip(COUNTER, "counter: ▲true", "keys and values"),
+    slip(COUNTER, "counter: {too_fast: ▲drop}", "write 'count' or 'ignore'"),
+    slip(COUNTER, 'counter: {restarts_with: ▲"{order}"}', "without braces"),
+    slip(COUNTER, "counter: {scale: ▲1/10}", "such as 0.1"),
     slip(T3, "t3: {words: ▲[t1]}", "at least 2 entries"),
     slip(T3, "t3: {words: [t1, ▲t99]}", 'did you mean "t9"'),
     slip(T3, "t3: {words: [t1, t2], word_bits: ▲12}", "write 8, 16 or 32, without quotes"),
@@ -295,7 +290,7 @@ NEWER = (
     slip("- {count: good, ", "- {max: ▲5, count: good, ", "write 'max_rate' under 'counter'"),
     slip("      input: state\n", "      input: state\n      preset: ▲TMC\n", "did you mean 'tmc'"),
 )
-NEWER_DOUBTFUL = (slip(S, "counter: {rollover: ▲65.536, max_rate: 5/s}", "is 65536 meant", warning=True),)
+NEWER_DOUBTFUL = (slip(COUNTER, "counter: {rollover: ▲65.536, max_rate: 5/s}", "is 65536 meant", warning=True),)
 GROUPS: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
     "syntax": ((), SYNTAX),
     "more syntax": ((), SYNTAX_2),
@@ -369,7 +364,7 @@ def test_p10_the_syntax_of_a_condition_rests_on_no_input() -> None:
     """Where an input that a condition names cannot be read, what is wrong with the condition itself is said as well."""
     slips = (
         slip("s=L00.State", "s=▲${PLC}.State", "no value for ${PLC}"),
-        slip(WHEN_SPEED, '▲"state == 1 && speed > 5,0"', 'write the number with a point: "5.0"'),
+        slip(WHEN, '▲"state == 1 && speed > 5,0"', 'write the number with a point: "5.0"'),
     )
     with TemporaryDirectory() as folder:
         problems = said_of(Path(folder) / "c", (), (), slips).problems

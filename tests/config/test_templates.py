@@ -18,7 +18,8 @@ from gateway.config.model_files import yaml_text
 from gateway.config.schema_mqtt import MqttConfig
 from gateway.config.substitution import escaped
 from gateway.config.templates import expand_templates
-from gateway.config.yaml_tree import Key, Tree, compose
+from gateway.config.tree import Key, Tree
+from gateway.config.yaml_tree import compose
 from gateway.errors import ConfigError
 from gateway.model import Scalar
 from tests.config.command import GOOD, TOKEN, check

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.config.yaml_tree import BrokenFileError, Node, Tree, compose, scalar
+from gateway.config.tree import BrokenFileError, Node, Tree
+from gateway.config.yaml_tree import compose, scalar
 from gateway.model import Scalar
 
 FILE = Path("gateway.yaml")

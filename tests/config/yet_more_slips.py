@@ -1,16 +1,9 @@
 """Yet more of what people write by mistake, for `test_slips`: what no other language takes amiss, and half a line."""
 
-from tests.config.factory import Slip, slip
+from tests.config.factory import COUNTER, GOOD, NODE, T3, TOPIC, UPTIME, WHEN, Slip, slip
 
-WHEN = '"speed > 5.0"'
-TOPIC = "plant-a/L00/events/scrap"
 SCRAP_TIME = f"{TOPIC}, time: at"
-NODE = '"nsu=urn:acme:line;s=L00.Speed"'
-UPTIME = "1: {category: Uptime}"
 PRODUCT = 'product: "{sku}"\n'
-GOOD = '- {count: good, raw_data: {yield: "{n}"}}'
-T3 = 't3: {source: plc, node: "nsu=urn:acme:line;s=L00.T3"}'
-COUNTER = "counter: {rollover: 65536, max_rate: 5/s}"
 
 WRITTEN = (
     slip(PRODUCT, 'product▲; "{sku}"\n', "write ':' in the place of ';'"),
@@ -87,7 +80,7 @@ CONDITIONS = tuple(
         ('▲"state == 1 o speed > 5.0"', 'write "||" for "o"'),
     )
 )
-DOUBTFUL = tuple(
+DOUBTFUL_SIGNS = tuple(
     slip(*case, warning=True)
     for case in (
         ("count: scrap.qty", "count: ▲scrap", '"scrap.qty"', "`each: 1`"),
@@ -112,7 +105,7 @@ DOUBTFUL = tuple(
         (UPTIME, '▲"*": {category: Uptime}', "write `other`"),
     )
 )
-SIGNS = (
+CODE_SIGNS = (
     slip(UPTIME, "▲*: {category: Uptime}", "needs quotes", "`other`"),
     slip(UPTIME, "▲>5: {category: Uptime}", "needs quotes", "`ladder`"),
 )
@@ -128,7 +121,7 @@ YET_MORE: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
     "written by half": ((), WRITTEN),
     "a text or keys": ((), TEXT_OR_KEYS),
     "conditions of other languages": ((), CONDITIONS),
-    "doubtful signs": ((), DOUBTFUL),
-    "signs before codes": ((), SIGNS),
+    "doubtful signs": ((), DOUBTFUL_SIGNS),
+    "signs before codes": ((), CODE_SIGNS),
     "signs of another keyboard": ((), WIDE),
 }

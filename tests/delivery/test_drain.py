@@ -113,9 +113,9 @@ async def test_p4_an_attempt_found_at_start_is_in_doubt(rig: Rig, oden: Oden) ->
     oden.faults.append(Fault("interval/set", "after", hang=True))
     async with rig.running() as drain:
         await rig.commit(drain, run)
-        while "interval/set" not in oden.seen:
-            await asyncio.sleep(0.005)
-    assert len(oden.runs()) == 1
+        async with asyncio.timeout(PATIENCE):
+            while not oden.runs():
+                await asyncio.sleep(0.005)
     async with rig.running():
         await rig.drained()
     assert oden.seen == ["line/search", "interval/set", "interval/search"]

@@ -2,6 +2,8 @@
 
 import asyncio
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from gateway.control import ask, places
@@ -44,6 +46,14 @@ class Site:
         code = self.processes[-1].returncode
         assert code is not None
         return Answer(code, output.decode(), errors.decode().splitlines())
+
+    async def until(self, shows: Callable[[Answer], object], *words: str) -> Answer:
+        """A command that looks or listens for a while, as often as it takes until its answer `shows` what is wanted:
+        how much comes in the while depends on what else the machine has to do. The last answer."""
+        deadline = time.monotonic() + PATIENCE
+        while not shows(answer := await self.run(*words)) and time.monotonic() < deadline:
+            pass
+        return answer
 
     async def gateway(self) -> asyncio.subprocess.Process:
         """The gateway, once it can be asked."""

@@ -12,6 +12,7 @@ import pytest_asyncio
 from asyncua import ua
 
 from tests import edge_node as wire
+from tests.config.command import Answer
 from tests.edge_node import EdgeNode
 from tests.live.site import Site
 from tests.peers import LINE, PATIENCE, Mosquitto, OpcuaServer, free_port
@@ -152,6 +153,15 @@ async def test_inputs_to_paste_are_right(server: OpcuaServer, site: Site) -> Non
         }
 
 
+def heard_both(answer: Answer) -> bool:
+    """Whether the broker has sent what it keeps, and the edge node its births and what changed after."""
+    found = objects(answer.output)
+    topics, metrics = ({each[of] for each in found if of in each} for of in ("topic", "metric"))
+    values = [each["value"] for each in found if each.get("metric") == "Counts/Good"]
+    kept = {f"plant-a/L01/{name}" for name in ("order", "speed", "raw")}
+    return kept <= topics and {"Counts/Good", "Blob"} <= metrics and values == [8]
+
+
 async def test_topics_with_their_last_message_and_its_fields(site: Site, tmp_path: Path) -> None:
     """Heard for a while: what the broker had kept and what comes; Sparkplug births; as inputs for a configuration."""
     with Mosquitto(tmp_path / "broker") as broker:
@@ -161,7 +171,9 @@ async def test_topics_with_their_last_message_and_its_fields(site: Site, tmp_pat
         edge = EdgeNode(broker.port)
         edge.add("Press 7", Counts__Good=(wire.INT32, 7), Blob=(wire.BYTES, b"x"))
         await asyncio.to_thread(edge.start)
-        listening = asyncio.create_task(site.run("browse", broker.url, "--births", "--seconds", "6", "--json"))
+        listening = asyncio.create_task(
+            site.until(heard_both, "browse", broker.url, "--births", "--seconds", "6", "--json")
+        )
         while not listening.done():  # births are asked for once something of the node is heard
             await asyncio.to_thread(edge.change, "Press 7", Counts__Good=8)
             with suppress(TimeoutError):
@@ -176,16 +188,20 @@ async def test_topics_with_their_last_message_and_its_fields(site: Site, tmp_pat
         metrics = {each["metric"]: each for each in found if each.get("device") == DEVICE}
         assert (metrics["Counts/Good"]["type"], metrics["Counts/Good"]["value"]) == ("Int32", 8)
         assert "row of bytes" in metrics["Blob"]["problem"]
-        shown = await site.run("browse", broker.url, "--seconds", "2", "--yaml", "--from", "plant-a/#")
-        assert shown.output.splitlines() == [
+        inputs = [
             "inputs:",
             '  number: {source: "source", topic: "plant-a/L01/order", field: "number"}  # "4711"',
             '  id: {source: "source", topic: "plant-a/L01/order", field: "sku.id"}  # "FILM"',
             '  speed: {source: "source", topic: "plant-a/L01/speed"}  # 12.5',
         ]
-        nothing = await site.run("browse", broker.url, "--seconds", "0.5", "--from", "nowhere/#")
+        pasted = ("browse", broker.url, "--seconds", "2", "--yaml", "--from", "plant-a/#")
+        shown = await site.until(lambda answer: answer.output.splitlines() == inputs, *pasted)
+        assert shown.output.splitlines() == inputs
+        told = "nothing came in 0.5 s"
+        seeking = ("browse", broker.url, "--seconds", "0.5", "--from", "nowhere/#")
+        nothing = await site.until(lambda answer: told in answer.problems[0], *seeking)
         assert (nothing.code, nothing.output) == (1, "")
-        assert "nothing came in 0.5 s" in nothing.problems[0]
+        assert told in nothing.problems[0]
 
 
 async def test_the_gateway_that_runs_is_asked(server: OpcuaServer, site: Site, tmp_path: Path) -> None:
@@ -207,7 +223,8 @@ async def test_the_gateway_that_runs_is_asked(server: OpcuaServer, site: Site, t
                 assert "not connected" in shown.problems[-1]
         assert "L01.State" in {found["name"] for found in objects(shown.output)}
         await broker.publish("plant-a/L01/order", "4711", retain=True)
-        shown = await site.run("browse", "-c", "gateway.yaml", "floor", "--seconds", "2", "--json")
+        listening = ("browse", "-c", "gateway.yaml", "floor", "--seconds", "2", "--json")
+        shown = await site.until(lambda answer: answer.output, *listening)
         assert [found["topic"] for found in objects(shown.output)] == ["plant-a/L01/order"]
         async with asyncio.timeout(PATIENCE):
             while True:
@@ -221,15 +238,18 @@ async def test_the_gateway_that_runs_is_asked(server: OpcuaServer, site: Site, t
         assert scrap["known_at"] > 0
         assert "as the running gateway had it last" in shown.problems[-1]
         elsewhere = ("--from", "plant-a/+/order")
-        for_people = await site.run("browse", "-c", "gateway.yaml", "floor", "--seconds", "1", "--match", "scrap")
+        matching = ("browse", "-c", "gateway.yaml", "floor", "--seconds", "1", "--match", "scrap")
+        for_people = await site.until(lambda answer: answer.output, *matching)
         assert "    why.code = " in for_people.output
-        shown = await site.run("browse", "-c", "gateway.yaml", "floor", "--seconds", "1", "--json", *elsewhere)
+        one = ("browse", "-c", "gateway.yaml", "floor", "--seconds", "1", "--json", *elsewhere)
+        shown = await site.until(lambda answer: answer.output, *one)
         assert [found["topic"] for found in objects(shown.output)] == ["plant-a/L01/order"]
         other = site.config.parent / "other.yaml"
         other.write_text(
             f'outbox: {{directory: outbox}}\nsources: {{plc: {{type: mqtt, url: "{broker.url}", client_id: a}}}}\n'
         )
-        shown = await site.run("browse", "-c", "other.yaml", "plc", "--seconds", "2", "--json")
+        other_words = ("browse", "-c", "other.yaml", "plc", "--seconds", "2", "--json")
+        shown = await site.until(lambda answer: answer.output, *other_words)
         assert [found["topic"] for found in objects(shown.output)] == ["plant-a/L01/order"]  # not the gateway's `plc`
         log = (tmp_path / "broker" / "mosquitto.log").read_text()
         assert "edge-test-check" in log

@@ -20,7 +20,7 @@ from asyncua.ua.uaerrors import UaStatusCodeError
 
 from gateway.__main__ import main
 from gateway.sources.opcua.certificates import PkiFolder, thumbprint
-from tests.config.command import TOKEN
+from tests.config.command import TOKEN, Answer
 from tests.edge_node import BOOLEAN, INT64, EdgeNode
 from tests.live.site import Site
 from tests.peers import Mosquitto, OpcuaServer, free_port
@@ -48,11 +48,36 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     await site.end()
 
 
+Findings = dict[tuple[str, str], dict[str, Any]]
+LOOK = ("check", "-c", "gateway.yaml", "--live", "--seconds", "8", "--json")
+
+
+def findings_of(answer: Answer) -> Findings:
+    """By kind and what they are about. What is found at Oden, which nobody is here, is left out."""
+    assert '"findings"' in answer.output, answer
+    told = {(each["kind"], each["about"]): each for each in json.loads(answer.output)["findings"]}
+    return {place: each for place, each in told.items() if not place[0].startswith(("oden", "budget"))}
+
+
 async def found(
+    site: Site,
+    sources: Mapping[str, Mapping[str, Any]],
+    cures: Mapping[tuple[str, str], str],
+    inputs: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Findings:
+    """The findings at `sources`, each with words of its cure; each source has an input where `inputs` names none."""
+    configure(site, sources, inputs)
+    findings = findings_of(await site.until(lambda answer: set(findings_of(answer)) == set(cures), *LOOK))
+    assert set(cures) == set(findings), findings
+    for place, words in cures.items():
+        assert words in findings[place]["cure"], findings[place]
+    return findings
+
+
+def configure(
     site: Site, sources: Mapping[str, Mapping[str, Any]], inputs: Mapping[str, Mapping[str, Any]] | None = None
-) -> dict[tuple[str, str], dict[str, Any]]:
-    """The findings at `sources`, by kind and what they are about; each has an input where `inputs` names none. What is
-    found at Oden, which nobody is here, is left out."""
+) -> None:
+    """A line with `inputs`, or one of each source."""
     of_opcua = {name: section["type"] == "opcua" for name, section in sources.items()}
     given = inputs or {
         name: {"source": name, **({"node": "ns=2;s=L01.State"} if is_opcua else {"topic": "a/b"})}
@@ -62,16 +87,6 @@ async def found(
     lines = [{"factory": "A", "line": "L", "inputs": given, "states": states}]
     text = HEAD.format(nobody=free_port(), status=free_port())
     site.config.write_text(f"{text}sources: {json.dumps(sources)}\nlines: {json.dumps(lines)}\n")
-    answer = await site.run("check", "-c", "gateway.yaml", "--live", "--seconds", "8", "--json")
-    assert '"findings"' in answer.output, answer
-    told = {(each["kind"], each["about"]): each for each in json.loads(answer.output)["findings"]}
-    return {place: each for place, each in told.items() if not place[0].startswith(("oden", "budget"))}
-
-
-def expect(findings: Mapping[tuple[str, str], Mapping[str, Any]], cures: Mapping[tuple[str, str], str]) -> None:
-    assert set(cures) == set(findings), findings
-    for place, words in cures.items():
-        assert words in findings[place]["cure"], findings[place]
 
 
 class _Operator(UserManager):
@@ -124,6 +139,18 @@ async def test_p8_why_a_secured_server_is_not_reached(site: Site, tmp_path: Path
     await open_server.start(L01__State=1)
     user = {"username": "operator", "password": "hunter2"}
     wanted = {"type": "opcua", "url": url, "security": "Basic256Sha256/SignAndEncrypt", "pki": str(ours)}
+    cures = {
+        ("certificate_expires", "works"): "renew it",
+        ("security_wanted", "plain"): "set `security` of plain",
+        ("security_not_offered", "other"): "set `security` of other",
+        ("no_certificate", "bare"): f"sudo oden-gateway pki create --pki {bare}",
+        ("server_not_trusted", "stranger"): "compare the thumbprint",
+        ("login_refused", "anonymous"): "`username` and `password` of anonymous",
+        ("login_refused", "forgetful"): "`username` and `password` of forgetful",
+        ("gateway_not_trusted", "doubting"): "pki export",
+        ("certificate", "outdated"): "let the server have another",
+        ("clear_password", "clear"): "set `security` of clear",
+    }
     try:
         findings = await found(
             site,
@@ -139,24 +166,12 @@ async def test_p8_why_a_secured_server_is_not_reached(site: Site, tmp_path: Path
                 "outdated": {**wanted, **user, "url": old_url},
                 "clear": {"type": "opcua", "url": open_server.url, "security": "none", **user},
             },
+            cures,
         )
     finally:
         for one in (server, doubtful, old):
             await one.stop()
         await open_server.stop()
-    cures = {
-        ("certificate_expires", "works"): "renew it",
-        ("security_wanted", "plain"): "set `security` of plain",
-        ("security_not_offered", "other"): "set `security` of other",
-        ("no_certificate", "bare"): f"sudo oden-gateway pki create --pki {bare}",
-        ("server_not_trusted", "stranger"): "compare the thumbprint",
-        ("login_refused", "anonymous"): "`username` and `password` of anonymous",
-        ("login_refused", "forgetful"): "`username` and `password` of forgetful",
-        ("gateway_not_trusted", "doubting"): "pki export",
-        ("certificate", "outdated"): "let the server have another",
-        ("clear_password", "clear"): "set `security` of clear",
-    }
-    expect(findings, cures)
     assert f"pki trust {thumbprint(certificate.certificate)}" in findings["server_not_trusted", "stranger"]["text"]
 
 
@@ -179,22 +194,19 @@ async def test_what_tags_cannot_be_used_for(site: Site) -> None:
         for name in ("Range", "Vague", "Empty", "Secret", "Shut")
     }
     inputs["vague"] |= {"uncertain": "ignore", "queue": 20_000}
+    cures = {
+        ("clock", "plc"): "`timestamps: arrival`",
+        ("watched_otherwise", "plc"): "`sampling`, `queue` or `deadband`",
+        ("structure", "A/L range"): "`field: NAME`",
+        ("uncertain", "A/L vague"): "`uncertain: use`",
+        ("no_value_yet", "A/L empty"): "once the machine has run",
+        ("not_readable", "A/L secret"): "let the server's user of plc read it",
+        ("not_readable", "A/L shut"): "let the server's user of plc read it",
+    }
     try:
-        findings = await found(site, {"plc": {"type": "opcua", "url": plc.url, "security": "none"}}, inputs)
+        findings = await found(site, {"plc": {"type": "opcua", "url": plc.url, "security": "none"}}, cures, inputs)
     finally:
         await plc.stop()
-    expect(
-        findings,
-        {
-            ("clock", "plc"): "`timestamps: arrival`",
-            ("watched_otherwise", "plc"): "`sampling`, `queue` or `deadband`",
-            ("structure", "A/L range"): "`field: NAME`",
-            ("uncertain", "A/L vague"): "`uncertain: use`",
-            ("no_value_yet", "A/L empty"): "once the machine has run",
-            ("not_readable", "A/L secret"): "let the server's user of plc read it",
-            ("not_readable", "A/L shut"): "let the server's user of plc read it",
-        },
-    )
     assert "s ahead of this machine's" in findings["clock", "plc"]["text"]
 
 
@@ -301,21 +313,18 @@ async def test_p8_why_a_broker_is_not_reached(site: Site, tmp_path: Path) -> Non
                 "other": {**taken, "url": f"mqtts://{other}", "ca": str(tmp_path / "elsewhere" / "ca.pem")},
                 "secret": {**taken, "url": f"mqtt://{secret}"},
             }
-            findings = await found(
-                site, {name: {**each, "client_id": f"edge-{name}"} for name, each in sources.items()}
-            )
-    cures = {
-        ("login_refused", "stranger"): "the user of stranger",
-        ("topic_qos", "A/L lossy"): "QoS 1 for a/b",
-        ("client_refused", "no_client"): "client_id edge-no_client",
-        ("login_refused", "no_user"): "`username` and `password` of no_user",
-        ("not_mqtt", "web"): f"correct `url` of web: another service answers at {web}",
-        ("tls", "unknown"): "set `ca` of unknown",
-        ("certificate", "old"): "let the broker have another",
-        ("certificate_other_host", "other"): "in `url` of other",
-        ("topic_refused", "A/L secret"): "let the broker's user of secret read a/b",
-    }
-    expect(findings, cures)
+            cures = {
+                ("login_refused", "stranger"): "the user of stranger",
+                ("topic_qos", "A/L lossy"): "QoS 1 for a/b",
+                ("client_refused", "no_client"): "client_id edge-no_client",
+                ("login_refused", "no_user"): "`username` and `password` of no_user",
+                ("not_mqtt", "web"): f"correct `url` of web: another service answers at {web}",
+                ("tls", "unknown"): "set `ca` of unknown",
+                ("certificate", "old"): "let the broker have another",
+                ("certificate_other_host", "other"): "in `url` of other",
+                ("topic_refused", "A/L secret"): "let the broker's user of secret read a/b",
+            }
+            await found(site, {name: {**each, "client_id": f"edge-{name}"} for name, each in sources.items()}, cures)
 
 
 async def test_what_a_broker_does_not_do_for_the_gateway(site: Site) -> None:
@@ -323,9 +332,10 @@ async def test_what_a_broker_does_not_do_for_the_gateway(site: Site) -> None:
     connack = bytes([0, 0, 5, 0x11]) + (60).to_bytes(4, "big")
     async with answering(broker(connack)) as place:
         floor = {"type": "mqtt", "url": f"mqtt://{place}", "client_id": "e", "version": "5"}
-        await found(site, {"floor": floor})
+        configure(site, {"floor": floor})
         await site.gateway()
-        answer = await site.run("check", "-c", "gateway.yaml", "--live", "--seconds", "8", "--json")
+        wanted = ('"topic_qos"', '"session_short"')
+        answer = await site.until(lambda answer: all(word in answer.output for word in wanted), *LOOK)
     told = {each["kind"]: each for each in json.loads(answer.output)["findings"]}
     assert "QoS 1 for a/b" in told["topic_qos"]["cure"]
     assert "keep sessions for longer" in told["session_short"]["cure"]
@@ -347,23 +357,18 @@ async def test_what_edge_nodes_do_not_say(site: Site, tmp_path: Path) -> None:
                 ("away", "Edge 9", "Counts/Good"),
             )
         }
+        cures = {
+            ("metric_missing", "A/L goood"): "browse -c gateway.yaml floor --births --match Goood",
+            ("no_birth", "A/L deaf"): "NCMD",
+            ("device_away", "A/L away"): "browse -c gateway.yaml floor --births --seconds 60",
+        }
         speaking = asyncio.create_task(_speak(nodes[1]))
         try:
-            findings = await found(
-                site, {"floor": {"type": "mqtt", "url": mosquitto.url, "client_id": "edge-1"}}, inputs
-            )
+            await found(site, {"floor": {"type": "mqtt", "url": mosquitto.url, "client_id": "edge-1"}}, cures, inputs)
         finally:
             speaking.cancel()
             for node in nodes:
                 await asyncio.to_thread(node.stop)
-    expect(
-        findings,
-        {
-            ("metric_missing", "A/L goood"): "browse -c gateway.yaml floor --births --match Goood",
-            ("no_birth", "A/L deaf"): "NCMD",
-            ("device_away", "A/L away"): "browse -c gateway.yaml floor --births --seconds 60",
-        },
-    )
 
 
 async def _speak(node: EdgeNode) -> None:

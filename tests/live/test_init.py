@@ -19,12 +19,14 @@ from gateway.model import Scalar
 from gateway.simulator.oden.persistence import replay
 from gateway.simulator.oden.store import Organization
 from gateway.simulator.plant import EVENT
+from gateway.simulator.plant_server import ORDER_TOPIC, SCRAP_TOPIC
 from gateway.simulator.truth import AUTO_REJECT, Account, oden_account, plant_account
 from gateway.sources.found import Found, Metric, Topic, TreeNode
 from tests.config.command import TOKEN, environment
 from tests.live.site import Site
 from tests.live.test_offer import METRICS, NODES, TOPICS, offers_of
 from tests.peers import PATIENCE, Mosquitto, OpcuaServer, free_port, wait_until
+from tests.processes import whole_lines
 
 SOURCES = {
     "plc": {"type": "opcua", "url": "opc.tcp://127.0.0.1:4840", "security": "none"},
@@ -142,7 +144,13 @@ async def test_from_nothing_to_a_file_that_check_takes(server: OpcuaServer, tmp_
     with Mosquitto(tmp_path / "broker") as broker:
         await broker.publish("plant-a/L01/order", '{"order": "4711", "sku": "FILM"}', retain=True)
         options = ("--opcua", server.url, "--mqtt", broker.url, "--seconds", "1")
-        made = await site.run("init", *options, "--factory", "Factory B", "--line", "Line 02")
+
+        def heard() -> bool:
+            """Whether the second was long enough for what the broker keeps."""
+            return site.config.exists() and "plant-a/L01/order" in site.config.read_text()
+
+        first = ("init", *options, "--overwrite", "--factory", "Factory B", "--line", "Line 02")
+        made = await site.until(lambda answer: answer.code == 0 and heard(), *first)
         assert made.code == 0, made
         assert "oden-gateway check -c gateway.yaml --live" in made.output
         (folder / "secrets").mkdir()
@@ -159,7 +167,8 @@ async def test_from_nothing_to_a_file_that_check_takes(server: OpcuaServer, tmp_
         assert "exists already" in again.problems[-1]
         replaced = await site.run("init", *options, "--overwrite", "--line", "Line 03")
         assert (replaced.code, "Line 03" in site.config.read_text()) == (0, True)
-        of_one = await site.run("init", *options, "--overwrite", "--match", "*.Nothing", "--topics", "plant-a/L01/#")
+        topics = ("--match", "*.Nothing", "--topics", "plant-a/L01/#")
+        of_one = await site.until(lambda answer: answer.code == 0 and heard(), "init", *options, "--overwrite", *topics)
         assert of_one.code == 0, of_one
         assert "plc: nothing was found that matches" in of_one.problems
         written = site.config.read_text()
@@ -205,7 +214,13 @@ async def test_what_it_writes_tells_oden_what_the_plant_made(tmp_path: Path) -> 
     try:
         await _line(site, "simulate", "plant", *ports, "--at-once")
         addresses = ("--opcua", f"opc.tcp://127.0.0.1:{opcua}", "--mqtt", f"mqtt://127.0.0.1:{mqtt}")
-        made = await site.run("init", *addresses, "--seconds", "20", "--overwrite")
+
+        def heard() -> bool:
+            """Whether the time was long enough for an order and for scrap."""
+            return all(topic in site.config.read_text() for topic in (ORDER_TOPIC, SCRAP_TOPIC))
+
+        looking = ("init", *addresses, "--seconds", "20", "--overwrite")
+        made = await site.until(lambda answer: answer.code == 0 and heard(), *looking)
         assert made.code == 0, made
         await site.end()
         checked = await site.run("check", "-c", "gateway.yaml")
@@ -216,12 +231,12 @@ async def test_what_it_writes_tells_oden_what_the_plant_made(tmp_path: Path) -> 
         await site.start("run", "-c", "gateway.yaml", ODEN_GATEWAY_ODEN__URL=f"http://127.0.0.1:{oden}/v2")
 
         def accounts() -> tuple[Account, Account]:
-            lines = (site.config.parent / "truth.jsonl").read_text().splitlines()
+            lines = whole_lines(site.config.parent / "truth.jsonl")
             model = replay(site.config.parent / "ledger.jsonl", Organization())
             return plant_account(map(EVENT.validate_json, lines)), oden_account(model)
 
         def all_told() -> bool:
-            finished = '"kind":"totals"' in (site.config.parent / "truth.jsonl").read_text()
+            finished = any('"kind":"totals"' in line for line in whole_lines(site.config.parent / "truth.jsonl"))
             return finished and made_of(accounts()[0]) == made_of(accounts()[1])
 
         await wait_until(all_told)

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from gateway.cli.demo_parts import status_json
 from gateway.cli.tail import line_of
 from gateway.live.tail import InputReading
 from tests.live.site import Site
 from tests.peers import PATIENCE, Mosquitto, OpcuaServer, free_port, wait_until
+from tests.processes import status_json
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -111,7 +111,8 @@ async def test_p14_values_as_they_come(server: OpcuaServer, site: Site, tmp_path
         wrong = await tail.until(input="order", value=None)
         assert "order" in wrong["problem"]
         assert await tail.end() == 0
-        presence = await site.run("browse", broker.url, "--from", "plant-a/gateway", "--seconds", "1", "--json")
+        listening = ("browse", broker.url, "--from", "plant-a/gateway", "--seconds", "1", "--json")
+        presence = await site.until(lambda answer: answer.output, *listening)
         assert json.loads(presence.output)["fields"] == {"": "online"}
         log = (tmp_path / "broker" / "mosquitto.log").read_text()
         assert "edge-test-check" in log
@@ -164,8 +165,9 @@ async def test_a_gateway_that_runs_says_what_it_knows(server: OpcuaServer, site:
         known = await tail.until(input="good")
         assert (known["value"], known["known"]) == (70000, True)
         assert await tail.end() == 0
-        shown = await site.run("tail", "-c", "gateway.yaml", "--for", "1s")
-        assert "Factory A/Line 01 good = 70000" in shown.output
+        told = "Factory A/Line 01 good = 70000"
+        shown = await site.until(lambda answer: told in answer.output, "tail", "-c", "gateway.yaml", "--for", "1s")
+        assert told in shown.output
         refused = await site.run("tail", "-c", "gateway.yaml", "press")
         assert (refused.code, refused.problems) == (
             1,

@@ -3,8 +3,8 @@
 from typing import Any
 
 from gateway.config.schema import Line
-from gateway.mapping.compile import compile_line
-from gateway.mapping.coverage import Coverage
+from gateway.mapping.compile import LinePlan, compile_line
+from gateway.mapping.coverage import Coverage, missed
 from gateway.model import Lookup
 from gateway.trial.play import play
 from tests.mapping.recording import LINE, T0, message, tag
@@ -52,3 +52,25 @@ def test_tags_that_cannot_be_read_are_not_what_nobody_takes() -> None:
     coverage = Coverage()
     play([PLAN], [tag(1, "Else", None, quality="bad")], coverage)
     assert not coverage.unmatched
+
+
+def test_what_is_added_to_a_table_is_missed_no_more() -> None:
+    """A file that was read again, and codes that a new configuration has; what a line no longer asks for is not missed
+    either. What is still not there is."""
+    entries = [{"count": "scrap.qty", "raw_data": {"scrap": "{n}", "code": "{codes[scrap.code].name}"}}]
+    output = {"every": "60s", "entries": entries, "codes": {1: "Gel"}}
+    inputs = {**INPUTS, "order": {"source": "mes", "topic": "order"}}
+    base = {**LINE, "inputs": inputs, "run": {"key": "order", "product": "P"}, "states": STATES}
+
+    def plan(rows: dict[str, Any], codes: dict[int, str]) -> LinePlan:
+        line = Line.model_validate({**base, "scrap_yield": {**output, "codes": codes}})
+        return compile_line(line, ("lines", 0), {"alarms": Lookup(frozenset({"text"}), rows)})
+
+    before = plan({"7": {"text": "Door"}}, {1: "Gel"})
+    scraps = [message(3 + code, "events", {"type": "scrap", "qty": 1, "code": code}) for code in (1, 2, 3)]
+    samples = [message(0, "order", "A"), tag(1, "State", 8), tag(2, "State", 9), *scraps]
+    state = play([before], [*samples, T0 + 200]).states[before.key]
+    assert missed(before, state) == {"alarms": ["8", "9"], "codes": ["2", "3"]}
+    after = plan({"7": {"text": "Door"}, "9": {"text": "Jam"}}, {1: "Gel", 3: "Edge"})
+    assert missed(after, state) == {"alarms": ["8"], "codes": ["2"]}
+    assert missed(PLAN, state) == {"alarms": ["8", "9"]}

@@ -1,7 +1,6 @@
 """The client against real sockets: what left, what came back, and how it is told."""
 
 import asyncio
-import itertools
 import json
 import tracemalloc
 from pathlib import Path
@@ -13,6 +12,7 @@ from gateway.oden.endpoints import INTERVAL_SET
 from gateway.oden.errors import InvalidRequest, NotSent
 from gateway.oden.models import Factory, Line
 from gateway.oden.pace import Pace
+from tests.oden.test_pace import Receiver
 from tests.oden.wire import SECRET, Talk, cut, hang, http, post, reply, request, server
 from tests.peers import PATIENCE
 
@@ -191,7 +191,7 @@ async def test_an_answer_that_comes_slowly_is_read_to_its_end() -> None:
         await read.wait()
 
     async with server(talk) as url:
-        answer = await post(url, timeout=4.0, connect_timeout=1.0, keeps=of_seven)
+        answer = await post(url, timeout=2.5, connect_timeout=2.5, keeps=of_seven)
         read.set()
     assert answer.body == [json.loads(MINE)]
 
@@ -213,24 +213,13 @@ async def test_p8_the_token_is_in_no_answer(tmp_path: Path) -> None:
 
 async def test_p3_a_slow_connection_does_not_shift_the_next_write() -> None:
     """The second is counted from the write, not from the call: a request that took long to connect counts late."""
-    writes: list[float] = []
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            try:
-                await request(reader)
-            except asyncio.IncompleteReadError:
-                return
-            writes.append(asyncio.get_running_loop().time())
-            writer.write(http("200 OK", b"[]"))
-            await writer.drain()
-
-    async with server(talk) as url:
+    receiver = Receiver(lambda _: http("200 OK", b"[]"), 0.0)
+    with receiver.listening() as url:
         pace = Pace(asyncio.get_running_loop().time() - 9.0, 0.3)
         async with OdenClient(url, lambda: SECRET, PATIENCE, pace) as client:
             await asyncio.gather(*(client.post(INTERVAL_SET, "{}") for _ in range(6)))
-    assert len(writes) == 6
-    assert min(after - before for before, after in itertools.pairwise(writes)) >= 0.3
+    assert len(receiver.gaps) == 5
+    assert min(receiver.gaps) >= 0.3
 
 
 async def test_p4_a_client_that_is_not_open_sends_nothing_and_says_so() -> None:

@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import random
 import socket
-import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,11 +16,9 @@ from hypothesis import strategies as st
 from gateway.oden.client import OdenClient
 from gateway.oden.endpoints import INTERVAL_SET
 from gateway.oden.pace import ACCEPTED, GUARD, INTERVAL, SLOWEST, Pace
+from tests.links import received, stamped
 from tests.oden.wire import SECRET, http
 from tests.peers import PATIENCE
-
-SO_TIMESTAMPNS = 35
-"""Linux: with what has been received comes when it came, by the kernel's clock; Python has no name for it."""
 
 OK = http("200 OK", b"[]")
 
@@ -97,7 +94,7 @@ class Receiver:
     def __init__(self, answer: Callable[[int], bytes], latency: float) -> None:
         self._answer, self._latency = answer, latency
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._listener.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)  # connections inherit it
+        stamped(self._listener)
         self._threads: list[threading.Thread] = []
         self._received: list[float] = []
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/v2"
@@ -131,12 +128,11 @@ class Receiver:
     def _serve(self, connection: socket.socket) -> None:
         with connection:
             while True:
-                data, extra, _, _ = connection.recvmsg(65536, socket.CMSG_SPACE(16))
+                data, at = received(connection)
                 if not data:
                     return
                 assert data.endswith(b"\r\n\r\n{}"), "one write, one request"
-                seconds, nanoseconds = struct.unpack("@qq", extra[0][2])
-                self._received.append(seconds + nanoseconds / 1e9)
+                self._received.append(at)
                 answer = self._answer(len(self._received))
                 time.sleep(self._latency)
                 connection.sendall(answer)

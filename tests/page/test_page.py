@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from gateway.cli.demo_parts import status_json
 from gateway.status.actions import HEADER
 from tests.page import pictures, plants
 from tests.peers import PATIENCE, Mosquitto, free_port, wait_until
+from tests.processes import status_json
 
 ROOT = Path(__file__).parents[2]
 PICTURES = os.environ.get("ODEN_PICTURES")

@@ -25,7 +25,7 @@ from gateway.errors import GatewayError
 from gateway.status.actions import HEADER, Actions
 from gateway.status.snapshot import Snapshot
 from gateway.status.web import StatusServer
-from tests.peers import wait_until
+from tests.peers import PATIENCE, wait_until
 from tests.status.test_actions import TOKEN, Asked
 
 
@@ -165,6 +165,7 @@ async def test_who_makes_no_handshake_is_let_go(
             with suppress(ConnectionError):
                 assert await reader.read() == b""
             writer.close()
+        monkeypatch.setattr("gateway.status.tls.HANDSHAKE", PATIENCE)
         async with client.get(server.url + "/healthz", ssl=trusting) as answer:
             assert answer.status == 200
 

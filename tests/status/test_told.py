@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from gateway.cli.demo_parts import status_json
 from tests.peers import PATIENCE, Mosquitto, OpcuaServer, free_port, wait_until
+from tests.processes import status_json, whole_lines
 
 CONFIG = """
 oden: {{url: "http://127.0.0.1:{nobody}/v2", token: "${{secret:oden_token}}"}}
@@ -58,7 +58,7 @@ class Plant:
             return subprocess.Popen(command, stderr=log, env=os.environ | secrets)
 
     def logged(self, event: str) -> list[dict[str, Any]]:
-        lines = (json.loads(line) for line in self.log.read_text().splitlines())
+        lines = (json.loads(line) for line in whole_lines(self.log))
         return [line for line in lines if line["event"] == event]
 
     def said(self) -> Any:
@@ -83,11 +83,11 @@ async def test_what_goes_wrong_is_told_in_the_log_and_on_the_page(plant: Plant) 
     """A missing tag, rejected messages, output between runs and an absent Oden: each told in words, none in a flood."""
     process = plant.start()
     try:
-        await wait_until(lambda: plant.logged("address_refused") if plant.log.exists() else [])
+        await wait_until(lambda: plant.logged("address_refused"))
         [refused] = plant.logged("address_refused")
         assert (refused["level"], refused["source"]) == ("warning", "plc")
         assert refused["address"].endswith("L01.Good")
-        await wait_until(lambda: all(source["connected"] for source in plant.said()["sources"]))
+        await wait_until(lambda: plant.said() and all(source["connected"] for source in plant.said()["sources"]))
         assert plant.said()["healthy"] is False
         assert any("L01.Good is not received" in problem for problem in plant.said()["problems"])
 
@@ -98,7 +98,8 @@ async def test_what_goes_wrong_is_told_in_the_log_and_on_the_page(plant: Plant) 
         await plant.say("l01/scrap", {"qty": 3, "code": "Splice"}, {"qty": 4, "code": "Jam"})
         await wait_until(lambda: plant.said()["lines"][0]["without_run"] == {"scrap": 7})
         await wait_until(lambda: plant.said()["rejects_total"] == 200)
-        [rejected] = plant.logged("payload_rejected")
+        await wait_until(lambda: plant.logged("payload_rejected"))
+        rejected, *_ = plant.logged("payload_rejected")
         assert (rejected["level"], rejected["source"], rejected["address"]) == ("warning", "floor", "l01/scrap")
         assert "not a number" in rejected["text"]
         [hint] = plant.said()["hints"]
@@ -111,7 +112,8 @@ async def test_what_goes_wrong_is_told_in_the_log_and_on_the_page(plant: Plant) 
         assert headline.startswith("Oden cannot be reached (connection refused); ")
         assert "safe on disk; tried again " in headline
         assert plant.said()["oden"]["last_error_at"] is not None
-        failed = plant.logged("request_failed")[0]
+        await wait_until(lambda: plant.logged("request_failed"))
+        failed, *_ = plant.logged("request_failed")
         assert "ClientConnectorError" not in failed["reason"]
         assert "ClientConnectorError" in failed["detail"]
     finally:
@@ -135,7 +137,7 @@ async def test_a_crash_takes_neither_totals_nor_times_from_the_page(plant: Plant
 
     def kept() -> bool:
         file = plant.log.parent / "outbox" / "page-history.jsonl"
-        return file.exists() and any('"scrap":{"Splice":3' in text for text in file.read_text().splitlines())
+        return any('"scrap":{"Splice":3' in text for text in whole_lines(file))
 
     process = plant.start()
     try:

@@ -10,6 +10,7 @@ from typing import Any
 from gateway.cli.record import not_received
 from tests.config.command import GOOD, TOKEN, environment, written
 from tests.peers import PATIENCE, Mosquitto, OpcuaServer, wait_until
+from tests.processes import whole_lines
 from tests.trial.conftest import GOODS, RECORDING, REJECT, STATE, T0, run
 
 LINE = '"line": {"id": "<Factory A/Line 01>"}'
@@ -137,12 +138,22 @@ async def test_record_says_why_something_is_not_received(tmp_path: Path) -> None
             text = with_a_table(GOOD.replace("opc.tcp://10.1.4.20:4840", opcua.url).replace("hold: 5s", "hold: 1s"))
             config = written(tmp_path / "plant", text.replace("mqtt://broker.plant-a.local", broker.url))
             (config.parent / "texts.csv").write_text(TEXTS, encoding="utf-8")
-            options = ("record", "--for", "8s", str(tmp_path / "out.jsonl"), "--json")
-            command = (sys.executable, "-m", "gateway", *options, "-c", str(config))
+            out = tmp_path / "out.jsonl"
+            command = (sys.executable, "-m", "gateway", "record", str(out), "--json", "-c", str(config))
             process = await asyncio.create_subprocess_exec(
                 *command, env=environment(), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
             )
-            output, errors = await process.communicate()
+            try:
+                await _recorded(out, "L01.State")
+                await _recorded(out, "events/order")
+                good, held = 7, float(_samples(out)[-1]["at"]) + 2.0
+                while float(_samples(out)[-1]["at"]) < held:  # the state has to hold, by what comes
+                    good += 1
+                    await opcua.write("L01.Good", good)
+                    await asyncio.sleep(0.1)
+            finally:
+                process.send_signal(signal.SIGINT)
+                output, errors = await process.communicate()
         finally:
             await opcua.stop()
     assert process.returncode == 0, errors
@@ -325,7 +336,7 @@ async def _recorded(path: Path, text: str) -> None:
 
 
 def _samples(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
+    return [json.loads(line) for line in whole_lines(path)]
 
 
 def _ordered(samples: list[dict[str, Any]]) -> float:

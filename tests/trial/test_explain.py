@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gateway.cli.demo_parts import status_json
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.feeder import feed
 from gateway.mapping.line import LineState, Step, Tick
@@ -17,6 +16,7 @@ from gateway.model import Sample, StartInterval
 from tests.config.command import Answer, check, environment, written
 from tests.mapping.recording import T0, order, plan, tag, texts_of, tick
 from tests.peers import Mosquitto, free_port, wait_until
+from tests.processes import status_json
 
 CONFIG = """
 oden: {{url: "http://127.0.0.1:{nobody}/v2", token: "${{secret:oden_token}}"}}

@@ -13,10 +13,7 @@ from gateway.simulator.oden.model import OdenModel
 from gateway.simulator.oden.persistence import Ledger, read_ledger, replay
 from gateway.simulator.oden.server import listening, make_app
 from gateway.simulator.oden.store import Organization
-
-PATIENCE = 60
-"""Seconds within which everything happens that does happen."""
-
+from tests.peers import PATIENCE
 
 LINE = {"name": "Line 01", "factory": {"name": "Factory A"}}
 

@@ -9,7 +9,8 @@ import aiohttp
 import pytest
 
 from gateway.simulator.oden.faults import read_fault
-from tests.simulator.oden.held_stand_in import LINE, PATIENCE, RUN, SEARCH, HeldTime, StandIn
+from tests.peers import PATIENCE
+from tests.simulator.oden.held_stand_in import LINE, RUN, SEARCH, HeldTime, StandIn
 
 
 async def until_runs(stand_in: StandIn, wanted: int) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from gateway.simulator.oden.manners import Manners
-from tests.simulator.oden.held_stand_in import LINE, PATIENCE, RUN, SEARCH, StandIn
+from tests.peers import PATIENCE
+from tests.simulator.oden.held_stand_in import LINE, RUN, SEARCH, StandIn
 
 STATE: dict[str, Any] = {"type": {"name": "STATE"}, "line": LINE}
 

@@ -13,6 +13,7 @@ from gateway.simulator.oden.fault_injection import FaultInjector, inject_faults
 from gateway.simulator.oden.faults import KINDS, Reply, read_fault, reply_of
 from gateway.simulator.oden.model import ENDPOINTS, OdenModel
 from gateway.simulator.oden.server import listening, make_app
+from tests.peers import PATIENCE
 
 from .accepted import ACCEPTED, beginning
 from .bodies import PLANT
@@ -27,8 +28,6 @@ FAULTS = (
         for when in ("no", "yes", "0.001")
     ),
 )
-PATIENCE = 60
-"""Seconds within which everything happens that does happen."""
 PATHS = [f"/v2/{endpoint}" for endpoint in sorted(ACCEPTED)] + ["/v2/oql/query?format=csv", "/v2/oql/query?format=json"]
 
 

@@ -1,0 +1,157 @@
+"""What is read of a file, YAML or a table: a tree in which every key, value and list item knows its position; and parts
+of it by where they stand.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from gateway.model import Scalar
+
+Key = str | int
+Tree = Scalar | list["Tree"] | dict[Key, "Tree"]
+"""The values without positions, as pydantic takes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A position in a file; line and column count from 1.
+
+    `used_at` is the position of the line that uses what stands here, where this is in a template or table.
+    """
+
+    line: int
+    column: int
+    file: Path = Path()
+    used_at: "Position | None" = None
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+class Finding(NamedTuple):
+    """What is wrong at a position, or with `warning` may be, and what would be right. `absent` is as of ConfigFault."""
+
+    position: Position
+    text: str
+    warning: bool = False
+    absent: bool = False
+
+
+class LineIndex:
+    """The lines of `file` as editors count them: ended by LF, CR LF or CR, not by YAML 1.1's rarer breaks."""
+
+    def __init__(self, text: str, file: Path) -> None:
+        self._text = text
+        self._file = file
+        self._starts = [0, *(match.end() for match in re.finditer(r"\r\n|\n|\r", text))]
+
+    def position(self, index: int) -> Position:
+        """The position of the character at `index`. Beyond the text it is the end of the last line."""
+        if index >= len(self._text):
+            index = len(self._text.rstrip("\r\n"))
+        line = bisect_right(self._starts, index)
+        return Position(line, index - self._starts[line - 1] + 1, self._file)
+
+    def text(self, line: int) -> str:
+        """The text of `line`, which counts from 1, with its line break."""
+        return self._text[self._starts[line - 1] : (*self._starts, None)[line]]
+
+
+class BrokenFileError(Exception):
+    """A file cannot be read any further than the position of `finding`.
+
+    `opened` is where what could not be read to its end begins; None where this is no matter of YAML's syntax.
+    """
+
+    def __init__(self, position: Position, text: str, opened: Position | None = None) -> None:
+        self.finding = Finding(position, text)
+        self.opened = opened
+        super().__init__(text)
+
+
+@dataclass(slots=True)
+class Node:
+    """A value and its position; `keys` are the positions of a mapping's keys.
+
+    `size` counts all values in it, `height` their levels, both as often and as deep as aliases repeat them.
+    """
+
+    position: Position
+    value: Scalar | list["Node"] | dict[Key, "Node"]
+    keys: dict[Key, Position] = field(default_factory=dict)
+    size: int = 1
+    height: int = 1
+    empty: bool = False
+    """Nothing is written here, which means None."""
+    written: str = ""
+    """A single value as the file writes it, without its quotes: `007` for the number 7."""
+    separator: str = ""
+    """Where this is a cell of a CSV table: its separator. The value is text until the schema says its type."""
+    incomplete: bool = False
+    """Some of what belongs here could not be read, which was reported. Other faults here may only follow from that."""
+    unsubstituted: str = ""
+    """A text with parameters as it was before they were substituted: `ns=2;s=${plc}.State`."""
+
+    def children(self) -> Collection["Node"]:
+        """The values in a mapping or list."""
+        if isinstance(self.value, dict):
+            return self.value.values()
+        return self.value if isinstance(self.value, list) else ()
+
+    def has_gap(self) -> bool:
+        """Whether something in it could not be read."""
+        return self.incomplete or any(child.has_gap() for child in self.children())
+
+    def tree(self, *, substituted: bool = True) -> Tree:
+        """The values without positions; with texts as they were before substitution unless `substituted`."""
+        if isinstance(self.value, dict):
+            return {key: node.tree(substituted=substituted) for key, node in self.value.items()}
+        if isinstance(self.value, list):
+            return [node.tree(substituted=substituted) for node in self.value]
+        return self.value if substituted else self.unsubstituted or self.value
+
+
+def printable(text: str) -> str:
+    """`text` as a terminal and a log can show it: without line breaks and control characters."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def quoted(text: object) -> str:
+    """`text` in quotes, cut to 60 characters and on one line."""
+    content = printable(str(text))
+    return f"'{content[:60]}…'" if len(content) > 60 else f"'{content}'"
+
+
+def all_of(node: Node) -> Iterator[Node]:
+    """`node` and all that is in it, each once, also where an alias repeats it."""
+    seen: set[int] = set()
+    waiting = [node]
+    while waiting:
+        one = waiting.pop()
+        if id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            waiting += one.children()
+
+
+def mark_values(node: Node, number: int) -> None:
+    """Mark the values of the keys in line `number`."""
+    children = node.value.items() if isinstance(node.value, dict) else ()
+    for key, child in children:
+        if node.keys[key].line == number:
+            child.incomplete = True
+        mark_values(child, number)
+    for child in node.value if isinstance(node.value, list) else ():
+        mark_values(child, number)
+
+
+def innermost(node: Node, number: int) -> Node:
+    """The innermost mapping or list that begins before line `number` and was not over before it."""
+    items = node.value.items() if isinstance(node.value, dict) else enumerate(node.children())
+    lines = [(node.keys.get(key, child.position).line, child) for key, child in items]
+    last = max((each for each in lines if each[0] <= number), key=lambda each: each[0], default=(0, None))[1]
+    return node if last is None or isinstance(last.value, str | int | float | None) else innermost(last, number)
