@@ -25,7 +25,7 @@ def _in_part(node: Node, annotation: Any) -> Iterator[Finding]:
     """The same of `node`, which stands where the schema has `annotation`."""
     tag: Any = None
     if isinstance(node.value, dict):
-        if any(item.empty for item in node.value.values()):
+        if any(item.alone for item in node.value.values()):
             yield from _shared(node, node.value)
         if not _fits(node.value, annotation):
             yield from _Section(node, node.value, annotation).put_in_place()
@@ -37,12 +37,13 @@ def _in_part(node: Node, annotation: Any) -> Iterator[Finding]:
 
 
 def _shared(node: Node, entries: dict[Key, Node]) -> Iterator[Finding]:
-    """`{1, 2, 3: …}`: to each of the numbers without a value that of the next one."""
+    """`{1, 2, 3: …}`: to each of the numbers without a value that of the next one. What ends with its ':' has one: it
+    leaves out what a template has."""
     waiting: list[Key] = []
     for key, item in entries.items():
         if not isinstance(key, int):
             waiting = []
-        elif item.empty:
+        elif item.alone:
             waiting.append(key)
         elif waiting:
             for other in waiting:
@@ -125,7 +126,7 @@ class _Section:
         if self._known is not None:
             return key not in self._known
         if not isinstance(item.value, dict):
-            return True
+            return item.value is not None  # which leaves out what a template has
         inner = child_annotation(child_annotation(self._annotation, above, None), key, None)
         return above in self._moved and bool(section_models(inner)) and item.value.keys() <= (_known(inner) or set())
 

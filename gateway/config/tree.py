@@ -87,6 +87,8 @@ class Node:
     height: int = 1
     empty: bool = False
     """Nothing is written here, which means None."""
+    alone: bool = False
+    """Nothing is written here, nor a ':' behind the key."""
     written: str = ""
     """A single value as the file writes it, without its quotes: `007` for the number 7."""
     separator: str = ""

@@ -32,7 +32,7 @@ from ruamel.yaml.reader import ReaderError
 from gateway.config.invisible import INVISIBLE, invisible_in, name_of, without_invisible
 from gateway.config.schema_walk import number_keys
 from gateway.config.tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, quoted
-from gateway.config.yaml_words import DECIMAL_COMMA, NO_COMMENT, NODE_PART, decimals, meant_by, no_key, wrong_type
+from gateway.config.yaml_words import DECIMAL_COMMA, NO_COMMENT, decimals, is_node_parted, meant_by, no_key, wrong_type
 from gateway.model import Scalar
 
 MAX_VALUES = 400_000
@@ -177,7 +177,7 @@ class _Composer:
                 continue
             item.incomplete = item.incomplete or bool(self._has_invisible and meant)
             if item.empty:
-                item.position = key.position
+                item.position, item.alone = key.position, _COLON.match(self._text, event.end_mark.index) is None
             if isinstance(key.value, dict) and item.value is None:  # {{order}}
                 name = next(iter(key.value), "order")
                 text = f'double braces: write "{{{name}}}", in quotes, where an input is to be filled in'
@@ -207,8 +207,9 @@ class _Composer:
         before = None if last is None else value[last]
         left = before and before.empty and isinstance(last, str)  # `scale: ,5`, but not `1, 2: …`
         is_number = left or (before and (before.written or isinstance(before.value, float)))
-        if before is not None and last == "node" and NODE_PART.match(key.written):
-            before.value = before.written = f"{before.written},{key.written}"
+        if before is not None and last == "node" and is_node_parted(before.written, key.written):
+            before.value = before.written = node = f"{before.written};{key.written}"
+            self.findings.append(Finding(before.position, f"a ',' ends what stands before it: did you mean '{node}'?"))
             return True
         number = decimals(key.written, before.written) if before is not None and is_number else None
         if before is not None and number is not None:

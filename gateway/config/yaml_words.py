@@ -14,8 +14,8 @@ DECIMAL_COMMA = (
     "a number with a decimal comma? Write it with a point, such as 0.5, and thousands without any sign: a ',' ends "
     "what stands before it"
 )
-NODE_PART = re.compile(r"[isgbISGB]=\S")
-"""What of a node id stands behind its ','."""
+_NAMESPACE = re.compile(r"nsu?=[^;]+", re.IGNORECASE)
+_IDENTIFIER = re.compile(r"[isgb]=[^;]+", re.IGNORECASE)
 NO_COMMENT = "a comment begins with '#', not with '//'"
 
 _NO_KEY = re.compile(
@@ -82,6 +82,12 @@ def decimals(text: str, before: str) -> str | None:
     if _DECIMALS.fullmatch(text) is None or re.fullmatch(r"[-+]?\d*", before) is None:
         return None
     return f"{before or 0}.{text}"
+
+
+def is_node_parted(before: str, key: str) -> bool:
+    """Whether `before` and `key` are the two parts of a node id that has a ',' where its ';' belongs. Behind a node id
+    that is whole stands something else: put together, the two could be the id of another node."""
+    return _NAMESPACE.fullmatch(before) is not None and _IDENTIFIER.fullmatch(key) is not None
 
 
 def meant_by(problem: str) -> str:

@@ -35,6 +35,10 @@ TYPED = (
     slip("hold: 5s", "hold: 5▲\u00a0s", "no-break space (U+00A0)"),
     slip(NODE, "▲ns=2,s=L00.Speed", "did you mean 'ns=2;s=L"),
     slip(NODE, "▲nsu=urn:acme:line, i=1001", "did you mean 'nsu=urn:acme:line;i=1001'"),
+    slip('{lot: "{order}"}', '{lot: "{order}", node: ▲ns=2, i=5}', "did you mean 'ns=2;i=5'"),
+    # Behind a whole node id stands no part of it.
+    slip(NODE, "ns=2;s=L00.Speed, ▲b=5", "unknown key 'b'"),
+    slip(NODE, '"nsu=urn:acme:line;s=L00.Speed", ▲i=5', "unknown key 'i'"),
     slip(NODE, '▲"ns=2&s=L00.Speed"', "did you mean 'ns=2;s=L"),
     slip(NODE, '▲"ns=2;string=L00.Speed"', "did you mean 'ns=2;s=L"),
     slip(NODE, '▲"ns=2;num=1001"', "did you mean 'ns=2;i=1001'"),

@@ -87,6 +87,10 @@ SHARED = """\
     defaults: {plc: L01}
   states: {}
 """
+LEFT_OUT = """\
+      tank: {source: floor, topic: "${site}/${plc}/tank"}
+      time: {source: floor, topic: "${site}/${plc}/time"}
+"""
 UNNAMED = PLANT[MAIN].replace("${plc} of ${line}", "${plc}")
 NAMED = UNNAMED.replace("  extruder:\n", '  extruder:\n    line: "Linie ${Linie}"\n')
 IN_BASE = UNNAMED.replace("  base:\n", '  base:\n    line: "Line ${plc}"\n')
@@ -103,6 +107,12 @@ PLANTS: Mapping[str, Mapping[str, str]] = {
     },
     "templates that others use, named like sections": {
         MAIN: PLANT[MAIN].replace("lines:\n  - {", f"{SHARED}lines:\n  - {{"),
+    },
+    "a code and tags of the template that are left out by nothing behind a ':'": {
+        MAIN: PLANT[MAIN].replace("    inputs:\n      order:", f"    inputs:\n{LEFT_OUT}      order:"),
+        "lines/special.yaml": PLANT["lines/special.yaml"]
+        .replace("codes: {3: ~, 2:", "codes: {3: , 2:")
+        .replace("    inputs:\n", "    inputs:\n      tank:\n      time:\n"),
     },
 }
 
