@@ -143,6 +143,7 @@ class Substituter:
                     text = f"this cannot be filled in for ${{{match['name']}}} in a text; write a single value"
                     self.report(replace(parameter.position, used_at=position), text)
                 return ""
+            incomplete = incomplete or parameter.incomplete
             return parameter.written
 
         result = _PLACEHOLDER.sub(replacement, text)
@@ -159,7 +160,10 @@ class Substituter:
             return None
         if name not in parameters.values and name not in parameters.used and not parameters.unread:
             if name in self.inputs:
-                text = f"no value for ${{{name}}}: an input is written \"{{{name}}}\", without the '$'"
+                text = (
+                    f"no value for ${{{name}}}: an input is written \"{{{name}}}\", without the '$'; in a condition, "
+                    f"{name} alone"
+                )
                 self._report_once(Finding(replace(position, used_at=None), text))
                 parameters.used.add(name)
                 return None
@@ -230,6 +234,8 @@ class Substituter:
                     content = table_as_section(sheet, get_args(annotation)[0], self._files.findings)
             case "yaml" | "yml":
                 content = self._files.document(path, name.position)
+            case "xlsx" | "xls" | "ods":
+                self.report(name.position, "this is a workbook of a spreadsheet; save it there as CSV (UTF-8)")
             case _:
                 self.report(name.position, "write the name of a table: a file that ends in .csv, .yaml or .yml")
         if content is None:

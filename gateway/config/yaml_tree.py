@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 from typing import cast
 
@@ -31,7 +32,7 @@ from ruamel.yaml.reader import ReaderError
 from gateway.config.invisible import INVISIBLE, invisible_in, name_of, without_invisible
 from gateway.config.schema_walk import number_keys
 from gateway.config.tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, quoted
-from gateway.config.yaml_words import DECIMAL_COMMA, NO_COMMENT, decimals, meant_by, no_key, wrong_type
+from gateway.config.yaml_words import DECIMAL_COMMA, NO_COMMENT, NODE_PART, decimals, meant_by, no_key, wrong_type
 from gateway.model import Scalar
 
 MAX_VALUES = 400_000
@@ -206,6 +207,9 @@ class _Composer:
         before = None if last is None else value[last]
         left = before and before.empty and isinstance(last, str)  # `scale: ,5`, but not `1, 2: …`
         is_number = left or (before and (before.written or isinstance(before.value, float)))
+        if before is not None and last == "node" and NODE_PART.match(key.written):
+            before.value = before.written = f"{before.written},{key.written}"
+            return True
         number = decimals(key.written, before.written) if before is not None and is_number else None
         if before is not None and number is not None:
             before.value, before.written = scalar(number), ""
@@ -227,8 +231,7 @@ class _Composer:
 
     def _report_invisible(self, event: ScalarEvent) -> bool:
         """Report the invisible characters; whether one of them is certainly not meant."""
-        certain = False
-        begin = event.start_mark.index
+        certain, begin = False, event.start_mark.index
         written = self._text[begin : event.end_mark.index]
         for at, meant in invisible_in(written, is_number=self._key in number_keys()):
             reason = f"{name_of(written[at])} stands here; delete it, or type a blank"
@@ -244,10 +247,7 @@ class _Composer:
             self.findings.append(Finding(self._lines.position(event.end_mark.index + 1), reason, warning=True))
 
     def _until(self, end: type[Event]) -> Iterator[Event]:
-        for event in self._events:
-            if isinstance(event, end):
-                return
-            yield event
+        return takewhile(lambda event: not isinstance(event, end), self._events)
 
     def events(self) -> Iterator[Event]:
         """The events. Whatever error ruamel raises becomes a BrokenFileError."""

@@ -14,6 +14,8 @@ DECIMAL_COMMA = (
     "a number with a decimal comma? Write it with a point, such as 0.5, and thousands without any sign: a ',' ends "
     "what stands before it"
 )
+NODE_PART = re.compile(r"[isgbISGB]=\S")
+"""What of a node id stands behind its ','."""
 NO_COMMENT = "a comment begins with '#', not with '//'"
 
 _NO_KEY = re.compile(

@@ -33,6 +33,8 @@ TYPED = (
     slip(COUNTER, "counter: {rollover: 65,▲536, max_rate: 5/s}", "thousands without any sign"),
     slip(COUNTER, "counter: {rollover: 65▲\u202f536, max_rate: 5/s}", "narrow no-break space (U+202F)"),
     slip("hold: 5s", "hold: 5▲\u00a0s", "no-break space (U+00A0)"),
+    slip(NODE, "▲ns=2,s=L00.Speed", "did you mean 'ns=2;s=L"),
+    slip(NODE, "▲nsu=urn:acme:line, i=1001", "did you mean 'nsu=urn:acme:line;i=1001'"),
     slip(NODE, '▲"ns=2&s=L00.Speed"', "did you mean 'ns=2;s=L"),
     slip(NODE, '▲"ns=2;string=L00.Speed"', "did you mean 'ns=2;s=L"),
     slip(NODE, '▲"ns=2;num=1001"', "did you mean 'ns=2;i=1001'"),

@@ -131,7 +131,7 @@ CASES: dict[str, Wrong] = {
     "no table for lines": edit(MAIN, "lines.csv", "▲lines.yaml", "CSV", "'include'"),
     "no such tags": edit(MAIN, "file: tags.csv", "file: ▲tag.csv", "tag.csv: there is no such file"),
     "impossible name": edit(MAIN, "file: tags.csv", 'file: ▲"ta\\0.csv"', "called like this"),
-    "unknown kind of table": edit(MAIN, "file: tags.csv", "file: ▲tags.xlsx", ".csv, .yaml or .yml"),
+    "unknown kind of table": edit(MAIN, "file: tags.csv", "file: ▲tags.txt", ".csv, .yaml or .yml"),
     "cell of a line": edit("lines.csv", "L02,1000", "L02,▲1000x", "write a number here", "used at tags.csv:3:37"),
     "column for nothing": edit("lines.csv", "rollover\n", "▲roll\n", "has no ${roll}", "did you mean 'rollover'"),
     "parameter not in the row": edit("lines.csv", "Line 02,L02", "▲Line 02,", "no value for ${plc}"),
@@ -167,6 +167,7 @@ CASES: dict[str, Wrong] = {
     "no such key": edit("products.csv", "sku,", "▲sku_,", "no column 'sku'", "did you mean 'sku_'"),
     "row twice": edit("products.csv", "100,Pipe\n", "100,Pipe\n▲100,Hose\n", "'100' stands at", "products.csv:2:1"),
     "row without key": edit("products.csv", "100,Pipe", "▲,Pipe", "'sku' is empty"),
+    "codes in a workbook": edit(MAIN, "{file: codes.csv}", "{file: ▲codes.xlsx}", "workbook", "save it there as CSV"),
     "of another system": edit(MAIN, "file: products.csv", r"file: ▲C:\plant\products.csv", "set apart by '/'"),
     # Tables of lines
     "a row without its template": without_use(
