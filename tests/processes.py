@@ -15,9 +15,8 @@ from gateway.cli import demo_parts
 from tests.config.command import environment
 from tests.peers import PATIENCE
 
-
 ANSWER = 60.0
-"""Seconds for one answer of the gateway's; a test that waits for what it says asks several times within its PATIENCE."""
+"""Seconds for one answer of the gateway; a test that waits for what it is to say asks several times within PATIENCE."""
 
 
 class Commands:
