@@ -247,7 +247,8 @@ def _identifier(kind: str, text: str) -> int | str | UUID | bytes:
 
 def _number(text: str, name: str, maximum: int) -> int:
     if re.fullmatch(r"[0-9]{1,10}", text) is None or int(text) > maximum:
-        raise ValueError(f"the {name} '{text}' must be a number from 0 to {maximum}")
+        by_name = f": where this is its name, write nsu={text}" if re.match(r"(urn|https?|tag):", text) else ""
+        raise ValueError(f"the {name} '{text}' must be a number from 0 to {maximum}{by_name}")
     return int(text)
 
 

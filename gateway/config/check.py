@@ -4,6 +4,7 @@ Expressions, text patterns and what a line makes of its inputs are checked where
 `mapping.compile`.
 """
 
+import re
 import ssl
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -33,6 +34,12 @@ MESSAGE_KEYS = ("topic", "split", "binary", "id", "json_schema")
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
 _SECURE = ("mqtts", "wss")
+_PORTS_OF_OTHERS: Mapping[tuple[str, int | None], str] = {
+    ("mqtt", 8883): "mqtts",
+    ("mqtts", 1883): "mqtt",
+    ("ws", 443): "wss",
+    ("wss", 80): "ws",
+}
 
 
 def find_faults(config: Config, unread: Container[str] = ()) -> list[ConfigFault]:
@@ -117,6 +124,8 @@ def _addresses(config: Config) -> Iterator[ConfigFault]:
         elif "@" in urlsplit(url).netloc:
             text = "no user or password can stand in an address, which is shown and logged; remove it"
             yield ConfigFault(loc, text)
+        elif (sign := re.search(r"[^\w.:%-]", urlsplit(url).hostname or "")) is not None:
+            yield ConfigFault(loc, f"{quoted(sign[0])} cannot stand in the name of a host; before a port stands a ':'")
         elif (parts := urlsplit(url).hostname or "").replace(".", "").isdigit() and not _is_address(parts):
             yield ConfigFault(loc, f"{quoted(parts)} is no IP address: it has four numbers from 0 to 255")
     if _host_and_port(f"tcp://{config.status.listen}") is None:
@@ -187,6 +196,10 @@ def _sources(sources: Mapping[str, OpcuaConfig | MqttConfig]) -> Iterator[Config
         loc = ("sources", name)
         scheme = urlsplit(source.url).scheme
         yield from _tls_files(source, loc)
+        other = _PORTS_OF_OTHERS.get((scheme, address[1]))
+        if other is not None:
+            text = f"port {address[1]} is that of {other}://: write {other}://, or the other port"
+            yield ConfigFault((*loc, "url"), text, warning=True)
         session = (address[0], address[1] or _PORTS[scheme], source.client_id)
         first = sessions.setdefault(session, name)
         if first != name:
@@ -363,7 +376,12 @@ def _mqtt_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
 
 def _misplaced(given: Input, loc: Loc, kind: str, needed: str, foreign: tuple[str, ...]) -> Iterator[ConfigFault]:
     """The key that a `kind` of source needs but does not have, and the keys that mean nothing to it."""
-    if getattr(given, needed) is None:
+    other = next((key for key in ("node", "topic") if key in foreign and getattr(given, key) is not None), None)
+    if getattr(given, needed) is None and other is not None:
+        text = f"'{other}' means nothing here: the source {quoted(given.source)} is {kind}; write '{needed}'"
+        yield ConfigFault((*loc, other), f"{text}, or another source", at_key=True)
+        foreign = tuple(key for key in foreign if key != other)
+    elif getattr(given, needed) is None:
         yield ConfigFault((*loc, needed), f"the key '{needed}' is missing: the source {quoted(given.source)} is {kind}")
     yield from _foreign(given, loc, kind, foreign)
 

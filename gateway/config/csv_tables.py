@@ -28,6 +28,12 @@ _SPOILT = re.compile(
     r"(?=[,;\t\"]|\Z)"
 )
 _DECIMAL = re.compile(r"[-+]?\d+(?:[.,]\d+)?")
+_NO_NUMBER = re.compile(
+    r"-+|\?+|k\. ?A\.|n/?a|none|null|nan|tbd|unknown|unbekannt|keine?\b.*|[-+]?\d+(?:[.,]\d+)?\s+\S.*", re.IGNORECASE
+)
+"""What stands in a column of numbers for none, or is one with its unit."""
+_GARBLED = re.compile(r"[ÃÂ][\x80-\xbf\u0152-\u2122]")
+"""A letter of two bytes in UTF-8 that was read in another encoding, and saved so."""
 _LOST = {
     "\ufffd": "a letter was lost here when this was saved (U+FFFD): type it anew, and save the table in UTF-8",
     "\0": "a character that is nothing (U+0000) stands here: delete it, and save the table in UTF-8",
@@ -128,13 +134,16 @@ def doubtful_cells(text: str, file: Path) -> list[Finding]:
     """What a table has in it that nobody wrote: characters that nobody sees (a blank of another kind within a cell may
     be meant), the errors of formulas, long numbers that a spreadsheet has cut, and letters that were lost."""
     findings: list[Finding] = []
-    has_spoilt = any(sign in text for sign in ("#", "E+", "'", "=", *_LOST))
+    has_spoilt = any(sign in text for sign in ("#", "E+", "'", "=", "Ã", "Â", *_LOST))
     has_invisible = INVISIBLE.search(text) is not None
     cells, headings = _CELLS[_separator(text)], list[str]()
     for row, line in enumerate(re.split(r"\r\n|\n|\r", text), 1) if has_spoilt or has_invisible else ():
         for at, character in enumerate(line) if not _LOST.keys().isdisjoint(line) else ():
             if character in _LOST:
                 findings.append(Finding(Position(row, at + 1, file), _LOST[character], warning=True))
+        for match in _GARBLED.finditer(line):
+            text = "this letter was read in another encoding, and saved so: type it anew"
+            findings.append(Finding(Position(row, match.start() + 1, file), text, warning=True))
         for match in _SPOILT.finditer(line):
             reason = "this is the error of a formula; mend it in the spreadsheet"
             if match["cut"]:
@@ -184,6 +193,17 @@ def _mixed(cells: list[Node], place: str) -> Finding | None:
         f"{quoted(others[0].written)}, a {signs[1]}: is it what was meant? Write all alike"
     )
     return Finding(fewer[0].position, text, warning=True)
+
+
+def spoilt_numbers(sheet: Sheet) -> Iterator[Finding]:
+    """Cells by which a column of numbers becomes one of texts: a word for nothing, or a number with its unit."""
+    for name in sheet.headings:
+        cells = [row.cells[name] for row in sheet.rows if name in row.cells]
+        others = [cell for cell in cells if not _DECIMAL.fullmatch(cell.written)]
+        if not others or len(others) * 2 > len(cells) or not all(_NO_NUMBER.fullmatch(cell.written) for cell in others):
+            continue
+        text = "by this all of the column is text, and no number: leave the cell empty, or write a number alone"
+        yield Finding(others[0].position, text, warning=True)
 
 
 def _refuse_foreign(text: str, lines: LineIndex) -> None:
@@ -252,7 +272,8 @@ def _cell(text: str, at: int, separator: str, lines: LineIndex) -> tuple[Node, i
     else:
         plain = _PLAIN[separator].match(text, at)
         content, end = (plain[0].strip(), plain.end()) if plain else ("", at)
-    return Node(position, content, written=content, separator=separator), end
+    is_spoilt = content.startswith("#") and _SPOILT.fullmatch(content) is not None
+    return Node(position, content, written=content, separator=separator, incomplete=is_spoilt or "\0" in content), end
 
 
 def table_as_list(sheet: Sheet, findings: list[Finding]) -> Node:

@@ -40,12 +40,15 @@ MAX_SECRET_SIZE = 65536
 """Bytes."""
 
 _REFERENCE = re.compile(r"\$\{secret:([^}]*)\}")
+_QUOTES = frozenset("\"'`“”„‘’")
 _NEAR_REFERENCE = re.compile(
     r"\W{0,3}(secrets?|env|vault|file)\s*[:.]\s*\S*"
     r"|\$[A-Z_][A-Z0-9_]*|\$\{.*\}|\$\(.*\)|\{+[^{}]*\}+|<.*>|%\w+%|[“”„«].*"
     r"|(token|bearer)\s.*|(your|my)[-_ ].*(token|password).*|change[-_ ]?me|x{3,}|\*{3,}",
     re.IGNORECASE,
 )
+_NEAR_NAME = 0.8
+"""How much like another name one is at least that is a slip of it: secrets of two systems have long words alike."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -76,6 +79,18 @@ def is_name_of_secret(text: str, folder: Path, environ: Mapping[str, str]) -> bo
     except SecretError:
         return False
     return True
+
+
+def why_no_token(text: str) -> str | None:
+    """Why `text`, which a file or a variable holds, cannot be Oden's token, and what helps; None: it can. It is not
+    repeated."""
+    if re.match(r"(token|bearer|authorization:?)\s", text, re.IGNORECASE):
+        return "it begins with a word that the gateway writes itself: leave the token alone there"
+    if text[0] in _QUOTES or text[-1] in _QUOTES:
+        return "the quotes there are part of it: remove them"
+    if not text.isascii() or any(map(str.isspace, text)):
+        return "a token has no blanks, and no letters but those from A to Z"
+    return None
 
 
 def secret_name(text: str) -> str:
@@ -113,7 +128,7 @@ def read_secret(name: str, folder: Path, environ: Mapping[str, str]) -> str:
         return _decoded(content, name, f"the environment variable {variable}")
     service = "" if credentials else "the service's credentials (there are none here), "
     places = ", ".join(str(place / name) for place in folders)
-    near = nearest(name, _names_in(folders))
+    near = nearest(name, _names_in(folders), _NEAR_NAME)
     meant = f"; did you mean '{near}', which is there?" if near is not None else ""
     raise SecretError(
         f"the secret '{name}' is not there; put it in one of: {service}{places}, the environment variable {variable}"

@@ -17,7 +17,7 @@ from gateway.config.invisible import CURLY_QUOTES, foreign_letter, in_curly_quot
 from gateway.config.schema import PREPROCESSED_KEYS, Line, Oden, OpcuaConfig
 from gateway.config.schema_base import Duration, Rate
 from gateway.config.schema_io import Entry
-from gateway.config.schema_mqtt import MqttConfig
+from gateway.config.schema_mqtt import MqttConfig, Presence
 from gateway.config.schema_process import Status
 from gateway.config.schema_walk import (
     Loc,
@@ -190,14 +190,24 @@ def _unknown_key(at: SchemaLocation, value: object) -> str:
     meant = _meant_key(key, known)
     named = value is not None or meant is not None
     parameter = "; a parameter of a template stands under 'with'" if at.section is Line else ""
-    question = f"; did you mean {quoted(meant)}?" if meant is not None else ""
+    inner = _inner_sections(at.section, key) if at.section is not None and meant is None and named else []
+    below = f"; it stands under {' or '.join(map(quoted, inner))}" if inner else ""
+    question = f"; did you mean {quoted(meant)}?" if meant is not None else below
     return f"unknown key{f' {quoted(key)}' if named else ''}{question}{suggestion('', known)}{parameter}"
+
+
+def _inner_sections(section: type[BaseModel], key: str) -> list[str]:
+    """The keys of `section` below which `key` may stand."""
+    below: dict[str, Any] = {name: info.annotation for name, info in section_keys(section).items()}
+    return [name for name, part in below.items() if any(key in section_keys(model) for model in section_models(part))]
 
 
 _NEAR_KEY = 0.7
 """How much like a known key an unknown one is at least where it is a slip of it, as difflib measures."""
 _SHORTEST_KEY = 2
 """Letters: more of them make a slip of a short key out of one letter that is another."""
+_SUFFIX = re.compile(r"_(interval|time|period|name|value)$")
+"""What other programs write after a key of ours: `sampling_interval`."""
 _SYNONYMS = {
     "inputs": ("tags", "signals", "variables", "points"),
     "factory": ("site", "plant"),
@@ -224,6 +234,7 @@ _SYNONYMS = {
 def _meant_key(word: str, known: Sequence[str]) -> str | None:
     """The known key that is most likely meant by an unknown one."""
     word = re.split(r"\s*[=:>;]", word)[0]
+    word = _SUFFIX.sub("", word) if _SUFFIX.sub("", word) in known else word
     other = next((key for key, others in _SYNONYMS.items() if key in known and _folded(word) in others), None)
     slip = (key for key in known if len(word) > _SHORTEST_KEY and _is_slip(_folded(word), key))
     return other or nearest(word, known, _NEAR_KEY) or next(slip, None)
@@ -290,6 +301,7 @@ _FORMS: Mapping[tuple[type[BaseModel], str], str] = {
     (MqttConfig, "url"): "mqtt://host:port, with TLS mqtts://host:port, under WebSocket ws:// or wss://host:port/path",
     (MqttConfig, "alternatives"): "mqtt://host:port, with TLS mqtts://host:port, under WebSocket ws:// or wss://",
     (MqttConfig, "host_id"): "the host's id, which is one level of a topic: without '/', '+', '#' and blanks",
+    (Presence, "topic"): "one topic, without wildcards ('+' and '#'): a message is published there",
     (Entry, "count"): _COUNTED,
     (Status, "listen"): "address:port, such as 127.0.0.1:8321",
 }

@@ -101,6 +101,14 @@ _EACH_TIME = (
     'or a list, "x in [1, 2]"'
 )
 _NOT_COMPARED = re.compile(rf"(?<![\w)])!\s*([A-Za-z_][\w.]*)\s*(==|!=|<=|>=|<|>)\s*({_LITERAL})")
+_SIGN = "(==|!=|<=|>=|<|>)"
+_AS_NUMBER = re.compile(rf"\b((?:int|uint|double|size)\([^()]*\))\s*{_SIGN}\s*\0")
+_AS_TEXT = re.compile(rf"\b(string\([^()]*\))\s*{_SIGN}\s*(-?\d[\d.]*)")
+_TWO_AT_ONCE = re.compile(
+    r"(?<![\w.])([A-Za-z_][\w.]*)\s*==\s*(-?\d[\d.]*)\s*&&\s*\1\s*==\s*(?!\2(?![\d.]))(-?\d[\d.]*)"
+)
+_EITHER = 'this never holds, because {0} is one of them: write "{0} in [{1}, {2}]"'
+_ELEMENT = re.compile(r"(?<![\w.\])])([A-Za-z_]\w*)\[(\d+)\]")
 _AROUND = 'the "!" is of "{0}" alone, which then is true or false: write "!({0} {1} {2})"'
 _TURNED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 _NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)?")
@@ -190,6 +198,9 @@ def contradictions(source: str) -> Iterator[str]:
         (_CHAIN, _TWO_AT_A_TIME),
         (_ALONE, _EACH_TIME),
         (_NOT_COMPARED, _AROUND),
+        (_AS_NUMBER, '"{0}" is a number and is never like a text: write the number without quotes'),
+        (_AS_TEXT, '"{0}" is a text and is never like a number: write {0} {1} "{2}"'),
+        (_TWO_AT_ONCE, _EITHER),
     ):
         match = pattern.search(texts)
         if match is not None:
@@ -262,6 +273,7 @@ def find_doubtful_comparisons(line: Line, loc: Loc, expressions: Iterator[tuple[
     as_number: dict[str, str] = {}
     as_text: dict[str, tuple[Loc, str | None]] = {}
     for at, source in expressions:
+        yield from _elements(source, line, at)
         for one in comparisons(source):
             name = one.path.partition(".")[0]
             if name not in line.inputs:
@@ -283,6 +295,18 @@ def find_doubtful_comparisons(line: Line, loc: Loc, expressions: Iterator[tuple[
             )
             reason = f"{quoted(path)} is {how} with the number {as_number[path]} elsewhere"
             yield ConfigFault(at, f"{reason}: only one of them can ever hold", warning=True)
+
+
+def _elements(source: str, line: Line, at: Loc) -> Iterator[ConfigFault]:
+    """Elements of tags: the value of a tag is one, and never an array or its bits."""
+    for match in _ELEMENT.finditer(_without_texts(source)):
+        name, number = match.groups()
+        if name in line.inputs and line.inputs[name].node is not None:
+            text = (
+                f"{quoted(name)} is one value and has no elements: write bit({name}, {number}) for a bit of it, or "
+                f"`index: {number}` in the input for an element of an array"
+            )
+            yield ConfigFault(at, text, rests_on=((*at[:2], "inputs", name),))
 
 
 def _of_another_kind(given: Input, one: Comparison, at: Loc) -> Iterator[ConfigFault]:

@@ -20,6 +20,7 @@ _LARGEST = frozenset({255, 9999, 32767, 65535, 99999, 999999, 9999999, 99999999,
 """What counters show before they begin again: words full of ones, displays full of nines."""
 _ALL_OTHERS = frozenset({"else", "default", "other", "others", "any"})
 _PLACE = re.compile(r"(?:^|/)(\$[A-Za-z_]\w*|\$\([A-Za-z_]\w*\)|<[^/<>]+>|%\w+%|:\w+|\*)(?=/|\Z)")
+_IN_BRACES = re.compile(r"\{[A-Za-z_][\w.]*\}")
 _ELEMENT = re.compile(r"\[-?\d{1,6}\]")
 _SHARED = re.compile(r"\$(share/[^/]*|queue|exclusive)/(?P<topic>.*)", re.DOTALL)
 
@@ -48,7 +49,10 @@ def find_doubtful_inputs(lines: Sequence[Line]) -> Iterator[ConfigFault]:
             if given.counter is None:
                 continue
             yield from _rollover(given.counter, (*loc, "counter", "rollover"))
-            if given.source is None:
+            if given.counter.restarts_with == name:
+                text = "a counter does not start again with itself: write the input whose change it starts with"
+                yield ConfigFault((*loc, "counter", "restarts_with"), text)
+            if given.source is None or given.words or given.expr is not None:
                 continue
             address = (given.source, *(getattr(given, key) for key in _ADDRESSES if key != "time"), repr(given.only))
             first = counted.setdefault(address, (line.line, name))
@@ -89,7 +93,7 @@ def find_doubtful_tables(tables: Mapping[str, LookupTable], lines: Sequence[Line
         loc: Loc = ("tables", name)
         if table.learned_from not in inputs:
             text = f"no line has the input {quoted(table.learned_from)}{suggestion(table.learned_from, sorted(inputs))}"
-            yield ConfigFault((*loc, "from"), text, warning=True)
+            yield ConfigFault((*loc, "from"), text, warning=True, rests_on=(("lines",), (*loc, "from")))
         key = table.key or ""
         if "{" in key:
             text = f"a field of the messages is named here, without braces: write {quoted(key.strip('{ }'))}"
@@ -129,7 +133,7 @@ def _address(given: Input, loc: Loc) -> Iterator[ConfigFault]:
         elif not value.isascii() and (sign := next((sign for sign in value if sign in TYPESET), None)) is not None:
             text = f"{name_of(sign)} stands here, as from a PDF: is {quoted(TYPESET[sign])} meant?"
             yield ConfigFault(place, text, warning=True)
-        elif re.search(r"\{[A-Za-z_]\w*\}", value):
+        elif _IN_BRACES.search(value):
             text = "inputs are not filled in here; a parameter of a template is written ${name}"
             yield ConfigFault(place, text, warning=True)
     for key in ("node", "event", "type"):
@@ -141,6 +145,13 @@ def _address(given: Input, loc: Loc) -> Iterator[ConfigFault]:
             yield from _path(path, place)
     for path in given.only:
         yield from _path(path, (*loc, "only", path))
+    if isinstance(given.default, str) and _IN_BRACES.search(given.default):
+        text = "inputs are not filled in here: a default is a value; what follows from others is an input with `expr`"
+        yield ConfigFault((*loc, "default"), text, warning=True)
+    only_field = str(given.id[0]) if len(given.id) == 1 else ""
+    if re.search(r"\w\s*[,+&]\s*\w", only_field):
+        parts = ", ".join(re.split(r"\s*[,+&]\s*", only_field))
+        yield ConfigFault((*loc, "id"), f"several fields are a list: write [{parts}]", warning=True)
 
 
 def _topic(topic: str, loc: Loc, *, levelled: bool) -> Iterator[ConfigFault]:
@@ -202,6 +213,9 @@ def _path(path: str, loc: Loc) -> Iterator[ConfigFault]:
     elif path.startswith("/"):
         meant = path.strip("/").replace("/", ".")
         yield ConfigFault(loc, f"fields are set apart by dots, not by '/'; did you mean {quoted(meant)}?", warning=True)
+    elif path.count("(") != path.count(")"):
+        text = "a parenthesis is missing: the sum of all elements is written as sum(rejects)"
+        yield ConfigFault(loc, text)
     elif "[" in _ELEMENT.sub("", path):
         text = "an element of an array is written as rejects[2], counted from 0, and the sum of all as sum(rejects)"
         yield ConfigFault(loc, text, warning=True)
@@ -218,7 +232,7 @@ def find_near_topics(lines: Sequence[Line]) -> Iterator[ConfigFault]:
             before = ""
             for level in given.topic.split("/"):
                 places = beside.setdefault((given.source, before.casefold()), {}).setdefault(level, [])
-                if len(places) < _ENOUGH:
+                if len(places) < _ENOUGH or not before:
                     places.append((("lines", index, "inputs", name, "topic"), given.topic))
                 before += f"{level}/"
     for levels in beside.values():
@@ -237,7 +251,8 @@ def find_near_topics(lines: Sequence[Line]) -> Iterator[ConfigFault]:
 _MOST_BESIDE = 60
 """Levels beside each other of which each is compared with each: more are numbers of machines."""
 _ENOUGH = 3
-"""Topics with one level that show that it is meant."""
+"""Topics with one level that show that it is meant. First levels are all counted: one machine of a template that has
+another is as often there as its lines."""
 
 
 def _is_near(level: str, other: str) -> bool:

@@ -12,8 +12,9 @@ from pydantic import BaseModel
 from gateway.config.error_messages import one_slip_apart
 from gateway.config.invisible import CURLY_QUOTES, in_curly_quotes
 from gateway.config.schema import Line
-from gateway.config.schema_intervals import Categories, Interval, PerformanceTarget, StateCode
+from gateway.config.schema_intervals import Categories, Interval, Operator, PerformanceTarget, StateCode
 from gateway.config.schema_io import Input
+from gateway.config.schema_rules import WorkOrderRule
 from gateway.config.schema_walk import Loc, section_keys
 from gateway.config.tree import Finding, Key, Node, quoted
 from gateway.errors import ConfigFault
@@ -37,6 +38,10 @@ _FOREIGN = re.compile(
     r"\$\(([A-Za-z_]\w*)\)|%([A-Za-z_]\w*)%|<([A-Za-z_]\w*)>|[$@]([A-Za-z_]\w*)"
     r"|\A\[([A-Za-z_]\w*)\]\Z|\A\(([A-Za-z_]\w*)\)\Z"
 )
+_PART = r"(?:\"[^\"]*\"|'[^']*'|[A-Za-z_]\w*(?:\.\w+)*)"
+_SUM = re.compile(rf"\s*{_PART}(?:\s*[+&]\s*{_PART})+\s*")
+_WORDS = re.compile(_PART)
+_STAND_IN = re.compile(r"\|([A-Za-z_]\w*)\}")
 _FIELD = re.compile(r"\{([A-Za-z_]\w*)\.[A-Za-z_]")
 _LOOKED_UP = re.compile(r"[A-Za-z_]\w*\[([A-Za-z_]\w*)(?:\.\w+)*\]\.\w+(?:\.\w+)*")
 _MOST_COMPARED = 200
@@ -50,8 +55,11 @@ _FILLED = re.compile(r"\{[^{}]*\}")
 
 def find_doubtful_texts(line: Line, loc: Loc) -> Iterator[ConfigFault]:
     """The texts of `line`, which stands at `loc`, that are certainly or probably not meant as they are."""
+    types = {interval.type for interval in line.intervals}
     for at, value in _texts(line, loc):
         yield from _quotes_and_blanks(value, at)
+        if value in types:
+            continue  # the name of a type, as that of an input may be
         if not _FILLED_IN.isdisjoint(at[len(loc) :]) and at[2:3] != ("inputs",):
             yield from _placeholders(value, at, line.inputs)
 
@@ -78,6 +86,11 @@ def find_repeated_entries(line: Line, loc: Loc) -> Iterator[ConfigFault]:
             if isinstance(value, str) and not _may_be_number(value):
                 text = "a target is a number, without a unit and with a point: write it as 12.5"
                 yield ConfigFault((*at, key), text, rests_on=())
+        for key in ("started_at", "completed_at") if isinstance(section, WorkOrderRule) else ():
+            value = getattr(section, key)
+            if value is not None and "{" not in value and not any(map(str.isdigit, value)):
+                text = 'this is no time: write "{at}" for that of the event, or the field that says it, "{work.from}"'
+                yield ConfigFault((*at, key), text, rests_on=())
         if isinstance(section, PerformanceTarget):
             lowest, highest = section.lsl, section.usl
             if isinstance(lowest, int | float) and isinstance(highest, int | float) and lowest > highest:
@@ -93,7 +106,7 @@ def _wrong_inputs(line: Line, loc: Loc) -> Iterator[ConfigFault]:
     for section, at in _sections(line, loc):
         key = getattr(section, "key", None)
         given = line.inputs.get(key) if isinstance(key, str) else None
-        if given is None or given.event is not None or not _is_whole(given):
+        if given is None or given.event is not None or given.node is not None or not _is_whole(given):
             continue
         if _is_object(given) or key in with_fields:
             text = (
@@ -180,6 +193,7 @@ def _placeholders(value: str, loc: Loc, inputs: Collection[str]) -> Iterator[Con
     elif loc[-1] in _NAMES and (meant := _meant_input(value.strip(), inputs)) is not None:
         text = f'{quoted(value.strip())} is text, and nearly the name of an input: if that is meant write "{{{meant}}}"'
         yield ConfigFault(loc, text, warning=True)
+    yield from _put_together(value, loc, inputs)
     looked_up = _LOOKED_UP.fullmatch(value.strip())
     if looked_up is not None and looked_up[1] in inputs:
         text = f'here this is text: an input is looked up in a table where that stands in braces, "{{{looked_up[0]}}}"'
@@ -194,6 +208,19 @@ def _placeholders(value: str, loc: Loc, inputs: Collection[str]) -> Iterator[Con
     )
     if foreign is not None:
         text = f'{quoted(foreign)} is the name of an input: it is filled in where it stands in braces, "{{{foreign}}}"'
+        yield ConfigFault(loc, text, warning=True)
+
+
+def _put_together(value: str, loc: Loc, inputs: Collection[str]) -> Iterator[ConfigFault]:
+    """Inputs named where text stands: in a sum as of an expression, and behind the bar of a placeholder."""
+    words = _WORDS.findall(value) if _SUM.fullmatch(value) else []
+    if any(word.partition(".")[0] in inputs for word in words):
+        parts = [word[1:-1] if word[0] in "\"'" else f"{{{word}}}" for word in words]
+        text = f'this is text, and nothing is put together here: write "{"".join(parts)}"'
+        yield ConfigFault(loc, text, warning=True)
+    stand_in = next((match[1] for match in _STAND_IN.finditer(value) if match[1] in inputs), None)
+    if stand_in is not None:
+        text = f'behind the bar, {quoted(stand_in)} is text: an input has braces of its own there, "|{{{stand_in}}}}}"'
         yield ConfigFault(loc, text, warning=True)
 
 
@@ -219,8 +246,8 @@ def find_near_misses(lines: Collection[Line], tones: Collection[str]) -> Iterato
         seen.setdefault(kind, {}).setdefault(_folded(name), {}).setdefault(name, loc)
         times[name] += 1
 
-    def rank(name: str) -> tuple[bool, int, bool]:
-        return name in tones, times[name], name in USUAL_CATEGORIES
+    def rank(name: str) -> tuple[bool, bool, int]:
+        return name in USUAL_CATEGORIES, name in tones, times[name]
 
     for kind, groups in seen.items():
         for names in groups.values():
@@ -260,6 +287,8 @@ def _names(line: Line, loc: Loc) -> Iterator[tuple[str, str, Loc]]:
                 yield from (("category", getattr(section, name), (*at, name)) for name in section.model_fields_set)
             case PerformanceTarget():
                 yield "metric group", section.metric_group, (*at, "metric_group")
+            case Operator():
+                yield from (("category", name, (*at, "of", index)) for index, name in enumerate(section.of))
             case Interval():
                 yield "type", section.type, (*at, "type")
 
@@ -284,7 +313,7 @@ def _folded(name: str) -> str:
 
 
 def _slips(
-    kind: str, groups: Mapping[str, Mapping[str, Loc]], rank: Callable[[str], tuple[bool, int, bool]]
+    kind: str, groups: Mapping[str, Mapping[str, Loc]], rank: Callable[[str], tuple[bool, bool, int]]
 ) -> Iterator[ConfigFault]:
     """Names of a kind, by what is equal in them, that are one slip apart: that of the lower `rank`, else
     the later."""

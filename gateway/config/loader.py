@@ -24,6 +24,7 @@ from gateway.config.environment import (
     overrides,
     read_secret,
     secret_name,
+    why_no_token,
     with_values,
 )
 from gateway.config.files import Files, NoFileError, all_may_read
@@ -43,6 +44,7 @@ from gateway.model import Lookups, Scalar
 
 _TOKEN: Loc = ("oden", "token")
 _SOURCES: Loc = ("sources",)
+_LONGEST_PATH = 256
 _REMEDY = "give yours with `-c FILE`, and test it with: oden-gateway check -c FILE"
 
 
@@ -287,6 +289,10 @@ class _Resolver:
             self.faults.append(ConfigFault(loc, "a secret can stand only where a token or a password is asked for"))
         return value
 
+    def _is_file(self, text: str) -> bool:
+        """Whether `text` is the path of a file beside the configuration."""
+        return "/" in text and len(text) < _LONGEST_PATH and (self.folder / text).is_file()
+
     def _secret(self, text: str, loc: Loc, file: Path | None) -> str:
         """The secret that `text` names, or is where it stands in `file`; None: in the environment."""
         if is_reference(text):
@@ -296,10 +302,14 @@ class _Resolver:
                 if all_may_read(file):
                     remedy = f"everybody on this machine may read {file}: chmod 600 {file}"
                     self.faults.append(ConfigFault(loc, remedy, warning=True))
-                return read_secret(name, self.folder, self.environ)
+                secret = read_secret(name, self.folder, self.environ)
             except SecretError as error:
                 self.faults.append(ConfigFault(loc, str(error), absent=error.absent))
-        elif is_near_reference(text) or is_name_of_secret(text, self.folder, self.environ):
+                return text
+            if loc == _TOKEN and (why := why_no_token(secret)) is not None:
+                self.faults.append(ConfigFault(loc, f"what the secret '{name}' holds is no token: {why}"))
+            return secret
+        if is_near_reference(text) or is_name_of_secret(text, self.folder, self.environ) or self._is_file(text):
             reason = "this would be taken for the secret itself: write ${secret:NAME}, or the secret alone"
             self.faults.append(ConfigFault(loc, reason))
         elif file is not None and all_may_read(file):

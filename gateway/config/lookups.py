@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from gateway.config.csv_tables import Sheet, doubtful_cells, mixed_decimals, read_csv
+from gateway.config.csv_tables import Sheet, doubtful_cells, mixed_decimals, read_csv, spoilt_numbers
 from gateway.config.error_messages import suggestion
 from gateway.config.files import NoFileError, as_named, read_text
 from gateway.config.schema import LookupTable
@@ -46,7 +46,7 @@ def gather_lookups(tables: Mapping[str, LookupTable], folder: Path) -> tuple[Loo
             text = read_text(table.file)
             findings += doubtful_cells(text, named)
             sheet = read_csv(text, named)
-            findings += [*sheet.faults, *mixed_decimals(sheet)]
+            findings += [*sheet.faults, *mixed_decimals(sheet), *spoilt_numbers(sheet)]
             lookups[name] = _lookup(table, sheet, findings)
         except NoFileError as error:
             faults.append(ConfigFault(("tables", name, "file"), f"{named}: {error}", absent=error.absent))

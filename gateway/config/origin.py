@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.config.environment import Override, variable_label, with_values
-from gateway.config.error_messages import nearest
+from gateway.config.error_messages import nearest, told_once
 from gateway.config.schema_walk import Loc
 from gateway.config.tree import Finding, Key, Node, Position, printable
 from gateway.errors import ConfigError, ConfigFault, Diagnostic
@@ -41,8 +41,19 @@ def in_order(diagnostics: Collection[Located]) -> list[Diagnostic]:
         position = group[0].position
         return (order[position.file], position.line, position.column) if position else (0, 0, 0)
 
+    in_rows = [group for group in in_files if _is_of_a_row(group[0])]
+    for group, text in zip(in_rows, told_once([group[0].diagnostic.text for group in in_rows], "rows"), strict=True):
+        if not text:
+            in_files.remove(group)
+        group[0] = replace(group[0], diagnostic=replace(group[0].diagnostic, text=text))
     in_environment = [group[0].diagnostic for group in groups.values() if not group[0].position]
     return [*(_merged(group) for group in sorted(in_files, key=sort_key)), *in_environment]
+
+
+def _is_of_a_row(located: Located) -> bool:
+    """Whether it is about a whole row of a table, such as a key that each of its lines lacks."""
+    position = located.position
+    return position is not None and position.column == 1 and position.line > 1 and position.file.suffix == ".csv"
 
 
 def once_each(found: Collection[Located]) -> list[Located]:
@@ -142,7 +153,7 @@ class Origin:
         path = self._path(loc)
         last = path[-1][0]
         if len(path) > len(loc):
-            return last.has_gap()
+            return last.has_gap() or (len(loc) == 1 and self.root.incomplete)
         misspelt = {str(other[-1]) for other in left_out if other[:-1] == loc[: len(path) - 1]}
         return last.incomplete or nearest(str(loc[len(path) - 1]), misspelt) is not None
 

@@ -29,6 +29,14 @@ _NUMBER = r"(\d+(?:\.\d+)?)\s*"
 def _parse(value: object, pattern: str, example: str) -> tuple[float, str]:
     match = re.fullmatch(_NUMBER + pattern, value) if isinstance(value, str) else None
     if match is None:
+        if isinstance(value, str) and re.fullmatch(_NUMBER + pattern + r"\s*[,;.]", value):
+            raise ValueError(f"write {value.rstrip(' ,;.')}, without the sign after it")
+        if (
+            isinstance(value, str)
+            and re.fullmatch(rf"({_NUMBER}[a-z]+\s*)+\d*", value)
+            and re.search(r"[a-z]\s*\d", value)
+        ):
+            raise ValueError(f"write {example}: one number with one unit")
         comma = isinstance(value, str) and re.search(r"\d,\d", value)
         point = "the number with a point, as in 0.5, and " if comma else ""
         raise ValueError(f"write {point}{example}")

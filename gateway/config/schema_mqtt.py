@@ -14,7 +14,9 @@ BrokerUrl = Annotated[str, Field(pattern=_BROKER)]
 class Presence(Section):
     """What others can see of the gateway at the broker: one retained message, and the broker's last will."""
 
-    topic: Name = Field(description="The topic of the message, such as `plant-a/oden-gateway/status`.")
+    topic: Annotated[str, Field(pattern=r"^[^+#]+$")] = Field(
+        description="The topic of the message, such as `plant-a/oden-gateway/status`."
+    )
     online: str = Field("online", description="What is published when the gateway has connected.")
     offline: str = Field(
         "offline", description="What the broker publishes when it has lost the gateway, and the gateway when it stops."

@@ -92,7 +92,7 @@ class PageTls(Section):
 class Status(Section):
     """The status page and what stands beside it."""
 
-    listen: Annotated[str, Field(pattern=r"^[^\s]+:\d+$")] = Field(
+    listen: Annotated[str, Field(pattern=r"^[^\s/]+:\d+$")] = Field(
         "127.0.0.1:8321",
         description="Address and port of the status page. Without `token` it has no password: keep it on this machine.",
     )

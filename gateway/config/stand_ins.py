@@ -42,6 +42,8 @@ class Mended:
     faults: list[SchemaFault] = field(default_factory=list)
     replaced: set[Loc] = field(default_factory=set)
     left_out: set[Loc] = field(default_factory=set)
+    renamed: set[Loc] = field(default_factory=set)
+    """Keys that stand in the place of misspelt ones; what is below them was read without its schema."""
 
     @property
     def sources(self) -> frozenset[str]:
@@ -73,7 +75,8 @@ def mended(error: ValidationError, tree: Any, root: Node) -> Mended:
         now: set[Loc] = set()
         for found in schema_faults(error):
             loc = found.fault.loc
-            if loc not in known and not any(loc[: len(place)] == place for place in result.replaced):
+            follows = found.kind == "is_instance_of" and any(loc[: len(place)] == place for place in result.renamed)
+            if loc not in known and not follows and not any(loc[: len(place)] == place for place in result.replaced):
                 result.faults.append(found)
             known.add(loc)
             tries[loc] = tries.get(loc, -1) + 1
@@ -101,6 +104,7 @@ def _mend(result: Mended, found: SchemaFault, tree: Any, root: Node, tried: int)
             if node is not None and node.separator and found.at.section is not None:
                 value = typed(node, section_keys(found.at.section)[found.meant].annotation)
             parent[found.meant] = value
+            result.renamed.add((*loc[:-1], found.meant))
         else:
             result.left_out.add(loc)
     elif found.kind == "union_tag_invalid" and found.meant is not None and not tried:

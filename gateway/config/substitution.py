@@ -143,6 +143,7 @@ class Substituter:
                     text = f"this cannot be filled in for ${{{match['name']}}} in a text; write a single value"
                     self.report(replace(parameter.position, used_at=position), text)
                 return ""
+            incomplete = incomplete or parameter.incomplete
             return parameter.written
 
         result = _PLACEHOLDER.sub(replacement, text)
@@ -159,7 +160,10 @@ class Substituter:
             return None
         if name not in parameters.values and name not in parameters.used and not parameters.unread:
             if name in self.inputs:
-                text = f"no value for ${{{name}}}: an input is written \"{{{name}}}\", without the '$'"
+                text = (
+                    f"no value for ${{{name}}}: an input is written \"{{{name}}}\", without the '$'; in a condition, "
+                    f"{name} alone"
+                )
                 self._report_once(Finding(replace(position, used_at=None), text))
                 parameters.used.add(name)
                 return None

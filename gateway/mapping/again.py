@@ -27,7 +27,7 @@ from gateway.mapping.owed import Owed, split, waiting
 from gateway.mapping.sessions import Moved
 from gateway.mapping.stamps import MOST_STAMPS, Stamps, free_stamp, with_stamp
 from gateway.mapping.trail import MOST_AT_ALL, Entry, Feed, place_of, shortened, told_by, with_entries, with_stamps
-from gateway.model import IntervalType, Moment, Notice, Recovered, Sample
+from gateway.model import Contact, IntervalType, Moment, Notice, Recovered, Sample
 
 MOST_CORRECTED = 64
 """Intervals of which the time stamps are remembered that were told before a correction, and for it."""
@@ -97,13 +97,19 @@ def _stepped(
 
 
 def corrected(
-    plan: LinePlan, line: Feed, late: Late, at: float, kept: Recovered | None = None, moved: Sequence[Moved] = ()
+    plan: LinePlan,
+    line: Feed,
+    late: Late,
+    at: float,
+    kept: Recovered | None = None,
+    moved: Sequence[Moved] = (),
+    heard: Sequence[Contact] = (),
 ) -> Slices[tuple[Feed, Step]]:
     """The line with what came late in its places, and what is to be told `at` a time because of that. `kept`: it is
     what a source has kept while it was not heard, and nothing is missing, so that it was heard after all. `moved` are
-    the entries that go to earlier places with it."""
+    the entries that go to earlier places with it; `heard` says of sources that they are heard again since."""
     line = replace(line, state=replace(line.state, now=max(line.state.now, at)))
-    again = Again(plan, line, late, kept, moved)
+    again = Again(plan, line, late, kept, moved, heard)
     yield from again.derive()
     return again.corrected(at)
 
@@ -128,7 +134,13 @@ class Again:
     """
 
     def __init__(
-        self, plan: LinePlan, line: Feed, late: Late, kept: Recovered | None, moved: Sequence[Moved] = ()
+        self,
+        plan: LinePlan,
+        line: Feed,
+        late: Late,
+        kept: Recovered | None,
+        moved: Sequence[Moved] = (),
+        heard: Sequence[Contact] = (),
     ) -> None:
         self.plan = plan
         self.line = line
@@ -156,6 +168,9 @@ class Again:
                 self._late[id(placed)] = sample
             entry = Entry(said, placed, None, own, number=self.numbered - back)
             self._steps.insert(place - 1 - base, entry)
+        for contact in heard:
+            self.numbered += 1
+            self._steps.append(Entry(contact.received, contact, None, number=self.numbered))
 
     def derive(self) -> Slices[None]:
         """Take the steps again."""

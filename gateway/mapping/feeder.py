@@ -23,19 +23,20 @@ it is heard, and what had to wait for it is decided. Late messages are put in th
 One that has kept what it would have said is heard with that (`again.put_back`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import reduce
 from math import inf
 from operator import itemgetter
 
 from gateway.frozen import replace
-from gateway.mapping.again import Late, Slices, at_once, corrected, left_out, put_back, recalled
+from gateway.mapping.again import Slices, at_once, corrected, left_out, put_back, recalled
 from gateway.mapping.clocks import CALM, LONG, SenderClock, delay, lead, problem, with_message
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.inputs import SOON, is_outdated, plant_time, stated_time
 from gateway.mapping.line import LineState, Step, Tick, after_absence, step
 from gateway.mapping.line import due as line_due
 from gateway.mapping.said import Said, stream_of
-from gateway.mapping.sessions import BEHIND, Moved, moved
+from gateway.mapping.sessions import BEHIND, moved
 from gateway.mapping.trail import Entry, Feed, Waiting, shortened, told_by, with_time
 from gateway.mapping.values import excerpt
 from gateway.model import Contact, Moment, Notice, Recovered, Sample
@@ -106,9 +107,8 @@ def _hear(plan: LinePlan, line: Feed, event: Sample | Moment | Contact | Tick) -
     one is heard out when it is time."""
     told, now = Step(line.state), time_of(event)
     while (out := min(_heard_out(line), default=None, key=itemgetter(0))) is not None and out[0] <= now:
-        line, placed = at_once(settled(plan, line, out[0]))  # what it said late is heard too
         line, result = _feed(plan, line, out[1])
-        told = both(both(told, placed), result)
+        told = both(told, result)
     for sample in event.samples if isinstance(event, Moment) else (event,):
         loss = line.state.lost.get(sample.source) if isinstance(sample, Sample) else None
         if not isinstance(sample, Sample) or loss is None or sample.quality == "bad":
@@ -130,8 +130,7 @@ def _feed(plan: LinePlan, line: Feed, event: Sample | Moment | Contact | Tick) -
             told = both(told, result)
         return line, told
     if isinstance(event, Contact):
-        behind = {source: at for source, at in line.behind.items() if source != event.source}
-        line = replace(line, behind=behind, calm_from={**line.calm_from, event.source: event.received + CALM})
+        line = _calming(line, event)
     if not plan.timed and not plan.remembers:
         result = step(plan, line.state, event, line.rests_until(plan))
         return (line if line.calm_from else Feed(result.state)).with_state(plan, result), result
@@ -154,6 +153,12 @@ def _feed(plan: LinePlan, line: Feed, event: Sample | Moment | Contact | Tick) -
     elif event.retained:
         event = _as_known(event, line.clocks.get((event.source, event.address)))
     return _in_order(plan, line, event, None)
+
+
+def _calming(line: Feed, contact: Contact) -> Feed:
+    """The line after a source is lost, or heard again: for a while, what it says can be of a backlog."""
+    behind = {source: at for source, at in line.behind.items() if source != contact.source}
+    return replace(line, behind=behind, calm_from={**line.calm_from, contact.source: contact.received + CALM})
 
 
 def _as_known(message: Sample, clock: SenderClock | None) -> Sample:
@@ -230,11 +235,13 @@ def needs_preparation(plan: LinePlan, line: Feed, event: Event) -> bool:
 
 
 def _settles_at(plan: LinePlan, line: Feed) -> float:
-    """When the messages that came late are put in their places: when that is due, or before something runs out."""
+    """When the messages that came late are put in their places: when that is due, before something runs out, or with
+    that a source is heard again, since it has said them."""
     if line.settles_at is None:
         return inf
-    timer = _first_timer(plan, line)
-    return line.settles_at if timer is None else min(line.settles_at, max(timer, line.late[-1].sample.received))
+    timer, heard = _first_timer(plan, line), min((at for at, _ in _heard_out(line)), default=inf)
+    runs_out = inf if timer is None else max(timer, line.late[-1].sample.received)
+    return min(line.settles_at, runs_out, heard)
 
 
 def prepared(plan: LinePlan, line: Feed, event: Event) -> Slices[tuple[Feed, Step]]:
@@ -346,6 +353,7 @@ def _all_by_themselves(plan: LinePlan, line: Feed) -> tuple[Feed, Step]:
 def _put_in_place(plan: LinePlan, line: Feed, at: float) -> Slices[tuple[Feed, Step]]:
     """Put the messages that came late in their places `at` a time; their own lie before what the line has stepped."""
     came, late = line.late, sorted(line.late, key=itemgetter(1))
+    heard = [contact for out, contact in sorted(_heard_out(line), key=itemgetter(0)) if out <= at]
     line, result = replace(line, late=()), Step(line.state)
     new: list[Waiting] = []
     entries = line.since(late[0].said - SOON)
@@ -369,14 +377,11 @@ def _put_in_place(plan: LinePlan, line: Feed, at: float) -> Slices[tuple[Feed, S
             together.add(sample, said)
     placed_ones = {id(each) for each in new}
     others = moved(plan, line, [each for each in came if id(each) in placed_ones])
-    line, placed = yield from _placed(plan, line, [(sample, said) for sample, said, _ in new], at, others)
-    return replace(line, corrected=line.corrected + 1), both(result, placed)
-
-
-def _placed(plan: LinePlan, line: Feed, late: Late, at: float, others: Sequence[Moved]) -> Slices[tuple[Feed, Step]]:
-    if not late:
-        return line, Step(line.state)
-    return (yield from corrected(plan, line, late, at, moved=others))
+    if new:
+        places = [(sample, said) for sample, said, _ in new]
+        line, placed = yield from corrected(plan, line, places, at, moved=others, heard=heard)
+        line, result = reduce(_calming, heard, line), both(result, placed)
+    return replace(line, corrected=line.corrected + 1), result
 
 
 def _left_out(sample: Sample) -> Notice:

@@ -83,13 +83,17 @@ class Scope:
             learned = looked_up.table.learned
             if learned is not None and looked_up.name not in self.learned:
                 problem = f'"{looked_up.name}" learns from the input "{learned.input}", which this line does not have'
-                self.fault(loc, problem, rests_on=[_input(loc, learned.input)])
+                self.fault(loc, problem, rests_on=[_input(loc, learned.input), ("tables", looked_up.name, "from")])
         for reference in parsed.references:
             table = tables.get(reference.input)
             if table is not None and table.learned is not None and not reference.path:
                 continue
             section = self.inputs.get(reference.input)
-            if section is None and reference not in extra:
+            if section is None and reference not in extra and table is not None and reference.path:
+                key, *column = reference.path
+                text = templates.look_up_is_written(reference.input, table, key, column[-1] if column else None)
+                self.fault(loc, text, rests_on=[_input(loc, reference.input)])
+            elif section is None and reference not in extra:
                 self.unknown(reference.input, loc)
             elif reference.path and section is not None and (not section.has_fields or section.counter is not None):
                 text = f'"{reference.input}" is a plain value and has no fields: write "{{{reference.input}}}"'

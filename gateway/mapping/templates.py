@@ -26,6 +26,11 @@ _PIECE = re.compile(r"\{\{|\}\}|\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}|[{}]|
 _UNCLOSED = re.compile(r"\{[A-Za-z_]\w*(?:\.\w+)*(?P<other>[\])>])?")
 _SECOND_BAR = re.compile(r"(?:[^{}|]|\{(?:[^{}]|\{[^{}]*\})*\})*\|")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*")
+_NEARLY_LOOKED_UP = re.compile(
+    r"(?P<table>[A-Za-z_]\w*)"
+    r"[\[(][\s\"'{$]*(?P<key>[A-Za-z_][\w.]*)[\s\"'}]*[\])](?:\.(?P<column>\w+))?"
+)
+"""A table with its key in other brackets, quotes or braces, or without the column."""
 _LOOKED_UP = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\[([^\[\]]*)\]\.(.+)")
 
 
@@ -220,7 +225,8 @@ def _placeholder(name: str, lookups: Lookups) -> Reference | LookedUp | OrElse:
 
 
 def _known(name: str, lookups: Lookups) -> Reference | LookedUp:
-    if match := _LOOKED_UP.fullmatch(name):
+    match = _LOOKED_UP.fullmatch(name)
+    if match and _NAME.fullmatch(match[2]):
         table = lookups.get(match[1])
         if table is None:
             raise PatternError(f'"{match[1]}" is not one of the tables{suggestion(match[1], lookups)}', match[1])
@@ -228,7 +234,23 @@ def _known(name: str, lookups: Lookups) -> Reference | LookedUp:
             near = suggestion(match[3], sorted(table.columns))
             raise PatternError(f'"{match[1]}" has no column "{match[3]}"{near}', match[1])
         return LookedUp(_reference(match[2]), match[1], table, match[3])
+    _refuse_near_look_ups(name, lookups)
     return _reference(name)
+
+
+def _refuse_near_look_ups(name: str, lookups: Lookups) -> None:
+    """Raise PatternError for what is looked up in one of the tables and is written otherwise."""
+    near = _NEARLY_LOOKED_UP.fullmatch(name)
+    if near is not None and (table := lookups.get(near["table"])) is not None:
+        written = look_up_is_written(near["table"], table, near["key"], near["column"])
+        raise PatternError(f'"{{{name}}}" is not a placeholder: {written}', near["table"])
+
+
+def look_up_is_written(name: str, table: Lookup, key: str, column: str | None) -> str:
+    """How the value in `column` of a table is written; None: that is not known."""
+    columns = sorted(table.columns)
+    written = f"{{{name}[{key}].{column or (columns[0] if columns else 'column')}}}"
+    return f'what a table has is written "{written}" (possible columns: {", ".join(columns) or "any"})'
 
 
 def _reference(name: str) -> Reference:
@@ -236,7 +258,9 @@ def _reference(name: str) -> Reference:
         foreign = foreign_letter(name)
         if foreign is not None:
             raise PatternError(f'"{{{name}}}" is not a placeholder: {foreign}, type it anew')
-        raise PatternError(f'"{{{name}}}" is not a placeholder: write the name of an input, such as "{{order}}"')
+        alone = name.strip()
+        example = f"without blanks, {{{alone}}}" if _NAME.fullmatch(alone) else 'such as "{order}"'
+        raise PatternError(f'"{{{name}}}" is not a placeholder: write the name of an input, {example}')
     first, *path = name.split(".")
     return Reference(first, tuple(path))
 

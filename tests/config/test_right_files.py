@@ -130,3 +130,12 @@ def test_p10_a_column_that_is_asked_for_is_no_slip(
     (said,) = capsys.readouterr().err.splitlines()
     assert said.startswith("lines.csv:2:1: ")
     assert "'line' is missing" in said
+
+
+def test_p10_the_name_of_a_type_that_is_nearly_that_of_an_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A rule that makes the type of the intervals names it as they do."""
+    line = LINE.replace("{type: Recipe, key: sku,", "{type: Sku, key: sku,")
+    rule = "      - {set: interval_type, name: Sku}\n"
+    strictly_right(written(tmp_path / "c", HEAD + line + rule), monkeypatch, capsys)

@@ -10,8 +10,11 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.config.factory import COUNTER, END, NODE, T3, WHEN, Said, Slip, said_of, slip
+from tests.config.command import check, written
+from tests.config.factory import COUNTER, END, LINE, NODE, T3, WHEN, Said, Slip, said_of, slip, spoilt
+from tests.config.factory import HEAD as HEAD_OF_PLANT
 from tests.config.more_slips import MORE
+from tests.config.slips_of_plants import OF_PLANTS
 from tests.config.slips_of_signs import OF_SIGNS
 from tests.config.yet_more_slips import YET_MORE
 
@@ -306,6 +309,7 @@ GROUPS: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
     **MORE,
     **YET_MORE,
     **OF_SIGNS,
+    **OF_PLANTS,
     "all kinds at once": (
         HEAD,
         (*SYNTAX[:6], *SYNTAX_2[:3], *SCHEMA[:6], *REFERENCES[:8], *CERTAIN[:6], *DOUBTFUL[:9]),
@@ -379,3 +383,45 @@ def test_p10_of_two_names_that_are_there_once_the_usual_one_is_right() -> None:
         answer = said_of(Path(folder) / "c", (), (), [slipped], lines=1)
     assert answer.problems == []
     assert [where for where, _ in answer.warnings] == [answer.expected[slipped]]
+
+
+def test_p10_a_category_of_the_page_is_blamed_for_its_own_slip() -> None:
+    """`status.categories` says how categories are shown; one that is spelt wrong there is told there."""
+    slipped = slip(
+        "listen: 127.0.0.1:8321", "categories: {▲Unplaned Downtime: stopped}", "one letter apart", warning=True
+    )
+    with TemporaryDirectory() as folder:
+        answer = said_of(Path(folder) / "c", [slipped], (), lines=2)
+    assert [where for where, _ in (*answer.problems, *answer.warnings)] == [answer.expected[slipped]]
+
+
+def test_p10_the_port_of_the_other_kind_of_connection() -> None:
+    slipped = slip('"mqtt://broker.plant-a.local"', '▲"mqtt://broker.plant-a.local:8883"', "mqtts://", warning=True)
+    with TemporaryDirectory() as folder:
+        answer = said_of(Path(folder) / "c", [slipped], (), lines=1)
+    ((where, text),) = (*answer.problems, *answer.warnings)
+    assert where == answer.expected[slipped]
+    assert "write mqtts://" in text
+
+
+def test_p10_a_field_of_a_tag_is_told_where_it_is_named_and_not_of_the_tag() -> None:
+    """The key of a run that is a tag is no whole message because somebody wrote `{order.name}`."""
+    key = slip("{type: Recipe, key: sku,", "{type: Recipe, key: t1,")
+    slipped = slip('lot: "{order}"', 'lot: ▲"{t1.name}"', "has no fields")
+    line = LINE.replace(key.old, key.new)
+    with TemporaryDirectory() as folder:
+        path = written(Path(folder) / "c", HEAD_OF_PLANT + spoilt(line, slipped).replace("▲", ""))
+        problems = check(path).problems
+    assert len(problems) == 1
+    assert "has no fields" in problems[0]
+
+
+def test_p10_a_topic_of_all_lines_that_begins_with_a_slash() -> None:
+    """However many lines a template makes of it."""
+    slips = [
+        slip("topic: plant-a/L00/events/scrap", "topic: ▲/plant-a/L00/events/scrap", "begins with a '/'", warning=True)
+    ]
+    with TemporaryDirectory() as folder:
+        answer = said_of(Path(folder) / "c", (), [*slips] * 8, lines=9)
+    assert answer.problems == []
+    assert len(answer.warnings) == 8

@@ -63,6 +63,8 @@ class Plant:
     amounts: list[tuple[float, int]] = field(default_factory=list)
     """When parts were seen by the good counter, and how many."""
     orders: list[tuple[float, str]] = field(default_factory=list)
+    largest: int = 0
+    """The most parts that the plain counter has shown at once."""
     arrived: float = 0.0
 
     def tell(self, sample: Sample) -> None:
@@ -85,6 +87,9 @@ class Plant:
     def count(self, parts: int) -> None:
         """Parts are made, no faster than the line can, and seen."""
         parts = min(parts, int((self.now - self.shown_at) * RATE), ROLLOVER - 1)
+        if self.total == 0 and self.largest:  # else what it shows after a reset could as well be the end of a glitch
+            parts = min(parts, self.largest)
+        self.largest = max(self.largest, parts)
         self.good += parts
         self.total += parts
         self.made["Total"] += parts

@@ -165,7 +165,7 @@ async def test_who_makes_no_handshake_is_let_go(
             with suppress(ConnectionError):
                 assert await reader.read() == b""
             writer.close()
-        monkeypatch.setattr("gateway.status.tls.HANDSHAKE", PATIENCE)
+        monkeypatch.setattr("gateway.status.guard.HANDSHAKE", PATIENCE)
         async with client.get(server.url + "/healthz", ssl=trusting) as answer:
             assert answer.status == 200
 

@@ -1,0 +1,138 @@
+"""P10: of one mistake in a plant of several files one thing is said, where it is, and what helps when it is done."""
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+from gateway.__main__ import main
+from tests.config.command import written
+
+HEAD = """\
+oden: {token: "${secret:oden_token}"}
+sources:
+  plc: {type: opcua, url: "opc.tcp://10.1.4.20:4840", security: none, sampling: 100ms}
+  floor: {type: mqtt, url: "mqtt://broker", client_id: edge-01}
+tables:
+  products: {file: products.csv, key: sku}
+  orders: {from: announced, key: number}
+include: [templates.yaml]
+lines:
+  - {file: lines.csv, use: packer, factory: Factory A}
+"""
+TEMPLATES = """\
+templates:
+  packer:
+    inputs:
+      order: {source: plc, node: "ns=2;s=${plc}.Order"}
+      sku: {source: plc, node: "ns=2;s=${plc}.Sku"}
+      good: {source: plc, node: "ns=2;s=${plc}.Good", counter: {rollover: 65536}}
+      announced: {source: floor, topic: "plant/${plc}/orders"}
+      scrap: {source: floor, topic: "plant/${plc}/scrap", time: at}
+      lot: {source: floor, topic: "plant/${plc}/lot", field: number}
+    run: {key: order, product: "{products[sku].name|{sku}}", name: "{order}", metadata: {due: "{orders[order].due}"}}
+    scrap_yield: {entries: [{count: good, raw_data: {yield: "{n}"}}, {count: scrap.qty, raw_data: {scrap: "{n}"}}]}
+"""
+LINES = "line,plc\n" + "".join(f"Line {number},L{number:02}\n" for number in range(1, 25))
+PRODUCTS = "sku,name,speed\n1,Film,40\n2,Bag,55\n3,Box,12.5\n4,Lid,9\n"
+FILES = {"gateway.yaml": HEAD, "templates.yaml": TEMPLATES, "lines.csv": LINES, "products.csv": PRODUCTS}
+
+
+def said(folder: Path, file: str, old: str, new: str) -> list[str]:
+    """What `check` says of the plant in which `new` stands in one file in the place of `old`."""
+    assert old in FILES[file]
+    path = written(folder / "plant", FILES["gateway.yaml"])
+    (path.parent / "secrets" / "oden_token").chmod(0o600)
+    for name, text in FILES.items():
+        (path.parent / name).write_text(text.replace(old, new, 1) if name == file else text, encoding="utf-8")
+    out = io.StringIO()
+    with contextlib.redirect_stderr(out), contextlib.redirect_stdout(io.StringIO()):
+        main(["check", "-c", str(path)])
+    return [problem.replace(f"{path.parent}/", "") for problem in out.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "where", "cure"),
+    [
+        ("gateway.yaml", ", factory: Factory A", "", "lines.csv:2:1", "'factory' is missing.*so it is in 23 more rows"),
+        ("gateway.yaml", "[templates.yaml]", "[template.yaml]", "gateway.yaml:8:11", "no such file"),
+        ("gateway.yaml", "tables:", "table:", "gateway.yaml:5:1", "did you mean 'tables'"),
+        ("gateway.yaml", "sampling:", "sampling_interval:", "gateway.yaml:3:71", "did you mean 'sampling'"),
+        (
+            "templates.yaml",
+            '"{products[sku].name|',
+            '"{products[sku]|',
+            "templates.yaml:10:32",
+            r"{products\[sku\].name}",
+        ),
+        (
+            "templates.yaml",
+            "{products[sku].name|",
+            "{products.sku.name|",
+            "templates.yaml:10:32",
+            r"{products\[sku\].name}",
+        ),
+        (
+            "templates.yaml",
+            "{products[sku].name|",
+            "{products[{sku}].name|",
+            "templates.yaml:10:32",
+            r"{products\[sku\].name}",
+        ),
+        (
+            "templates.yaml",
+            "{products[sku].name|",
+            "{products(sku).name|",
+            "templates.yaml:10:32",
+            r"{products\[sku\].name}",
+        ),
+        ("templates.yaml", '"{order}"', '"{ order }"', "templates.yaml:10:68", "without blanks, {order}"),
+        (
+            "templates.yaml",
+            "time: at}",
+            "time: at, zone: Europe/Berlin}",
+            "templates.yaml:8:69",
+            "it stands under 'time'",
+        ),
+        (
+            "templates.yaml",
+            "rollover: 65536}",
+            "rollover: 65536}, unit: kg",
+            "templates.yaml:6:83",
+            "it stands under 'counter'",
+        ),
+        (
+            "templates.yaml",
+            'topic: "plant/${plc}/lot"',
+            'node: "plant/${plc}/lot"',
+            "templates.yaml:9:28",
+            "write 'topic'",
+        ),
+        ("lines.csv", "Line 7,L07", "Line 7,#NV", "lines.csv:8:8", "error of a formula"),
+        ("lines.csv", "Line 7,L07", "Line 7,L\x0007", "lines.csv:8:9", "U\\+0000"),
+        ("products.csv", "Film", "GrÃ¶Ãe", "products.csv:2:5", "read in another encoding"),
+        ("products.csv", "12.5", "k.A.", "products.csv:4:7", "all of the column is text"),
+        ("products.csv", "55", "55 1/min", "products.csv:3:7", "write a number alone"),
+    ],
+)
+def test_p10_one_mistake_is_told_once_with_its_cure(
+    file: str, old: str, new: str, where: str, cure: str, tmp_path: Path
+) -> None:
+    problems = said(tmp_path, file, old, new)
+    assert len(problems) == 1, problems
+    assert problems[0].startswith(f"{where}: ")
+    assert re.search(cure, problems[0])
+
+
+def test_the_plant_is_right(tmp_path: Path) -> None:
+    """Without any of these mistakes nothing is said."""
+    assert said(tmp_path, "lines.csv", "line", "line") == []
+
+
+def test_p10_the_secret_of_another_system_is_not_meant(tmp_path: Path) -> None:
+    """Of two secrets with a long word alike, one is no slip of the other."""
+    problems = said(tmp_path, "gateway.yaml", "secret:oden_token", "secret:plc_token")
+    assert len(problems) == 1
+    assert "did you mean" not in problems[0]
