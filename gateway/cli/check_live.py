@@ -126,7 +126,7 @@ async def _looks(
 
     async with aclosing(answer):
         try:
-            first = await anext(answer, {})
+            first: dict[str, object] = await anext(answer, {})
             differs = LookDifference.model_validate(first.get("differs"))
         except control.NoGateway:
             return await _visited(loaded.config, loaded.config.sources, plans, clock, seconds), None
