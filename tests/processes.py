@@ -15,6 +15,9 @@ from gateway.cli import demo_parts
 from tests.config.command import environment
 from tests.peers import PATIENCE
 
+ANSWER = 60.0
+"""Seconds for one answer of the gateway; a test that waits for what it is to say asks several times within PATIENCE."""
+
 
 class Commands:
     """The `commands` of the gateway, each a process that runs in `folder` from its `start` until its `kill`."""
@@ -37,8 +40,8 @@ class Commands:
 
 
 def status_json(port: int) -> Any:
-    """What `/api/status` of the gateway answers, however long that takes; None where nobody answers on `port`."""
-    return demo_parts.status_json(port, PATIENCE)
+    """What `/api/status` of the gateway answers, however busy the machine is; None where nobody answers on `port`."""
+    return demo_parts.status_json(port, ANSWER)
 
 
 def listens_at(path: Path) -> bool:

@@ -11,13 +11,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from gateway.cli.phrases import span
 from gateway.clock import AnchoredClock
 from gateway.config.difference import marks
 from gateway.config.loader import Loaded
 from gateway.config.schema import Config
 from gateway.config.schema_mqtt import MqttConfig
-from gateway.errors import SourceError
+from gateway.errors import GatewayError, SourceError
 from gateway.live.findings import Finding, Level, not_running, source_findings, unheard
 from gateway.live.look import SECONDS, SOURCE_LOOK, LookDifference, LookQuestion, SourceLook, look
 from gateway.live.tail import InputReading, Onlookers, Present
@@ -124,9 +126,14 @@ async def _looks(
 
     async with aclosing(answer):
         try:
-            differs = LookDifference.model_validate((await anext(answer))["differs"])
+            first: dict[str, object] = await anext(answer, {})
+            differs = LookDifference.model_validate(first.get("differs"))
         except control.NoGateway:
             return await _visited(loaded.config, loaded.config.sources, plans, clock, seconds), None
+        except ValidationError:
+            raise GatewayError(
+                "the running gateway does not say by which configuration it goes: it is of another version; restart it"
+            ) from None
         others = {*differs.sources.new, *differs.sources.changed}
         both = await asyncio.gather(seen(), _visited(loaded.config, others, plans, clock, seconds))
     of = {each.name: each for looks in both for each in looks}

@@ -254,8 +254,8 @@ def with_count(
     sample = reading.sample
     before, memory = reading.before, reading.memory
     restart_basis = None
-    if counter.restarts_with is not None:
-        restart_basis = text(scalar(basis.value if basis is not None else None))
+    if counter.restarts_with is not None and basis is not None:
+        restart_basis = text(scalar(basis.value))
     if restart_basis != memory.restart_basis:
         history = replace(memory.counting, excursion=None)
         memory = replace(memory, restart_basis=restart_basis, counting=history)

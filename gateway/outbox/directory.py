@@ -47,6 +47,15 @@ class DirectoryLock:
         os.close(self._file)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder that is private to its owner, where root makes it to the owner of the one around it: that user can
+    remove it with all that is in it, also where root was stopped. Raises OSError."""
+    path.mkdir(mode=0o700)
+    owner = path.parent.stat()
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        os.chown(path, owner.st_uid, owner.st_gid)
+
+
 def refuse_unwritable(store: Path) -> None:
     """Raise OutboxError where a file of the store cannot be read or written by this user."""
     _refuse(store)

@@ -28,7 +28,16 @@ from diskcache import Timeout
 from gateway.errors import DamagedRow, DamagedStore, OutboxError, OutboxFull
 from gateway.outbox import journal
 from gateway.outbox.database import DATABASE, Database, Stored, unsealed
-from gateway.outbox.directory import REMOVED, Ballast, DirectoryLock, free_bytes, in_words, sync_directory, whole_bytes
+from gateway.outbox.directory import (
+    REMOVED,
+    Ballast,
+    DirectoryLock,
+    free_bytes,
+    in_words,
+    make_folder,
+    sync_directory,
+    whole_bytes,
+)
 
 LOG = "cache.db-wal"
 IN_USE = "in-use"
@@ -185,7 +194,7 @@ class SqliteStore:
     def _open(self) -> Database:
         with self._translated("opened"):
             if not self._directory.exists():
-                self._directory.mkdir(mode=0o700)
+                make_folder(self._directory)
                 sync_directory(self._directory.parent)
             database = Database(self._directory)
             sync_directory(self._directory)

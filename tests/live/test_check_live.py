@@ -3,7 +3,7 @@
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ import pytest_asyncio
 from asyncua.ua.status_codes import StatusCodes
 
 from gateway.config.schema import Config
+from gateway.control import Control
 from gateway.live.findings import source_findings
 from gateway.live.look import SourceLook
 from gateway.live.tail import InputReading
@@ -236,6 +237,24 @@ async def test_beside_a_running_gateway_it_is_the_file_that_is_judged(
         site.config.write_text(right)
         text = found(await site.run(*check))["not_running", "the running gateway"]["text"]
         assert "sources ~floor -nobody;" in text
+
+
+@pytest.mark.parametrize("said", [[{"look": {"name": "plc"}}], []])
+async def test_a_running_gateway_of_a_version_before_is_told_as_that(said: list[dict[str, object]], site: Site) -> None:
+    """It answers with what it sees, without a word of by which configuration: nothing can be judged by that."""
+
+    async def before(_command: str, _question: object) -> AsyncGenerator[dict[str, object], None]:
+        for each in said:
+            yield each
+
+    text = BASE.format(oden=free_port(), status=free_port(), opcua="opc.tcp://127.0.0.1:1", mqtt="mqtt://127.0.0.1:1")
+    site.configure(f"{text}{RIGHT}")
+    box = site.config.parent / "outbox"
+    box.mkdir()
+    async with Control(box, [box / "control.sock"], before):
+        checked = await site.run("check", "-c", "gateway.yaml", "--live", "--seconds", "1")
+    (problem,) = checked.problems
+    assert "it is of another version" in problem
 
 
 async def test_a_wrong_file_is_told_first(server: OpcuaServer, site: Site, tmp_path: Path) -> None:

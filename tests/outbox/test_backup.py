@@ -1,5 +1,9 @@
 """A copy of the outbox in a file: whole, or refused."""
 
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -87,3 +91,42 @@ def test_a_backup_that_cannot_be_written_says_why(outbox: Outbox, tmp_path: Path
     """With the file's name."""
     with pytest.raises(OutboxError, match=r"nowhere/copy cannot be written: No such file"):
         write_backup(outbox, tmp_path / "nowhere" / "copy")
+
+
+def test_p7_what_a_stopped_restore_has_left_keeps_no_gateway_from_starting(tmp_path: Path) -> None:
+    """Root puts a backup back, and is stopped in the midst of it: the gateway's user removes what is left."""
+    for part in (tmp_path, *tmp_path.parents[:2]):
+        part.chmod(0o755)  # each is for its owner alone otherwise
+    box, read = tmp_path / "box", 0
+    outbox = opened(box)
+    rows = dict(outbox.rows())
+    outbox.close()
+    if os.geteuid() == 0:
+        for path in (box, *box.rglob("*")):
+            os.chown(path, 65534, 65534)
+
+    def stopped() -> Iterator[tuple[str, str]]:
+        nonlocal read
+        read += 1
+        yield from rows.items()
+        if read == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OutboxError, match="No space left"):
+        restore(box, stopped, 0.0)
+    assert (box / "outbox-building").exists()
+    with as_owner(box):
+        outbox = opened(box)
+    assert dict(outbox.rows()).keys() == rows.keys()
+    outbox.close()
+    assert not (box / "outbox-building").exists()
+
+
+@contextmanager
+def as_owner(directory: Path) -> Iterator[None]:
+    user = os.geteuid()
+    os.seteuid(directory.stat().st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
