@@ -23,7 +23,11 @@ WRITTEN = (
     slip(UPTIME, "▲[1, 2]: {category: Uptime}", "a line for each"),
     slip(T3, "t3: {words: [t1, ▲t1]}", "there already"),
     slip(COUNTER, "counter: {▲maximum_rate: 5/s}", "did you mean 'max_rate'"),
-    slip(T3, 't3: {source: plc, node: "nsu=urn:acme:line;s=L00.T3", ▲order: little}', "unknown key 'order' (possible"),
+    slip(
+        T3,
+        't3: {source: plc, node: "nsu=urn:acme:line;s=L00.T3", ▲order: little}',
+        "unknown key 'order'; it stands under 'binary'",
+    ),
     slip(NODE, '▲"nsu=urn:acme:line;L00.Speed"', "did you mean 'nsu=urn:acme:line;s=L"),
     slip(NODE, '▲"urn:acme:line;s=L00.Speed"', "did you mean 'nsu=urn:acme:line;s=L"),
     slip(NODE, '▲"http://acme.com/line;s=L00.Speed"', "did you mean 'nsu=http://acme.com/line;s=L"),
