@@ -157,6 +157,7 @@ class _Repaired:
         """
         first = max(min(stop.begun, self._line_before(stop.line)), stop.line - _FARTHEST, 1)
         further: list[tuple[list[Guess], _Stop]] = []
+        seen = 0  # of those, which need not be gone on from again
         for groups in self._groups(first, stop, like):
             for unplaced in groups:
                 if self._tried >= self._worth_trying:
@@ -174,10 +175,11 @@ class _Repaired:
                     return rest
                 further.append((group, then))
             # A text that was meant to end before has everything up to here in it, so this is likelier than what follows
-            for group, then in further if kinds and stop.line > stop.begun else ():
+            for group, then in further[seen:] if kinds and stop.line > stop.begun else ():
                 ended = _said(group).startswith(NEVER_CLOSED) and group[0][0] < then.line <= stop.line
                 if ended and (rest := self._then(group, then, kinds - 1)):
                     return rest
+            seen = len(further)
         for group, then in further if kinds else ():
             if then[:2] > stop[:2] and _said(group) != like and (rest := self._then(group, then, kinds - 1)):
                 return rest

@@ -32,7 +32,17 @@ from ruamel.yaml.reader import ReaderError
 from gateway.config.invisible import INVISIBLE, invisible_in, name_of, without_invisible
 from gateway.config.schema_walk import number_keys
 from gateway.config.tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, quoted
-from gateway.config.yaml_words import DECIMAL_COMMA, NO_COMMENT, decimals, is_node_parted, meant_by, no_key, wrong_type
+from gateway.config.yaml_words import (
+    BEHIND_NODE,
+    DECIMAL_COMMA,
+    NO_COMMENT,
+    decimals,
+    is_behind_node,
+    is_node_parted,
+    meant_by,
+    no_key,
+    wrong_type,
+)
 from gateway.model import Scalar
 
 MAX_VALUES = 400_000
@@ -210,6 +220,9 @@ class _Composer:
         if before is not None and last == "node" and is_node_parted(before.written, key.written):
             before.value = before.written = node = f"{before.written};{key.written}"
             self.findings.append(Finding(before.position, f"a ',' ends what stands before it: did you mean '{node}'?"))
+            return True
+        if before is not None and last == "node" and is_behind_node(before.written, key.written):
+            self.findings.append(Finding(key.position, f"unknown key {quoted(key.written[0])}: {BEHIND_NODE}"))
             return True
         number = decimals(key.written, before.written) if before is not None and is_number else None
         if before is not None and number is not None:

@@ -16,6 +16,8 @@ DECIMAL_COMMA = (
 )
 _NAMESPACE = re.compile(r"nsu?=[^;]+", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"[isgb]=[^;]+", re.IGNORECASE)
+_WHOLE_NODE = re.compile(r"(?:.*;)?[isgb]=.", re.IGNORECASE)
+BEHIND_NODE = "a ',' ends the node id before it; remove this, or put quotes around all of the id if this is part of it"
 NO_COMMENT = "a comment begins with '#', not with '//'"
 
 _NO_KEY = re.compile(
@@ -88,6 +90,12 @@ def is_node_parted(before: str, key: str) -> bool:
     """Whether `before` and `key` are the two parts of a node id that has a ',' where its ';' belongs. Behind a node id
     that is whole stands something else: put together, the two could be the id of another node."""
     return _NAMESPACE.fullmatch(before) is not None and _IDENTIFIER.fullmatch(key) is not None
+
+
+def is_behind_node(before: str, key: str) -> bool:
+    """Whether `before` is a node id that is whole, and `key` what could be the last part of one. A ':' in the place of
+    its '=' would make no known key of it."""
+    return _WHOLE_NODE.match(before) is not None and _IDENTIFIER.fullmatch(key) is not None
 
 
 def meant_by(problem: str) -> str:

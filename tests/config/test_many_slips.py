@@ -111,3 +111,16 @@ def test_p10_any_slips_at_once(seed: int, tmp_path: Path) -> None:
     for one in slips:
         (text,) = [text for where, text in told if where == answer.expected[one]]
         assert all(word in text for word in one.words)
+
+
+def test_a_line_whose_likelier_guess_leads_nowhere_hides_nothing_behind_it(tmp_path: Path) -> None:
+    """Each guess is gone on from once, so that there are tries enough for the one that is right."""
+    pair = [one for one in ALL if one.new.strip() in {'▲"inputs:', '▲"ns=3;s="DB1"."Speed""'}]
+    answer = said_of(tmp_path / "c", (), (), pair, lines=3)
+    assert len(pair) == 2
+    assert sorted(where for where, _ in answer.problems) == sorted(answer.expected.values())
+
+
+def test_what_stands_behind_a_whole_node_id_is_told_also_where_keys_have_names_of_their_own() -> None:
+    _, faults = read_yaml('metadata: {lot: A, node: "ns=2;s=Lot", i=5}\n', Path("gateway.yaml"))
+    assert [(fault.position.column, fault.text[:15]) for fault in faults] == [(40, "unknown key 'i'")]
