@@ -9,8 +9,10 @@ import time
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from gateway.__main__ import main
+from gateway.cli import outbox_access
 from gateway.model import Output, Record, StartInterval, UpdateInterval, record_key
 from gateway.outbox.entries import Attempt, Commit, LineRef
 from gateway.outbox.store import Outbox
@@ -96,7 +98,7 @@ class Site:
         """What the command prints; with `code` it must end, and with 0 without a word on standard error.
 
         It runs in this process, because to start another takes a second. It still talks to the gateway through the
-        socket.
+        socket. It does not set up logging, which would be that of all the tests after it.
         """
         words = ["outbox", arguments[0], "-c", str(self.folder / "gateway.yaml"), *arguments[1:]]
         output, errors, stdin, environ = io.StringIO(), io.StringIO(), sys.stdin, dict(os.environ)
@@ -104,7 +106,7 @@ class Site:
         time.tzset()
         sys.stdin = io.StringIO(text)
         try:
-            with redirect_stdout(output), redirect_stderr(errors):
+            with redirect_stdout(output), redirect_stderr(errors), patch.object(outbox_access, "configure_logging"):
                 ended = main(words)
         except SystemExit as ending:
             ended = int(str(ending.code))

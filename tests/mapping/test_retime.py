@@ -15,6 +15,7 @@ from tests.mapping.recording import PLC, T0, message, plan, play, tag, tick
 
 NO_TIMES = {
     "amount",
+    "away",  # seconds
     "counted",
     "counted_undecided",
     "credit",
