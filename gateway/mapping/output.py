@@ -136,7 +136,7 @@ class OutputPlan:
 
     def __post_init__(self) -> None:
         kinds = sum(map(len, self.entries.values()))
-        object.__setattr__(self, "most_exact", max(2 * EXACT_AMOUNTS, EXACT_AMOUNTS + 3 * kinds))
+        object.__setattr__(self, "most_exact", EXACT_AMOUNTS + max(EXACT_AMOUNTS, 3 * kinds))
 
     def same_kind(self, entry: EntryPlan) -> list[EntryPlan]:
         """The entries of which Oden shows the same raw data as of this one, in the order of the configuration."""
@@ -321,7 +321,7 @@ def report(
     if not owned:
         return state
     amounts: dict[EntryShape, list[Amount]] = {}
-    for amount in sorted(owned, key=_place):
+    for amount in sorted(owned, key=lambda amount: amount.key.place):
         amounts.setdefault((amount.key.raw_data, amount.key.amount_names), []).append(amount)
     if plan.minimums and isinstance(interval, OpenInterval):
         for shape in [shape for shape, group in amounts.items() if _is_too_little(plan, group)]:
@@ -397,7 +397,3 @@ def packed(sums: Iterable[Share]) -> list[list[Share]]:
 
 def _names(entry: Sequence[Share]) -> set[str]:
     return {name for raw_data, amount_names, _ in entry for name in (*amount_names, *dict(raw_data))}
-
-
-def _place(amount: Amount) -> int:
-    return amount.key.place
