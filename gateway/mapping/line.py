@@ -167,7 +167,10 @@ def after_absence(plan: LinePlan, state: LineState, *, back: float | None = None
 
 def due(plan: LinePlan, state: LineState) -> float | None:
     """When the next timer fires; None while nothing but a sample can change anything."""
-    return _LineStep(plan, state).due()
+    line = _LineStep(plan, state)
+    at = line.due()
+    line.part()
+    return at
 
 
 def step(
@@ -184,7 +187,9 @@ def step(
         line.hear(event)
     else:
         line.take(event.samples if isinstance(event, Moment) else (event,), event.received)
-    return line.result()
+    result = line.result()
+    line.part()
+    return result
 
 
 class _LineStep:
@@ -252,6 +257,12 @@ class _LineStep:
         told = tuple(recorder.records), tuple(self.context.notices)
         refused = self.context.refused_samples()
         return Step(state, *told, recorder.rules, recorder.shares, refused=refused, rests_until=self.rests_until)
+
+    def part(self) -> None:
+        """The step is over: its parts let go of each other, so that memory is free at once. What refers to itself stays
+        until it is looked for, with all that was read, and to look for it is a fifth of a busy processor's work."""
+        for track in self.tracks:
+            track.listener = None
 
     # The stages
 
