@@ -23,6 +23,8 @@ class Located:
     diagnostic: Diagnostic
     warning: bool = False
     loc: Loc | None = None
+    text_begins: Position | None = None
+    """Where the text begins within which it is; None: it is about all of what is at its position."""
 
 
 def in_order(diagnostics: Collection[Located]) -> list[Diagnostic]:
@@ -59,7 +61,7 @@ def _is_of_a_row(located: Located) -> bool:
 
 def once_each(found: Collection[Located]) -> list[Located]:
     """`found` without warnings of what something else is said of as well: who mends that will look at it anyway."""
-    told = {located.position for located in found if not located.warning}
+    told = {place for located in found if not located.warning for place in (located.position, located.text_begins)}
     kept: list[Located] = []
     for located in found:
         if located.warning and located.position is not None:
@@ -110,7 +112,9 @@ class Origin:
             for key, item in section.value.items() if isinstance(section.value, dict) else ():
                 if item.value is None and f"'{key}'" in fault.text:
                     position, text = section.keys[key], f"nothing is written behind '{key}'; {fault.text}"
-        return replace(in_file(Finding(position, text, fault.warning, fault.absent)), loc=fault.loc)
+        begins = self._position(fault.loc, at_key=fault.at_key) if fault.at else None
+        located = in_file(Finding(position, text, fault.warning, fault.absent))
+        return replace(located, loc=fault.loc, text_begins=begins)
 
     def where(self, loc: Loc) -> str:
         return self.diagnose(ConfigFault(loc, "")).diagnostic.where
