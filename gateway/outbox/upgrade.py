@@ -18,6 +18,7 @@ from gateway.outbox.database import DATABASE
 from gateway.outbox.directory import free_bytes, in_words, sync_directory, whole_bytes
 from gateway.outbox.sqlite_store import IN_USE, LOG
 from gateway.outbox.store import Outbox
+from gateway.ways import here
 
 log = structlog.get_logger()
 
@@ -56,7 +57,7 @@ def keep(store: Path, version: str, *, min_free: float | None, reserve: int) -> 
         folder=str(kept),
         format=version,
         until="Oden has the first record by this version",
-        go_back=f"sudo systemctl stop oden-gateway; sudo oden-gateway outbox restore {shlex.quote(str(kept))}; "
+        go_back=f"{here().stop}; {here().idle} outbox restore {shlex.quote(str(kept))}; "
         "then install the version before",
     )
 
