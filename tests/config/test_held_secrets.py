@@ -1,5 +1,4 @@
-"""P8, P10: what a secret's file holds is looked at as the token in the configuration is, and none is ever shown, however
-odd it is."""
+"""P8, P10: what a secret's file holds is looked at as the token in the configuration is. No secret is ever shown."""
 
 import json
 from pathlib import Path
