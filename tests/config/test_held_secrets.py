@@ -1,6 +1,7 @@
 """P8, P10: what a secret's file holds is looked at as the token in the configuration is. No secret is ever shown."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,13 @@ status: {{token: {page}, actions_token: {actions}}}
 """
 PLACES = ("token", "proxy", "plc", "broker", "page", "actions")
 PLANTED = "PlantedX7"
+FORMS: tuple[Callable[[str], str], ...] = (
+    str,
+    json.dumps,
+    "'{}'".format,
+    lambda secret: f"[{json.dumps(secret)}]",
+    lambda secret: f"{{a: {json.dumps(secret)}}}",
+)
 ODD = (
     *(
         "{}",
@@ -68,9 +76,9 @@ ODD = (
         "{}%0A%22",
         "{}\n{}",
         "http://u:{}@h:1",
-        "${{{}}}",
-        "${{secret:{}}}x",
-        "{{{}}}",
+        "${{}}",
+        "${secret:{}}x",
+        "{{}}",
         "{}: x",
         "# {}",
     ),
@@ -82,7 +90,7 @@ ODD = (
         "/etc/{}",
         "{}ä",
         "Bearer {}",
-        "${{sceret:{}}}",
+        "${sceret:{}}",
         "secrets/{}",
         "{}\x00",
         "[{}",
@@ -97,14 +105,13 @@ def test_p8_no_secret_is_shown_however_it_is_written(place: str, tmp_path: Path)
     wrong shows it, nor the configuration written out, nor a traceback's words."""
     path = written(tmp_path / "c", "")
     right = dict.fromkeys(PLACES, "longer-than-sixteen") | {"proxy": '"http://a:1"'}
-    for secret in (odd.format(*(PLANTED,) * odd.count("{}")) for odd in ODD):
-        quoted = json.dumps(secret, ensure_ascii=False)
-        forms = (secret, quoted, f"'{secret}'", f"[{quoted}]", f"{{a: {quoted}}}")
-        for form in forms if place == "all" else forms[:1]:
-            text = WITH_SECRETS.format(**right | dict.fromkeys(PLACES if place == "all" else [place], form))
+    for odd in ODD:
+        for form in FORMS if place == "all" else FORMS[:1]:
+            planted = {name: form(odd.replace("{}", f"{PLANTED}{name}")) for name in PLACES if place in (name, "all")}
+            text = WITH_SECRETS.format(**right | planted)
             for wrong in (text, text.replace("password:", "passwort:").replace("token:", "tokn:")):
                 path.write_text(wrong)
-                assert [said for said in all_said(path) if PLANTED in said] == [], form
+                assert [said for said in all_said(path) if PLANTED in said] == [], wrong
 
 
 def all_said(path: Path) -> list[str]:
