@@ -169,8 +169,8 @@ def all_wrong(rig: Rig, chapter: tuple[Typed, ...]) -> list[str]:
     return [wrong for typed in chapter if (wrong := rig.type(typed)) is not None]
 
 
-def test_what_the_pages_say_of_a_gateway_that_runs_can_be_typed(running: Rig) -> None:
-    """docs/trying.md, operations.md, oden-client.md, opcua.md, in their order; last of all the backup is put back."""
+def test_what_the_page_about_trying_says_can_be_typed(running: Rig) -> None:
+    """docs/trying.md, templates.md and configuration.md, in their order."""
     recorded = next(place for place, typed in enumerate(TRYING) if " record " in typed.command) + 1
     assert all_wrong(running, TRYING[:recorded]) == []
     states = (
@@ -180,16 +180,24 @@ def test_what_the_pages_say_of_a_gateway_that_runs_can_be_typed(running: Rig) ->
     with (running.folder / "monday.jsonl").open("a") as recording:  # a long time in which something happens
         recording.writelines(f"{json.dumps(state)}\n" for state in states)
     assert all_wrong(running, TRYING[recorded:]) == []
+
+
+def test_what_the_pages_say_of_a_gateway_that_runs_can_be_typed(running: Rig) -> None:
+    """docs/operations.md, oden-client.md, opcua.md, in their order; last of all the backup is put back."""
     assert all_wrong(running, OPERATIONS) == []
+    running.processes[-1].terminate()
+    running.processes[-1].wait(PATIENCE)
+    assert all_wrong(running, RESTORING) == []
+
+
+def test_what_oden_has_refused_is_seen_to_as_the_page_says(running: Rig) -> None:
+    """docs/operations.md: a dead letter is mended, is no record of another kind, and is given up."""
     order_what_is_refused(running)
     wait_for(lambda: dead_letters(running))
     assert all_wrong(running, LETTERS[:2]) == []
     wait_for(lambda: dead_letters(running))  # nothing was mended
     running.words = {**running.words, "drop KEY": "drop KEY --yes", "KEY": dead_letters(running)[0]["record"]["key"]}
     assert all_wrong(running, LETTERS[2:]) == []
-    running.processes[-1].terminate()
-    running.processes[-1].wait(PATIENCE)
-    assert all_wrong(running, RESTORING) == []
 
 
 def test_what_the_pages_say_of_the_stand_ins_can_be_typed(opened: Rig) -> None:
