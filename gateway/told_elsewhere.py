@@ -9,7 +9,7 @@ ones is another life's, these are looked at at once, and else while the gateway 
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from math import inf
 from operator import itemgetter
 from typing import TypeVar
@@ -17,8 +17,9 @@ from typing import TypeVar
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.credit import Entry, KnownOutput, known_output, newer
 from gateway.mapping.state_rows import StateRows
+from gateway.mapping.told_back import Over
 from gateway.mapping.values import number
-from gateway.model import IntervalType, Output, StartInterval
+from gateway.model import IntervalType, Output, StartInterval, interval_key
 from gateway.oden import answers, requests
 from gateway.oden.client import OdenClient
 from gateway.oden.http_answer import Keeps
@@ -28,6 +29,7 @@ from gateway.outbox.merge import has_shape, taken_up, taken_up_by_time
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.outbox.told import LATEST, known_before
+from gateway.stretches import Shown, Stretch
 
 PAUSE = 1.0
 """Seconds after an answer that tells nothing until the search is made again; twice as many after each further one."""
@@ -58,48 +60,6 @@ class Refused(Exception):
 
 class Unanswered(Exception):
     """Oden answers others, and to this search, again and again, nothing that tells anything."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """What the memory of a line knew when another life began, `until` a time (epoch): its output, and what it had seen,
-    `since` a time. What Oden shows of the time in between can be another life's."""
-
-    known: tuple[KnownOutput, ...]
-    since: int
-    until: int
-    looked: bool = False
-    """All was looked at but the intervals from before those that the memory knew."""
-    held: bool = False
-    """What waited when the life began is held: what waits else was made in it."""
-
-    def begun_since(self, type_: IntervalType) -> int:
-        """From when on an interval of the type can have begun that the memory does not know: what began before its
-        latest time need not have been heard by then."""
-        known = [output for output in self.known if output.type == type_]
-        starts = [output.start for output in known if output.start]
-        counted = [int(at) for output in known for at in output.counted.values()]
-        return min(starts or counted, default=self.since)
-
-
-@dataclass
-class Shown:
-    """What Oden shows that the memory does not know: entries by the type of their intervals, and the time stamps of
-    those of intervals that it knows; which entries that wait here are there `within` others; and what is `unsure`: an
-    entry that was sent from here, or what another life has told of an entry that waits or under the same second.
-    `left`: there are intervals
-    from before, which were not looked at."""
-
-    entries: dict[IntervalType, list[Entry]] = field(default_factory=lambda: defaultdict(list))
-    stamps: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
-    within: list[Listed] = field(default_factory=list)
-    unsure: list[Entry] = field(default_factory=list)
-    left: bool = False
-
-    @property
-    def tells(self) -> bool:
-        """Whether anything is shown."""
-        return any(self.entries.values()) or bool(self.within or self.unsure)
 
 
 async def shown_of(
@@ -153,6 +113,8 @@ class _Search:
         self._outbox, self._client, self._plan = outbox, client, plan
         self._line_id, self._reference, self._by_now, self._sends = line_id, reference, by_now, sends
         self.found = Shown()
+        self._times: dict[str, set[int]] = defaultdict(set)
+        """By the id of an interval at Oden, the time stamps of its entries."""
         self._taken: dict[str, set[tuple[int, int]]] = defaultdict(set)
         """By the id of an interval at Oden, which of its entries are taken already: by time stamp, and place among
         those that share it."""
@@ -160,43 +122,54 @@ class _Search:
     async def look_at_all(self, stretches: Sequence[Stretch], untils: Sequence[float]) -> None:
         """Look at each stretch, with time stamps up to its time of `untils`."""
         for stretch, until in zip(stretches, untils, strict=True):
+            self.found.entries.setdefault(stretch.number, defaultdict(list))
             if not stretch.looked:
                 await self.look(stretch, until)
         is_rest = all(stretch.looked for stretch in stretches)
-        if is_rest or any(self.found.entries.values()):
+        if is_rest or self.found.has_entries:
             for stretch, until in zip(stretches, untils, strict=True):
-                await self.look_at_older(stretch, until, BETWEEN if is_rest else 0.0)
+                await self.look_at_older(stretch, until, is_rest=is_rest)
         else:
             self.found.left = any([await self.older(stretch) for stretch in stretches])
 
     async def look(self, stretch: Stretch, until: float) -> None:
         """Look at the intervals that the memory knew, and at those that have begun since."""
-        ids: set[str] = set()
-        untold: dict[tuple[IntervalType, int], KnownOutput] = {}
+        ids, told = set[str](), self.found.entries[stretch.number]
+        untold: dict[str, KnownOutput] = {}
         for output in stretch.known:
             interval = await self._outbox(Outbox.interval, output.interval)
             if interval is not None and interval.oden_id is not None:
                 ids.add(interval.oden_id)
-                await self._add(interval.oden_id, output, until)
+                told[output.type] += await self._new(interval.oden_id, output, until)
             elif interval is not None:
-                untold[output.type, interval.start] = output
+                untold[output.interval] = output
         for unknown in {output.type: replace(output, interval="", stamps=()) for output in stretch.known}.values():
             type_, since = unknown.type, stretch.begun_since(unknown.type)
             shown = await self._begun(type_, (since, stretch.until))
             begun = [(oden_id, start) for oden_id, start in shown if oden_id not in ids and start >= since]
             begun.sort(key=itemgetter(1))
             own = {one: key for key, one in await self._outbox(known_before, self._plan.key, type_, LATEST)}
+            own = {one: interval_key(self._plan.key, type_, start) for one, start in begun} | own
             older = [one for one in begun if one[1] < stretch.since][-MOST_OLDER:]
             for oden_id, start in [*older, *(one for one in begun if one[1] >= stretch.since)]:
-                # What was sent to one from here, which this life may have begun itself, is not another's.
-                begun_since = replace(unknown, interval=own[oden_id], start=start) if oden_id in own else unknown
-                await self._add(oden_id, untold.get((type_, start), begun_since), until)
+                # What was sent to one from here, or waits for it, is not another's: this memory, or this life, may have
+                # begun it, and not know its id at Oden yet.
+                key, begun_here = own[oden_id], unknown
+                if await self._outbox(Outbox.interval, key) is not None:
+                    begun_here = untold.get(key, replace(unknown, interval=key, start=start))
+                told[type_] += await self._new(oden_id, begun_here, until)
 
-    async def look_at_older(self, stretch: Stretch, until: float, pause: float) -> None:
-        """Look at intervals from before those that the memory knew best, with a `pause` of seconds before each."""
+    async def look_at_older(self, stretch: Stretch, until: float, *, is_rest: bool) -> None:
+        """Look at intervals from before those that the memory knew best; where they are the rest, while the gateway
+        works, one now and then."""
         for known, oden_id in await self.older(stretch):
-            await asyncio.sleep(pause)
-            await self._add(oden_id, known, until)
+            await asyncio.sleep(BETWEEN if is_rest else 0.0)
+            entries = await self._new(oden_id, known, until)
+            if not is_rest:
+                self.found.entries[stretch.number][known.type] += entries
+            elif entries:
+                times = frozenset(self._times[oden_id])
+                self.found.over.append(Over(known.interval, known.type, tuple(entries), times, stretch.counts))
 
     async def older(self, stretch: Stretch) -> list[tuple[KnownOutput, str]]:
         """Intervals from before those that the memory knew best, with their ids at Oden."""
@@ -208,8 +181,8 @@ class _Search:
                 found.append((KnownOutput(key, unknown.type, credited=credited, start=since), oden_id))
         return found
 
-    async def _add(self, oden_id: str, known: KnownOutput, until: float) -> None:
-        """Add the entries that are not known of an interval."""
+    async def _new(self, oden_id: str, known: KnownOutput, until: float) -> list[Entry]:
+        """The entries that are not known of an interval; what else is found of it is added to what was."""
         now, places = self._by_now.get(known.interval, known), self._taken[oden_id]
         listed = await self._waiting(known.interval) if known.interval else []
         waiting = {one.record.key: one.record for one in listed if isinstance(one.record, Output)}
@@ -245,6 +218,7 @@ class _Search:
 
         def keeps(entry: object) -> bool:
             times = answers.output_times(entry)
+            self._times[oden_id].update(times)
             beside = any(int(one.at) <= at <= one.timestamp for one in waiting.values() for at in times)
             tells = interval is not None and any(is_late(at) and interval.was_sent("", at) is False for at in times)
             told = any(is_late(at) and at in told_here for at in times)
@@ -258,8 +232,9 @@ class _Search:
             sharing[one[0]] += 1
             if place in places:
                 continue
-            if is_by_a_life(one) and (is_new(one[0]) or is_of_others(one)):
-                entries.append(one)
+            added = self._added(one, listed) if is_late(one[0]) else None
+            if is_by_a_life(one) and (is_new(one[0]) or is_of_others(one) or added is not None):
+                entries.append(one if self._reference is not None else added or one)
                 places.add(place)
             elif is_new(one[0]) or is_unsure(one):
                 unsure.append((one[0], self._said(one)))
@@ -273,7 +248,19 @@ class _Search:
                 entries = await self._taken_up(entries, shown, waiting, listed)
         elif not known.start:
             entries = [newer(self._plan, known.type, one, known.counted) for one in entries]
-        self.found.entries[known.type] += entries
+        return entries
+
+    def _added(self, entry: Entry, listed: Sequence[Listed]) -> Entry | None:
+        """What another life has added, under the same time stamp, to an entry that waits here as it was when that life
+        began."""
+        at, told, key = entry[0], self._said(entry), self._key(entry)
+        for record in (one.record for one in listed if one.unsure):
+            if not isinstance(record, Output) or record.timestamp != at or not has_shape(told, record):
+                continue
+            if key == record.key or self._reference is None:
+                more = _without(told, [record])
+                return (at, more) if any(more[name] for name in record.amounts) else None
+        return None
 
     def _shares_time(self, entry: Entry, waiting: Output) -> bool:
         """Whether another life has told the entry under the time stamp of the one that waits: no two from here share
