@@ -170,7 +170,10 @@ def after_absence(plan: LinePlan, state: LineState, *, back: float | None = None
 
 def due(plan: LinePlan, state: LineState) -> float | None:
     """When the next timer fires; None while nothing but a sample can change anything."""
-    return _LineStep(plan, state).due()
+    line = _LineStep(plan, state)
+    at = line.due()
+    line.part()
+    return at
 
 
 def step(
@@ -187,7 +190,9 @@ def step(
         line.hear(event)
     else:
         line.take(event.samples if isinstance(event, Moment) else (event,), event.received)
-    return line.result()
+    result = line.result()
+    line.part()
+    return result
 
 
 class _LineStep:
@@ -263,6 +268,12 @@ class _LineStep:
         refused = context.refused_samples() if context.refused else ()
         told = tuple(recorder.records), tuple(context.notices), recorder.rules, recorder.shares
         return Step(state, *told, NO_CAUSES, refused, (), self.rests_until)
+
+    def part(self) -> None:
+        """The step is over: its parts let go of each other, so that memory is free at once. What refers to itself stays
+        until it is looked for, with all that was read, and to look for it is a fifth of a busy processor's work."""
+        for track in self.tracks:
+            track.listener = None
 
     # The stages
 
