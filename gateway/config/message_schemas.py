@@ -115,15 +115,15 @@ def gather_schemas(lines: Iterable[Line], folder: Path) -> tuple[Schemas, list[C
         except BrokenFileError as error:
             findings.append(error.finding._replace(position=replace(error.finding.position, file=shown)))
             continue
-        index = LineIndex(text, shown)
+        places = LineIndex(text, shown)
         try:
             schema = schemas[path] = MessageSchema(path.name, text)
             for at, doubt in schema.doubts:
-                findings.append(Finding(index.position(_index(at, schema.places)), doubt, warning=True))
+                findings.append(Finding(places.position(_index(at, schema.places)), doubt, warning=True))
         except JsonFlaw as error:
-            findings.append(Finding(index.position(error.at), str(error)))
+            findings.append(Finding(places.position(error.at), str(error)))
         except SchemaFlaw as error:
-            findings.append(Finding(index.position(_index(error.at, places_of(text))), str(error)))
+            findings.append(Finding(places.position(_index(error.at, places_of(text))), str(error)))
     return schemas, faults, findings
 
 
