@@ -107,7 +107,8 @@ def read_config(
     try:
         plans = compile_lines(draft.config.lines, draft.lookups, draft.config.keepers, draft.schemas)
     except InvalidConfig as error:
-        faults += error.faults
+        told = {fault.loc for fault in faults if not fault.warning}
+        faults += (fault for fault in error.faults if told.isdisjoint(fault.rests_on or ()))
     return draft.finished(faults, though_absent=though_absent), plans
 
 

@@ -28,7 +28,7 @@ from gateway.config.environment import (
     with_values,
 )
 from gateway.config.files import Files, NoFileError, all_may_read
-from gateway.config.lint_texts import find_thousands
+from gateway.config.lint_numbers import find_thousands
 from gateway.config.lookups import gather_lookups
 from gateway.config.message_schemas import Schemas, gather_schemas
 from gateway.config.misplaced import put_in_place
