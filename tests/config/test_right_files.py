@@ -29,6 +29,16 @@ VARIANTS = (
     # A list of texts, of which one is a number.
     (WHEN, "\"scrap.test in ['torque', '5']\""),
     (WHEN, "\"t1 in ['true', 'false', 'unknown']\""),
+    # A machine's own states, beside those of the standard, and codes that are texts with noughts.
+    ("      input: state\n", "      preset: packml\n      input: state\n"),
+    (UPTIME, "Execute: {category: Uptime}\n        Cleaning: {category: Uptime}"),
+    ("      every: 60s", '      every: 60s\n      codes: {"01": Gel, "07": Edge trim}'),
+    # Numbers and sizes as they can be meant.
+    ("hold: 5s", "hold: 1.500s"),
+    ("counter: {rollover: 65536, max_rate: 5/s}", "counter: {rollover: 256, max_rate: 5/s}"),
+    (TARGET, "value: 12.5, lsl: 12.5, usl: 12.5"),
+    # A whole message that is one value: its topic has no field.
+    ('name: "{order}"', 'name: "{goals[t1].speed}"'),
     # The field may be an object.
     ('name: "{order}"', 'name: "{order.number}"'),
     # Placeholders in placeholders become numbers.
@@ -107,6 +117,18 @@ PLANTS: Mapping[str, Mapping[str, str]] = {
     },
     "templates that others use, named like sections": {
         MAIN: PLANT[MAIN].replace("lines:\n  - {", f"{SHARED}lines:\n  - {{"),
+    },
+    "codes that look like dates, and dates that are keys": {
+        "codes.csv": "code,category\n1-1,Uptime\n12-3,Planned Downtime\n1/2/3,Unplanned Downtime\n",
+        "lines/special.yaml": PLANT["lines/special.yaml"].replace("codes: {3: ~, 2: {reason: Cleaning}}", "{}"),
+        "products.csv": "sku,name\n03.11.2023,Pipe\n04.11.2023,Hose\n",
+    },
+    "numbers of five digits beside others, and texts with a month or a sign": {
+        "products.csv": "sku,name,since\n45231,Mai 2023 stop,03.11.2023\n100,x=1,today\n7,- Jam,\n",
+    },
+    "columns that are empty and keys": {
+        "lines.csv": "line,plc,rollover,states.hold,id\nLine 01,L01,,,\nLine 02,L02,,,\n",
+        "tags.csv": PLANT["tags.csv"].replace("\r\n", ";\r\n").replace("rate;", "rate;edge"),
     },
     "a code and tags of the template that are left out by nothing behind a ':'": {
         MAIN: PLANT[MAIN].replace("    inputs:\n      order:", f"    inputs:\n{LEFT_OUT}      order:"),
