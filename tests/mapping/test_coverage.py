@@ -63,7 +63,7 @@ def test_of_tables_it_is_said_what_they_lack() -> None:
         "line Line 01: announced never had a value",
         "line Line 01: nothing came of announced, so that the table orders has learned nothing",
         "line Line 01: the table orders has nothing for A, B",
-        "line Line 01: the table products has nothing for 7 (no colour), 9",
+        "line Line 01: the table products has nothing for 7 (no colour), 9, 8 (no resin)",
     ]
     announced = message(0, "announced", {"number": "A", "sku": "Film", "at": T0})
     told = [*play([plan], [announced, *samples, T0 + 100]).coverage.sentences([plan])]
