@@ -22,10 +22,11 @@ _CONDITIONS = frozenset({"when", "expr"})
 
 def find_doubts(config: Config) -> Iterator[ConfigFault]:
     """All that is certainly (an error) or probably (a warning) not meant as it is written."""
+    learned_from = {table.learned_from for table in config.tables.values() if table.learned_from is not None}
     for index, line in enumerate(config.lines):
         loc: Loc = ("lines", index)
         yield from _by_themselves(find_doubtful_texts(line, loc))
-        yield from find_senseless(line, loc)
+        yield from find_senseless(line, loc, learned_from)
         yield from _by_themselves(find_doubtful_codes(line, loc))
         yield from find_doubtful_comparisons(line, loc, _expressions(line, loc))
         yield from find_meant_as_text(line, loc, _expressions(line, loc))

@@ -1,7 +1,7 @@
 """Inputs, amounts, limits and codes that fit the schema each by itself, and make no sense where they stand."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from gateway.config.error_messages import nearest, one_slip_apart
@@ -32,10 +32,11 @@ _NEAR_STATE = 0.85
 """How alike a text and the name of a state are of which the one is most likely a slip of the other."""
 
 
-def find_senseless(line: Line, loc: Loc) -> Iterator[ConfigFault]:
-    """What of `line`, which stands at `loc`, makes no sense together: an error where that is certain."""
+def find_senseless(line: Line, loc: Loc, learned_from: Collection[str]) -> Iterator[ConfigFault]:
+    """What of `line`, which stands at `loc`, makes no sense together: an error where that is certain. Tables learn from
+    the inputs `learned_from`."""
     yield from _entries(line, loc)
-    yield from _whole_messages(line, loc)
+    yield from _whole_messages(line, loc, learned_from)
     yield from _states(line, loc)
     yield from _targets_and_times(line, loc)
     yield from _names_with_blanks(line, loc)
@@ -84,12 +85,12 @@ def _entries(line: Line, loc: Loc) -> Iterator[ConfigFault]:
             yield ConfigFault((*at, "factor"), text, warning=True, rests_on=())
 
 
-def _whole_messages(line: Line, loc: Loc) -> Iterator[ConfigFault]:
+def _whole_messages(line: Line, loc: Loc, learned_from: Collection[str]) -> Iterator[ConfigFault]:
     """Whole messages that are to name a run or an interval, or to be looked up; counts that are looked up; and keys
     that are text where an input is meant."""
     entries = line.scrap_yield.entries if line.scrap_yield is not None else []
     texts = [*texts_of(line, loc)]
-    with_fields = {name for name, path in (entry.amount for entry in entries) if path}
+    with_fields = {*learned_from, *(name for name, path in (entry.amount for entry in entries) if path)}
     with_fields |= {match[1] for _, value in texts for match in _FIELD.finditer(value)}
     for section, at in sections_of(line, loc):
         key = getattr(section, "key", None)
@@ -192,19 +193,20 @@ def _counter(counter: Counter, line: Line, loc: Loc) -> Iterator[ConfigFault]:
         text = f"does it begin again after {bits - 1}, or has it {bits} bits? Then write {1 << bits}"
         if bits in {16, 32}:
             text += f", or `signed: {bits}` where it goes on below zero"
-        yield ConfigFault((*loc, "rollover"), text, warning=True)
+        yield ConfigFault((*loc, "rollover"), text, warning=True, rests_on=())
     elif counter.turn is not None and counter.max_rate is not None and counter.turn < counter.max_rate * _TOO_OFTEN:
         seconds = counter.turn / counter.max_rate
         text = f"at this rate it begins again every {seconds:.2g} s, sooner than it is looked at: is another unit meant"
-        yield ConfigFault((*loc, "max_rate"), f'{text}, such as "300/min"?', warning=True)
+        rests_on = ((*loc, "rollover"), (*loc, "signed"))
+        yield ConfigFault((*loc, "max_rate"), f'{text}, such as "300/min"?', warning=True, rests_on=rests_on)
     other = line.inputs.get(counter.restarts_with or "")
     if other is not None and other.counter is not None and other.counter is not counter:
         text = (
             f"{quoted(counter.restarts_with)} is a running count, which changes all the time: write the order, or what "
             f"else it starts again with"
         )
-        rests_on = ((*loc[:-2], str(counter.restarts_with)),)
-        yield ConfigFault((*loc, "restarts_with"), text, warning=True, rests_on=rests_on)
+        of_other = ((*loc[:-2], str(counter.restarts_with)),)
+        yield ConfigFault((*loc, "restarts_with"), text, warning=True, rests_on=of_other)
 
 
 def _codes(codes: Mapping[Any, object], loc: Loc, *, has_other: bool) -> Iterator[ConfigFault]:

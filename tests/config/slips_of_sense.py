@@ -6,7 +6,9 @@ from tests.config.factory import COUNTER, END, GOOD, LINE, T3, UPTIME, WHEN, Sli
 STATES = "      input: state\n      codes:\n"
 RULE = '- {set: target, product: "{sku}", metric_group: Speed, value: 12.5}'
 CHANGEOVER = "2: {category: Planned Downtime, reason: Changeover}"
-SCRAP = '{count: scrap.qty, raw_data: {scrap: "{n}", scrap_code: "{scrap.code}"}}'
+OUTPUT = LINE[LINE.index("      every: 60s") : LINE.index("    rules:")]
+CODE = '"{scrap.code}"'
+CODES_OF = "      codes: {1: Gel}\n"
 T4 = LINE[LINE.index("      t4: ") : LINE.index("      t5: ")].strip()
 
 UNITS = tuple(
@@ -54,13 +56,12 @@ NAMES = tuple(
     for case in (
         (f"end: {END}", "end: {event: scrap, key: ▲order}", "is the name of an input", 'write "{order}"'),
         (f"      end: {END}", "      end: {event: scrap, key: ▲scrap.order}", 'write "{scrap.order}"'),
-        ('name: "{order}"', 'name: ▲"{codes[scrap].name}"', "is not one of the tables"),
         (WHEN, "▲\"scrap == 'begun'\"", "is a whole message with fields", '"scrap.type"'),
         (STATES, f"      input: state\n      mode: ▲state\n      preset: packml\n{STATES[19:]}", "UnitModeCurrent"),
         (
-            SCRAP,
-            SCRAP.replace("{scrap.code}", "{codes[scrap].name}").replace('"{codes', '▲"{codes'),
-            "is not one of the tables",
+            OUTPUT,
+            f"{CODES_OF}{OUTPUT.replace(CODE, '▲' + CODE.replace('scrap.code', 'codes[scrap].name'))}",
+            "{codes[scrap.",
         ),
     )
 )

@@ -118,11 +118,8 @@ PLANTS: Mapping[str, Mapping[str, str]] = {
     "templates that others use, named like sections": {
         MAIN: PLANT[MAIN].replace("lines:\n  - {", f"{SHARED}lines:\n  - {{"),
     },
-    "codes that look like dates, and dates that are keys": {
-        "codes.csv": "code,category\n1-1,Uptime\n12-3,Planned Downtime\n1/2/3,Unplanned Downtime\n",
-        "lines/special.yaml": PLANT["lines/special.yaml"].replace("codes: {3: ~, 2: {reason: Cleaning}}", "{}"),
-        "products.csv": "sku,name\n03.11.2023,Pipe\n04.11.2023,Hose\n",
-    },
+    "codes that look like dates": {"products.csv": "sku,name\n1-1,Pipe\n12-3,Hose\n1/2/3,Rod\n"},
+    "dates that are keys": {"products.csv": "sku,name\n03.11.2023,Pipe\n04.11.2023,Hose\n"},
     "numbers of five digits beside others, and texts with a month or a sign": {
         "products.csv": "sku,name,since\n45231,Mai 2023 stop,03.11.2023\n100,x=1,today\n7,- Jam,\n",
     },
