@@ -181,6 +181,9 @@ class OutputState:
     holds: Annotated[tuple[int, ...], Field(exclude_if=lambda holds: not holds)] = ()
     held: Annotated[tuple[Held, ...], Field(exclude_if=lambda held: not held)] = ()
     kept: Annotated[tuple[EndedInterval, ...], Field(exclude_if=lambda kept: not kept)] = ()
+    held_before: Annotated[Mapping[int, int], Field(exclude_if=lambda held: not held)] = field(default_factory=dict)
+    """By the number of a stretch, how many of what is held was so before it: what was told in the stretches before can
+    be of nothing else."""
 
 
 def owner_of(state: OutputState, intervals: IntervalsState, at: float) -> OpenInterval | EndedInterval | None:
