@@ -1,7 +1,7 @@
 """What looks right in a configuration and is not: an error where that is certain, else a warning with its cure."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,8 +20,9 @@ from gateway.errors import ConfigFault
 _CONDITIONS = frozenset({"when", "expr"})
 
 
-def find_doubts(config: Config) -> Iterator[ConfigFault]:
-    """All that is certainly (an error) or probably (a warning) not meant as it is written."""
+def find_doubts(config: Config, overridden: Collection[Loc] = ()) -> Iterator[ConfigFault]:
+    """All that is certainly (an error) or probably (a warning) not meant as it is written. At the key paths `overridden`
+    is what the environment has set."""
     learned_from = {table.learned_from for table in config.tables.values() if table.learned_from is not None}
     for index, line in enumerate(config.lines):
         loc: Loc = ("lines", index)
@@ -35,7 +36,8 @@ def find_doubts(config: Config) -> Iterator[ConfigFault]:
     yield from find_doubtful_tables(config.tables, config.lines)
     yield from find_near_misses(config.lines, config.status.categories)
     yield from find_doubtful_sources(config)
-    yield from _open_page(config.status)
+    if ("status", "listen") not in overridden:  # a container listens for the host, which says who reaches it
+        yield from _open_page(config.status)
 
 
 def _open_page(status: Status) -> Iterator[ConfigFault]:

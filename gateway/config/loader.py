@@ -117,6 +117,11 @@ class Draft:
     _origin: Origin
     _loaded: Callable[[Config], Loaded]
 
+    @property
+    def overridden(self) -> Collection[Loc]:
+        """The key paths that the environment has set."""
+        return self._origin.variables.keys()
+
     def finished(self, faults: Iterable[ConfigFault], *, though_absent: bool = False) -> Loaded:
         """The configuration that can run, with its warnings. Raises ConfigError with all that is wrong with it, which
         includes `faults`, of what the parts of `config` have to do with each other. `though_absent`: what is only

@@ -168,3 +168,22 @@ def test_p10_the_name_of_a_type_that_is_nearly_that_of_an_input(
     line = LINE.replace("{type: Recipe, key: sku,", "{type: Sku, key: sku,")
     rule = "      - {set: interval_type, name: Sku}\n"
     strictly_right(written(tmp_path / "c", HEAD + line + rule), monkeypatch, capsys)
+
+
+@pytest.mark.parametrize("listen", ["localhost:8321", "127.0.0.2:8321", "[::1]:8321"])
+def test_a_page_for_this_machine_alone(
+    listen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It needs no token. Nor does one in a container, whose image listens for the host by the environment."""
+    head = HEAD.replace("127.0.0.1:8321", f'"{listen}"')
+    strictly_right(written(tmp_path / "c", head + LINE), monkeypatch, capsys)
+    monkeypatch.setenv("ODEN_GATEWAY_STATUS__LISTEN", "0.0.0.0:8321")
+    strictly_right(written(tmp_path / "d", head + LINE), monkeypatch, capsys)
+
+
+def test_a_page_for_others_with_a_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who reads it has to say the token."""
+    head = HEAD.replace("listen: 127.0.0.1:8321", 'listen: 0.0.0.0:8321\n  token: "${secret:oden_token}"')
+    strictly_right(written(tmp_path / "c", head + LINE), monkeypatch, capsys)
