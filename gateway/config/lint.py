@@ -21,8 +21,8 @@ _CONDITIONS = frozenset({"when", "expr"})
 
 
 def find_doubts(config: Config, overridden: Collection[Loc] = ()) -> Iterator[ConfigFault]:
-    """All that is certainly (an error) or probably (a warning) not meant as it is written. At the key paths `overridden`
-    is what the environment has set."""
+    """All that is certainly (an error) or probably (a warning) not meant as it is written. What stands at the key paths
+    `overridden` is set by the environment."""
     learned_from = {table.learned_from for table in config.tables.values() if table.learned_from is not None}
     for index, line in enumerate(config.lines):
         loc: Loc = ("lines", index)
