@@ -84,6 +84,10 @@ class Recorder:
         self.rules: dict[str, str] = {}
         self.shares: dict[str, tuple[Share, ...]] = {}
 
+    def begin_step(self) -> None:
+        """Forget what was gathered."""
+        self.records, self.rules, self.shares = [], {}, {}
+
     def _key(self, at: float) -> str:
         key = record_key(self.line, self.number, at)
         self.number += 1
@@ -224,6 +228,16 @@ class StepContext:
     """Inputs of which the moment has done something that it would do once more if it came again."""
     missed: dict[Missed, bool] = field(default_factory=dict)
     """What was looked up and is not in its table; whether that was said."""
+
+    def begin_step(self) -> None:
+        """Forget what the step has gathered: another begins."""
+        if self.recorder.records:
+            self.recorder.begin_step()
+        self.fed = ()
+        if self.notices:
+            self.notices = []
+        for gathered in (self.refused, self.puzzling, self.taken, self.missed):
+            gathered.clear()
 
     @property
     def resolve(self) -> Resolver:

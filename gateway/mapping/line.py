@@ -12,7 +12,7 @@ are the same however a recording is cut into batches, ticks and restarts. When s
 which each input's memory has (`inputs.plant_time`). A timer that rests on what inputs say does not fire for a time at
 which nobody knew that, because their source was not heard (`hearing`): it waits until that is known.
 
-*A step* takes a sample, or the samples of one moment together, through the stages that `_LineStep.take` lists:
+*A step* takes a sample, or the samples of one moment together, through the stages that `LineSteps.take` lists:
 
 1. Timers that are due by the time of the sample fire.
 2. The inputs that it feeds are found. A message that the broker had kept and newer ones have followed is left out, and
@@ -21,11 +21,11 @@ which nobody knew that, because their source was not heard (`hearing`): it waits
    changed.
 4. Changes of runs, batches and intervals that the sample shows to be overdue are settled, by what was known before it.
 5. What the sample says becomes what is known, and each part of the line evaluates it in the order that
-   `_LineStep.evaluate` lists: amounts are kept for their owners, then intervals end and begin, then states, then rules,
+   `LineSteps.evaluate` lists: amounts are kept for their owners, then intervals end and begin, then states, then rules,
    and windows of output are opened.
 6. Timers that are due at once fire: a change that need not settle is recorded in the same step.
 
-*Timers* are not stored as such: each part says from its state what is due when (`_LineStep.timers`), and `due` answers
+*Timers* are not stored as such: each part says from its state what is due when (`LineSteps.timers`), and `due` answers
 the earliest. What is due at one time fires in the order: intervals (runs, batches, custom ones), states, windows of
 output, rules, inputs that turn quiet. After each, starts and tests that had to wait are tried again. A timer of a part
 that the plan no longer has does not fire.
@@ -167,7 +167,7 @@ def after_absence(plan: LinePlan, state: LineState, *, back: float | None = None
 
 def due(plan: LinePlan, state: LineState) -> float | None:
     """When the next timer fires; None while nothing but a sample can change anything."""
-    return _LineStep(plan, state).due()
+    return LineSteps(plan, state).due()
 
 
 def step(
@@ -177,26 +177,21 @@ def step(
     of a moment change what is known together, so that it makes no difference which is first. `rests_until`: when the
     first timer of the state fires, where the step that led to it has found that out.
     """
-    line = _LineStep(plan, state, rests_until)
-    if isinstance(event, Tick):
-        line.advance(event.at)
-    elif isinstance(event, Contact):
-        line.hear(event)
-    else:
-        line.take(event.samples if isinstance(event, Moment) else (event,), event.received)
+    line = LineSteps(plan, state, rests_until)
+    line.on(event)
     return line.result()
 
 
-class _LineStep:
-    """A line's state while one step is taken: its parts are replaced one by one, records and notices gathered.
-
-    It listens to the runs: output is reported to them, batches begin and end with them.
+class LineSteps:
+    """A line's state while steps are taken, one after another: its parts are replaced one by one, and what each tells is
+    gathered (`result`). It listens to the runs: output is reported to them, batches begin and end with them.
     """
 
     def __init__(self, plan: LinePlan, state: LineState, rests_until: float | None = None) -> None:
         self.plan = plan
         self.state = state
-        self.rests_until = rests_until
+        self.rests_until, self.is_begun = rests_until, False
+        self.owed, self.missed = state.owed, state.missed
         recorder = Recorder(plan.key, state.seq)
         self.context = context = StepContext(state.now, state.inputs, plan.inputs, recorder, state.lost)
         self.inputs = InputTrack(plan, state.last_heard, context)
@@ -225,17 +220,36 @@ class _LineStep:
         """What is known of runs now."""
         return self.run.state if self.run is not None else self.state.runs
 
-    def result(self) -> Step:
-        """The state as it is now, and what was gathered on the way."""
-        before, recorder = self.state, self.context.recorder
-        owed = before.owed
-        if owed:
+    def on(self, event: Sample | Moment | Contact | Tick) -> None:
+        """Take the step that `event` is."""
+        if self.is_begun:
+            self.context.begin_step()
+            self.inputs.begin_step()
+        self.is_begun = True
+        if isinstance(event, Tick):
+            self.advance(event.at)
+        elif isinstance(event, Contact):
+            self.hear(event)
+        else:
+            self.take(event.samples if isinstance(event, Moment) else (event,), event.received)
+
+    def result(self, *, known: bool = True) -> Step:
+        """What the last step has told, and the state after it, unless that need not be `known`."""
+        context, recorder = self.context, self.context.recorder
+        if self.owed:
             pending = waiting((output.plan.type, output.state) for output in self.outputs)
-            owed = settle(owed, pending, recorder, self.context.now)
+            self.owed = settle(self.owed, pending, recorder, context.now)
+        self.missed = context.say_missed(self.missed)
+        told, refused = (tuple(recorder.records), tuple(context.notices)), context.refused_samples()
+        state = self._known() if known else self.state
+        return Step(state, *told, recorder.rules, recorder.shares, refused=refused, rests_until=self.rests_until)
+
+    def _known(self) -> LineState:
+        before = self.state
         custom = {track.plan.type: track.state for track in self.custom}
-        state = LineState(
+        return LineState(
             now=self.context.now,
-            seq=recorder.number,
+            seq=self.context.recorder.number,
             inputs=self.context.inputs,
             runs=self.runs,
             states=self.states.state if self.states is not None else before.states,
@@ -246,12 +260,9 @@ class _LineStep:
             last_heard=self.inputs.last_heard,
             rules=self.rules.state if self.rules is not None else before.rules,
             lost=self.context.losses,
-            missed=self.context.say_missed(before.missed),
-            owed=owed,
+            missed=self.missed,
+            owed=self.owed,
         )
-        told = tuple(recorder.records), tuple(self.context.notices)
-        refused = self.context.refused_samples()
-        return Step(state, *told, recorder.rules, recorder.shares, refused=refused, rests_until=self.rests_until)
 
     # The stages
 

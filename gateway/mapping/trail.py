@@ -31,6 +31,8 @@ MOST_AT_ALL = 16_384
 """The samples of a line that are remembered at most; while a source is not heard, it is so many."""
 PART = 32
 """Of so many samples that are no more among the newest, the state after the last is remembered."""
+MOST_NEWEST = 2 * PART
+"""Entries that are among the newest at most, but for what came late among them."""
 PROMPT = 1.0
 """A message that came late by no more than that, in seconds, is put in its place at once."""
 SETTLED = 5.0
@@ -289,7 +291,7 @@ def told_by(result: Step) -> Told:
 
 def shortened(line: Feed) -> Feed:
     """The line with no more newest entries and no longer a trail than is remembered."""
-    if len(line.newest) < 2 * PART:
+    if len(line.newest) < MOST_NEWEST:
         return line
     parts, base = (*line.parts, _part(line.newest[:PART])), line.base
     first, oldest = 0, needed_since(line, line.newest[-1].at)
