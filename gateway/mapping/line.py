@@ -183,8 +183,8 @@ def step(
 
 
 class LineSteps:
-    """A line's state while steps are taken, one after another: its parts are replaced one by one, and what each tells is
-    gathered (`result`). It listens to the runs: output is reported to them, batches begin and end with them.
+    """A line's state while steps are taken, one after another: its parts are replaced one by one, what each step tells
+    is gathered (`result`). It listens to the runs: output is reported to them, batches begin and end with them.
     """
 
     def __init__(self, plan: LinePlan, state: LineState, rests_until: float | None = None) -> None:

@@ -107,6 +107,8 @@ PROOFS: Mapping[str, Sequence[str]] = {
     "* `states.offline` begins": (
         "test_p13_offline_begins_when_the_source_was_last_heard",
         "test_p13_no_data_is_not_told_of_the_time_that_the_gateway_was_off",
+        "offline_and_back_with_no_state_ever_said",
+        "offline_and_back_with_a_code_that_means_nothing",
     ),
     "* The last state that was said": ("offline_keeps_what_was_seen_before",),
     "* What a tag's counter moved by": (
