@@ -9,7 +9,7 @@ not is decided again. Else that the source was lost stands.
 """
 
 from bisect import bisect_right
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from itertools import chain
 from math import inf
 from typing import TypeVar
@@ -18,7 +18,7 @@ from gateway.frozen import replace
 from gateway.mapping import facts
 from gateway.mapping.clocks import CALM
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.context import Recorder, Refused, Share
+from gateway.mapping.context import Recorder, Refused, Share, ToldBatch
 from gateway.mapping.facts import NOTHING, fold
 from gateway.mapping.intervals import EndedInterval, OpenInterval
 from gateway.mapping.line import LineState, LineSteps, Step, Tick
@@ -41,7 +41,8 @@ from gateway.mapping.trail import (
 from gateway.model import Contact, IntervalType, Moment, Notice, Recovered, Sample
 
 MOST_CORRECTED = 64
-"""Intervals of which the time stamps are remembered that were told before a correction, and for it."""
+"""Intervals of which the time stamps are remembered that were told before a correction, and for it; and batches that
+were told full."""
 
 Late = Sequence[tuple[Sample | Moment, float]]
 """What comes late, with the times of which it speaks, in that order: messages, and moments that a source has kept."""
@@ -69,12 +70,13 @@ def recalled(plan: LinePlan, line: Feed) -> Slices[Feed]:
     trail = [*line.trail()]
     since = next((place for place, entry in enumerate(trail) if entry.number > line.corrected_at), len(trail))
     until = trail[since - 1].at if since else base.at
-    entries, last = yield from _stepped(plan, before, trail[:since], until if since < len(trail) else state.now, 0)
+    at = until if since < len(trail) else state.now
+    entries, last = yield from _stepped(plan, before, trail[:since], at, 0, full=line.full)
     after = with_stamps((entries[-1] if entries else base).after or before, line.stamps)
     if entries:
         entries[-1] = replace(entries[-1], after=after)
     if since < len(trail):
-        newer, last = yield from _stepped(plan, after, trail[since:], state.now, since)
+        newer, last = yield from _stepped(plan, after, trail[since:], state.now, since, full=line.full)
         entries += newer
     if not entries:
         told = told_by(last)
@@ -89,15 +91,17 @@ def _stepped(
     until: float,
     first: int | None = None,
     refused: list[Refused] | None = None,
+    full: Iterable[ToldBatch] = (),
 ) -> Slices[tuple[list[Entry], Step]]:
     """The entries of `steps`, taken from `state` on, and what time tells after the last and up to `until`. What is owed
-    is not of these steps, but of what was told. Samples of which nothing could be used are added to `refused`.
+    is not of these steps, but of what was told. Samples of which nothing could be used are added to `refused`. Batches
+    by count that were told `full` stay as they are.
 
     `first`: so many entries of the trail are before them; then only those have their states that need them
     (`with_entries`), since to make a state costs as much as a part of a step.
     """
     entries: list[Entry] = []
-    line, newest = LineSteps(plan, replace(state, owed=())), len(steps) - MOST_NEWEST
+    line, newest = LineSteps(plan, replace(state, owed=()), full=full), len(steps) - MOST_NEWEST
     for place, one in enumerate(steps, 1):
         if one.sample is not None:
             line.on(one.sample)
@@ -196,7 +200,9 @@ class Again:
         start = replace(self.before, seq=self.line.state.seq)
         steps, refused = [*filter(self._counts, self._steps)], list[Refused]()
         first = self.first if self._known[0] is self.line.base else None
-        entries, last = yield from _stepped(self.plan, start, steps, self.line.state.now, first, refused)
+        entries, last = yield from _stepped(
+            self.plan, start, steps, self.line.state.now, first, refused, self.told.full.values()
+        )
         self.refused = tuple(
             one._replace(sample=self._late[id(one.sample)]) for one in refused if id(one.sample) in self._late
         )
@@ -286,6 +292,7 @@ class Again:
             state=state,
             stamps=newest,
             swings=swings,
+            full=tuple(({batch.interval: batch for batch in self.line.full} | now.full).values())[-MOST_CORRECTED:],
             numbered=self.numbered,
             corrected_at=self.numbered,
         )

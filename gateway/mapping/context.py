@@ -46,6 +46,18 @@ Share = tuple[tuple[tuple[str, Scalar], ...], tuple[str, ...], Number]
 amount."""
 
 
+class ToldBatch(NamedTuple):
+    """A batch by count that was told from its beginning to its end, which is when it was full: `counted` is how much it
+    had then. `start` is the second that Oden shows, `begun` and `ended` are exact."""
+
+    interval: str
+    start: int
+    begun: float
+    ended: float
+    name: str | None
+    counted: Number
+
+
 class Because(NamedTuple):
     """Why something that was told is told otherwise: the message that came late, and what that means, in words; the
     input that it feeds, and by how many seconds it was late."""
@@ -74,7 +86,7 @@ class Recorder:
     """Gathers the records of one step, in order.
 
     `number` is that of the next record. `rules` has, by the key of a record, the key of the rule by which it is made,
-    where one is; `shares` by the key of an entry of output the sums that it holds.
+    where one is; `shares` by the key of an entry of output the sums that it holds; `full` are batches that have ended.
     """
 
     def __init__(self, line: str, number: int) -> None:
@@ -83,10 +95,11 @@ class Recorder:
         self.records: list[Record] = []
         self.rules: dict[str, str] = {}
         self.shares: dict[str, tuple[Share, ...]] = {}
+        self.full: list[ToldBatch] = []
 
     def begin_step(self) -> None:
         """Forget what was gathered."""
-        self.records, self.rules, self.shares = [], {}, {}
+        self.records, self.rules, self.shares, self.full = [], {}, {}, []
 
     def _key(self, at: float) -> str:
         key = record_key(self.line, self.number, at)

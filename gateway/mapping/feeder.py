@@ -296,6 +296,7 @@ def both(first: Step, then: Step) -> Step:
         {**first.because, **then.because},
         first.refused + then.refused,
         first.delays + then.delays,
+        first.full + then.full,
         then.rests_until,
     )
 

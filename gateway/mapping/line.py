@@ -64,7 +64,7 @@ starts anew with a notice; the state of a section that was taken out stays as it
 wait for their run are still reported.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from functools import partial
 from math import inf
@@ -75,7 +75,8 @@ from pydantic import Field, TypeAdapter
 
 from gateway.frozen import dataclass, replace
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.context import AT_ONCE, Because, Fed, Readings, Recorder, Refused, Share, StepContext
+from gateway.mapping.context import AT_ONCE, Because, Fed, Readings, Recorder, Refused, Share, StepContext, ToldBatch
+from gateway.mapping.counted_batches import batch_track
 from gateway.mapping.hearing import Losses, awaited, with_all_unheard, with_contact
 from gateway.mapping.input_track import InputTrack
 from gateway.mapping.inputs import InputMemory, InputPlan
@@ -134,6 +135,8 @@ class Step:
     """Samples of which nothing could be used."""
     delays: tuple[tuple[str, float], ...] = ()
     """By how many seconds messages with times of their own came late, each with the input that it feeds."""
+    full: tuple[ToldBatch, ...] = ()
+    """Batches by count that were full."""
     rests_until: float | None = field(default=None, compare=False)
     """When the first timer of the state fires, or infinity; None where that was not looked at."""
 
@@ -167,7 +170,10 @@ def after_absence(plan: LinePlan, state: LineState, *, back: float | None = None
 
 def due(plan: LinePlan, state: LineState) -> float | None:
     """When the next timer fires; None while nothing but a sample can change anything."""
-    return LineSteps(plan, state).due()
+    line = LineSteps(plan, state)
+    if any(track.needs_calendar for track in line.tracks):
+        return AT_ONCE
+    return min((at for at, _ in line.timers()), default=None)
 
 
 def step(
@@ -184,12 +190,13 @@ def step(
 
 class LineSteps:
     """A line's state while steps are taken, one after another: its parts are replaced one by one, what each step tells
-    is gathered (`result`). It listens to the runs: output is reported to them, batches begin and end with them.
-    """
+    is gathered (`result`). It listens to the runs: output is reported to them, batches begin and end with them. Batches
+    by count that were told `full` stay as they are."""
 
-    def __init__(self, plan: LinePlan, state: LineState, rests_until: float | None = None) -> None:
-        self.plan = plan
-        self.state = state
+    def __init__(
+        self, plan: LinePlan, state: LineState, rests_until: float | None = None, full: Iterable[ToldBatch] = ()
+    ) -> None:
+        self.plan, self.state = plan, state
         self.rests_until, self.is_begun = rests_until, False
         self.owed, self.missed = state.owed, state.missed
         recorder = Recorder(plan.key, state.seq)
@@ -199,9 +206,7 @@ class LineSteps:
         self.batch_output = output_track(plan.batch_output, state.batch_output, state.batches, context)
         self.outputs = [*filter(None, (self.output, self.batch_output))]
         self.run = IntervalTrack(plan.run, state.runs, context, self, None) if plan.run is not None else None
-        self.batches = None
-        if plan.batches is not None:
-            self.batches = IntervalTrack(plan.batches, state.batches, context, self.batch_output, self.run)
+        self.batches = batch_track(plan.batches, state.batches, context, self.batch_output, self.run, full)
         for output, track in ((self.output, self.run), (self.batch_output, self.batches)):
             if output is not None:
                 output.track = track
@@ -242,7 +247,8 @@ class LineSteps:
         self.missed = context.say_missed(self.missed)
         told, refused = (tuple(recorder.records), tuple(context.notices)), context.refused_samples()
         state = self._known() if known else self.state
-        return Step(state, *told, recorder.rules, recorder.shares, refused=refused, rests_until=self.rests_until)
+        rules, shares, full = recorder.rules, recorder.shares, tuple(recorder.full)
+        return Step(state, *told, rules, shares, refused=refused, full=full, rests_until=self.rests_until)
 
     def _known(self) -> LineState:
         before = self.state
@@ -325,12 +331,6 @@ class LineSteps:
             self.evaluate(*news)
 
     # Time
-
-    def due(self) -> float | None:
-        """When the next timer fires."""
-        if any(track.needs_calendar for track in self.tracks):
-            return AT_ONCE
-        return min((at for at, _ in self.timers()), default=None)
 
     def timers(self) -> Iterator[tuple[float, Callable[[], None]]]:
         """What is to happen when. Of what is due at one time, the first goes first."""

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from gateway.frozen import dataclass, replace
 from gateway.mapping.clocks import SenderClock, moved
 from gateway.mapping.compile import LinePlan
+from gateway.mapping.context import ToldBatch
 from gateway.mapping.facts import NOTHING, Told
 from gateway.mapping.intervals import IntervalsState
 from gateway.mapping.line import LineState, Step
@@ -131,6 +132,8 @@ class Feed:
     """The number of the newest entry then: later ones were stepped with these `stamps` in mind."""
     swings: Mapping[str, int] = field(default_factory=dict)
     """How often the intervals that were corrected last were told otherwise."""
+    full: tuple[ToldBatch, ...] = ()
+    """The newest batches by count that had been told full by the last correction: they stay as they are."""
     recalled: bool = True
     """Whether it is known what the trail has told; otherwise only what its samples are."""
     clocks: Mapping[tuple[str, str], SenderClock] = field(default_factory=dict)
@@ -206,6 +209,7 @@ class Feed:
             self.corrected,
             self.corrected_at,
             self.swings,
+            self.full,
             self.recalled,
             self.clocks,
             self.calm_from,
@@ -286,7 +290,7 @@ def told_by(result: Step) -> Told:
     """What a step has told."""
     if not result.records and not result.notices:
         return NOTHING
-    return Told(result.records, result.notices, result.rules, result.shares)
+    return Told(result.records, result.notices, result.rules, result.shares, result.full)
 
 
 def shortened(line: Feed) -> Feed:
