@@ -5,16 +5,26 @@ from collections import deque
 from collections.abc import Callable, MutableMapping
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 from gateway.committer import Committer
 from gateway.mapping.line import LineState
 from gateway.mapping.trail import Feed
-from gateway.model import Notice
+from gateway.model import Notice, Record
 from gateway.outbox.entries import Within
 from gateway.sources.base import Arrival
 
-Change = Callable[[LineState], tuple[LineState, tuple[Notice, ...]]]
-"""From what is remembered of a line to what is to be, with what a person is told of it."""
+
+class Changed(NamedTuple):
+    """What is to be remembered of a line, what a person is told of that, and what Oden is."""
+
+    state: LineState
+    notices: tuple[Notice, ...] = ()
+    records: tuple[Record, ...] = ()
+
+
+Change = Callable[[LineState], Changed]
+"""From what is remembered of a line to what is to be."""
 
 
 class Amendments:
@@ -26,8 +36,9 @@ class Amendments:
 
     async def make(self, line: str, change: Change, within: Within = ()) -> None:
         """Change what is remembered of the line with the key `line`, and take out what waits and is at Oden `within`
-        other entries; returns once that is stored, or the line has gone. What the line has heard before is never
-        stepped again, where anything is changed. Raises what `change` raises."""
+        other entries; returns once that is stored. What the line has heard before is never stepped again, where
+        anything is changed. Of a line that is mapped no more nothing is remembered: only what waits of it is taken out.
+        Raises what `change` raises."""
         stored = asyncio.get_running_loop().create_future()
         self._asked.append((line, change, within, stored))
         self._poke()
@@ -39,18 +50,19 @@ class Amendments:
             line, change, within, stored = self._asked.popleft()
             known = lines.get(line)
             done = partial(_set, stored)
-            if known is None:
-                done()
-                continue
             try:
-                state, notices = change(known.state)
+                changed = change(known.state if known is not None else LineState())
             except Exception as error:  # noqa: BLE001 - whoever asked for it gets it
                 done(error)
                 continue
-            if state is not known.state or within:
-                lines[line] = replace(known, state=state).begun_anew()
-            moved = {line: lines[line]}
-            committer.take_over([Arrival("", done=done)], moved, (), notices, within=within, at_once=True)
+            moved: dict[str, Feed] = {}
+            if known is not None:
+                if changed.state is not known.state or within:
+                    lines[line] = replace(known, state=changed.state).begun_anew()
+                moved = {line: lines[line]}
+            arrivals = [Arrival("", done=done)]
+            records, notices = (changed.records if moved else ()), changed.notices
+            committer.take_over(arrivals, moved, records, notices, within=within, at_once=True)
 
 
 def _set(stored: "asyncio.Future[None]", error: Exception | None = None) -> None:

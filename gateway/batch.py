@@ -169,9 +169,8 @@ class Batch:
         all that a step could do about it."""
         if not self._flooded or not isinstance(event, Sample) or (plan.key, event.address) not in self._flooded:
             return False
-        fed = (each for each in plan.subscriptions[event.source, event.address] if each.accepts(event))
         try:
-            text = refusal([*fed], event)
+            text = refusal(plan.fed_by(event), event)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException:  # noqa: BLE001 - the step tells of it, be it an extension that crashes

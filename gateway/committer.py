@@ -147,7 +147,7 @@ class Committer:
             else:
                 self._left_out += 1
         self._replayed.update(replayed)
-        kept = bool(self._rejects) or bool(self._replayed)
+        kept = bool(self._rejects) or bool(self._replayed) or bool(self._within)
         first = any(self._rows[line].lacks_a_first(feed.state) for line, feed in moved.items())
         if self._urgent_since is None and (at_once or first or records or told or kept):
             self._urgent_since = self._clock.monotonic()

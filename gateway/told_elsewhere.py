@@ -9,7 +9,7 @@ ones is another life's, these are looked at at once, and else while the gateway 
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from math import inf
 from operator import itemgetter
 from typing import TypeVar
@@ -17,6 +17,7 @@ from typing import TypeVar
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.credit import Entry, KnownOutput, known_output, newer
 from gateway.mapping.state_rows import StateRows
+from gateway.mapping.told_back import Over
 from gateway.mapping.values import number
 from gateway.model import IntervalType, Output, StartInterval
 from gateway.oden import answers, requests
@@ -28,6 +29,7 @@ from gateway.outbox.merge import has_shape, taken_up, taken_up_by_time
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.outbox.told import LATEST, known_before
+from gateway.stretches import Shown, Stretch
 
 PAUSE = 1.0
 """Seconds after an answer that tells nothing until the search is made again; twice as many after each further one."""
@@ -58,48 +60,6 @@ class Refused(Exception):
 
 class Unanswered(Exception):
     """Oden answers others, and to this search, again and again, nothing that tells anything."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """What the memory of a line knew when another life began, `until` a time (epoch): its output, and what it had seen,
-    `since` a time. What Oden shows of the time in between can be another life's."""
-
-    known: tuple[KnownOutput, ...]
-    since: int
-    until: int
-    looked: bool = False
-    """All was looked at but the intervals from before those that the memory knew."""
-    held: bool = False
-    """What waited when the life began is held: what waits else was made in it."""
-
-    def begun_since(self, type_: IntervalType) -> int:
-        """From when on an interval of the type can have begun that the memory does not know: what began before its
-        latest time need not have been heard by then."""
-        known = [output for output in self.known if output.type == type_]
-        starts = [output.start for output in known if output.start]
-        counted = [int(at) for output in known for at in output.counted.values()]
-        return min(starts or counted, default=self.since)
-
-
-@dataclass
-class Shown:
-    """What Oden shows that the memory does not know: entries by the type of their intervals, and the time stamps of
-    those of intervals that it knows; which entries that wait here are there `within` others; and what is `unsure`: an
-    entry that was sent from here, or what another life has told of an entry that waits or under the same second.
-    `left`: there are intervals
-    from before, which were not looked at."""
-
-    entries: dict[IntervalType, list[Entry]] = field(default_factory=lambda: defaultdict(list))
-    stamps: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
-    within: list[Listed] = field(default_factory=list)
-    unsure: list[Entry] = field(default_factory=list)
-    left: bool = False
-
-    @property
-    def tells(self) -> bool:
-        """Whether anything is shown."""
-        return any(self.entries.values()) or bool(self.within or self.unsure)
 
 
 async def shown_of(
@@ -153,6 +113,8 @@ class _Search:
         self._outbox, self._client, self._plan = outbox, client, plan
         self._line_id, self._reference, self._by_now, self._sends = line_id, reference, by_now, sends
         self.found = Shown()
+        self._times: dict[str, set[int]] = defaultdict(set)
+        """By the id of an interval at Oden, the time stamps of its entries."""
         self._taken: dict[str, set[tuple[int, int]]] = defaultdict(set)
         """By the id of an interval at Oden, which of its entries are taken already: by time stamp, and place among
         those that share it."""
@@ -160,24 +122,25 @@ class _Search:
     async def look_at_all(self, stretches: Sequence[Stretch], untils: Sequence[float]) -> None:
         """Look at each stretch, with time stamps up to its time of `untils`."""
         for stretch, until in zip(stretches, untils, strict=True):
+            self.found.entries.setdefault(stretch.number, defaultdict(list))
             if not stretch.looked:
                 await self.look(stretch, until)
         is_rest = all(stretch.looked for stretch in stretches)
-        if is_rest or any(self.found.entries.values()):
+        if is_rest or self.found.has_entries:
             for stretch, until in zip(stretches, untils, strict=True):
-                await self.look_at_older(stretch, until, BETWEEN if is_rest else 0.0)
+                await self.look_at_older(stretch, until, is_rest=is_rest)
         else:
             self.found.left = any([await self.older(stretch) for stretch in stretches])
 
     async def look(self, stretch: Stretch, until: float) -> None:
         """Look at the intervals that the memory knew, and at those that have begun since."""
-        ids: set[str] = set()
+        ids, told = set[str](), self.found.entries[stretch.number]
         untold: dict[tuple[IntervalType, int], KnownOutput] = {}
         for output in stretch.known:
             interval = await self._outbox(Outbox.interval, output.interval)
             if interval is not None and interval.oden_id is not None:
                 ids.add(interval.oden_id)
-                await self._add(interval.oden_id, output, until)
+                told[output.type] += await self._new(interval.oden_id, output, until)
             elif interval is not None:
                 untold[output.type, interval.start] = output
         for unknown in {output.type: replace(output, interval="", stamps=()) for output in stretch.known}.values():
@@ -190,13 +153,19 @@ class _Search:
             for oden_id, start in [*older, *(one for one in begun if one[1] >= stretch.since)]:
                 # What was sent to one from here, which this life may have begun itself, is not another's.
                 begun_since = replace(unknown, interval=own[oden_id], start=start) if oden_id in own else unknown
-                await self._add(oden_id, untold.get((type_, start), begun_since), until)
+                told[type_] += await self._new(oden_id, untold.get((type_, start), begun_since), until)
 
-    async def look_at_older(self, stretch: Stretch, until: float, pause: float) -> None:
-        """Look at intervals from before those that the memory knew best, with a `pause` of seconds before each."""
+    async def look_at_older(self, stretch: Stretch, until: float, *, is_rest: bool) -> None:
+        """Look at intervals from before those that the memory knew best; where they are the rest, while the gateway
+        works, one now and then."""
         for known, oden_id in await self.older(stretch):
-            await asyncio.sleep(pause)
-            await self._add(oden_id, known, until)
+            await asyncio.sleep(BETWEEN if is_rest else 0.0)
+            entries = await self._new(oden_id, known, until)
+            if not is_rest:
+                self.found.entries[stretch.number][known.type] += entries
+            elif entries:
+                times = frozenset(self._times[oden_id])
+                self.found.over.append(Over(known.interval, known.type, tuple(entries), times, stretch.counts))
 
     async def older(self, stretch: Stretch) -> list[tuple[KnownOutput, str]]:
         """Intervals from before those that the memory knew best, with their ids at Oden."""
@@ -208,8 +177,8 @@ class _Search:
                 found.append((KnownOutput(key, unknown.type, credited=credited, start=since), oden_id))
         return found
 
-    async def _add(self, oden_id: str, known: KnownOutput, until: float) -> None:
-        """Add the entries that are not known of an interval."""
+    async def _new(self, oden_id: str, known: KnownOutput, until: float) -> list[Entry]:
+        """The entries that are not known of an interval; what else is found of it is added to what was."""
         now, places = self._by_now.get(known.interval, known), self._taken[oden_id]
         listed = await self._waiting(known.interval) if known.interval else []
         waiting = {one.record.key: one.record for one in listed if isinstance(one.record, Output)}
@@ -245,6 +214,7 @@ class _Search:
 
         def keeps(entry: object) -> bool:
             times = answers.output_times(entry)
+            self._times[oden_id].update(times)
             beside = any(int(one.at) <= at <= one.timestamp for one in waiting.values() for at in times)
             tells = interval is not None and any(is_late(at) and interval.was_sent("", at) is False for at in times)
             told = any(is_late(at) and at in told_here for at in times)
@@ -273,7 +243,7 @@ class _Search:
                 entries = await self._taken_up(entries, shown, waiting, listed)
         elif not known.start:
             entries = [newer(self._plan, known.type, one, known.counted) for one in entries]
-        self.found.entries[known.type] += entries
+        return entries
 
     def _shares_time(self, entry: Entry, waiting: Output) -> bool:
         """Whether another life has told the entry under the time stamp of the one that waits: no two from here share

@@ -12,6 +12,7 @@ import pytest
 
 from gateway import committer
 from gateway import intake as intake_module
+from gateway.amendments import Changed
 from gateway.arrivals import MOST_QUEUED
 from gateway.batch import SLICE, in_slices, together
 from gateway.errors import OutboxError
@@ -28,15 +29,17 @@ from gateway.sources.base import Arrival
 from tests.intake_rig import PLAN, TIMED, Rig, opened, until
 from tests.peers import PATIENCE
 
+NOTICE = Notice("gap", 1.0, "", "", "what waits of a line that has gone is at Oden")
+
 
 async def test_what_is_remembered_of_a_line_is_changed_between_two_batches(tmp_path: Path) -> None:
     """It is stored when the call returns. A change that cannot be made changes nothing, and stops nothing."""
     rig = Rig(tmp_path)
 
-    def change(state: LineState) -> tuple[LineState, tuple[Notice, ...]]:
-        return replace(state, output=replace(state.output, credit={0: Credit(7)})), ()
+    def change(state: LineState) -> Changed:
+        return Changed(replace(state, output=replace(state.output, credit={0: Credit(7)})))
 
-    def fails(_: LineState) -> tuple[LineState, tuple[Notice, ...]]:
+    def fails(_: LineState) -> Changed:
         raise ValueError("it cannot be")
 
     async with rig.running() as intake:
@@ -46,7 +49,9 @@ async def test_what_is_remembered_of_a_line_is_changed_between_two_batches(tmp_p
         await intake.amendments.make(PLAN.key, change)
         stored = StateRows(await rig.outbox(Outbox.line_state, PLAN.key)).state(PLAN)
         assert (intake.state(PLAN.key).output.credit, stored.output.credit) == ({0: Credit(7)},) * 2
-        await intake.amendments.make("a line that has gone", change)
+        await intake.amendments.make("a line that has gone", lambda state: Changed(state, (NOTICE,)))
+        await intake.amendments.make(PLAN.key, change)
+        assert NOTICE in await rig.outbox(Outbox.notices, 5)
 
 
 async def test_line_states_are_read_anew_where_somebody_else_has_changed_them(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from functools import cached_property
 
 from gateway.config import schema
 from gateway.config.message_schemas import NO_SCHEMAS, Schemas
+from gateway.config.schema_io import Counter
 from gateway.errors import ConfigFault, InvalidConfig
 from gateway.mapping.compile_inputs import Identity, codes_of, compile_ids, compile_inputs, compile_output
 from gateway.mapping.compile_intervals import compile_batches, compile_intervals, compile_run
@@ -95,19 +96,39 @@ class LinePlan:
         fed = self.subscriptions.items()
         return frozenset(source for (source, _), plans in fed if any(plan.name in self.rests_on for plan in plans))
 
+    @cached_property
+    def reads_run(self) -> bool:
+        """Whether something looks at the run that is on."""
+        return any(plan.of_run for plan in self.inputs.values())
+
+    @cached_property
+    def counters(self) -> Mapping[str, Counter]:
+        """The inputs that are counters, by their names."""
+        return {name: plan.counter for name, plan in self.inputs.items() if plan.counter is not None}
+
+    @cached_property
+    def _shared(self) -> frozenset[tuple[str, str]]:
+        """The addresses of which it depends on the sample which inputs it is about."""
+        fed = self.subscriptions.items()
+        return frozenset(at for at, plans in fed if any(plan.metric is not None or plan.only for plan in plans))
+
+    def fed_by(self, sample: Sample) -> tuple[InputPlan, ...]:
+        """The inputs that `sample` is about."""
+        address = sample.source, sample.address
+        fed = self.subscriptions.get(address, ())
+        return fed if address not in self._shared else tuple([plan for plan in fed if plan.accepts(sample)])
+
     def takes(self, sample: Sample) -> bool:
         """Whether any input has the address of `sample`."""
         return (sample.source, sample.address) in self.subscriptions
 
     def timed_by(self, message: Sample) -> str:
         """The first of the inputs that take the message and have a time from it; empty where none has."""
-        fed = self.subscriptions.get((message.source, message.address), ())
-        return next((plan.name for plan in fed if plan.time is not None and plan.accepts(message)), "")
+        return next((plan.name for plan in self.fed_by(message) if plan.time is not None), "")
 
     def counts_each(self, message: Sample) -> bool:
         """Whether the message counts each time that it comes, also where it says the same again."""
-        fed = self.subscriptions.get((message.source, message.address), ())
-        return any(plan.counts_each and plan.accepts(message) for plan in fed)
+        return any(plan.counts_each for plan in self.fed_by(message))
 
 
 def compile_lines(

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import time
 
 from gateway.config.schema_intervals import Batches, Begin, Calendar, End, Interval, PerformanceTarget, Run, weekdays
+from gateway.frozen import replace
+from gateway.mapping import hearing
 from gateway.mapping.intervals import (
     BATCH_NUMBER,
     ByCondition,
@@ -112,9 +114,9 @@ def _interval(
     if start is None:
         return None
     inputs = frozenset([*inputs_of(metadata), *inputs_of(name)])
-    return IntervalPlan(
-        kind, start, section.settle, end, name, metadata, inputs, needed, until_known, section.correct, inside
-    )
+    heeds = inputs.union(hearing.inputs_of(start), hearing.inputs_of(end) if end is not None else ())
+    plan = IntervalPlan(kind, start, section.settle, end, name, metadata, inputs, needed, until_known, section.correct)
+    return replace(plan, inside=inside, heeds=heeds)
 
 
 def _check_one_of(scope: Scope, loc: Loc, *ways: tuple[str, object]) -> None:

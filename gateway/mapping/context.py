@@ -89,6 +89,8 @@ class Recorder:
     where one is; `shares` by the key of an entry of output the sums that it holds; `full` are batches that have ended.
     """
 
+    __slots__ = ("full", "line", "number", "records", "rules", "shares")
+
     def __init__(self, line: str, number: int) -> None:
         self.line = line
         self.number = number
@@ -241,6 +243,7 @@ class StepContext:
     """Inputs of which the moment has done something that it would do once more if it came again."""
     missed: dict[Missed, bool] = field(default_factory=dict)
     """What was looked up and is not in its table; whether that was said."""
+    _resolver: tuple[Mapping[str, InputMemory], Resolver] | None = None
 
     def begin_step(self) -> None:
         """Forget what the step has gathered: another begins."""
@@ -256,7 +259,9 @@ class StepContext:
     def resolve(self) -> Resolver:
         """Finds the values of placeholders by what is known now; notes what is not in the table in which it is looked
         up."""
-        return NotingResolver(resolver_of(self.inputs), self.missed)
+        if self._resolver is None or self._resolver[0] is not self.inputs:
+            self._resolver = self.inputs, NotingResolver(resolver_of(self.inputs), self.missed)
+        return self._resolver[1]
 
     def value(self, name: str) -> object:
         """The last good value of an input; None where it has none yet."""

@@ -8,8 +8,9 @@ of them only what waits is taken off, of the same raw data. Messages that came l
 places wait too (`with_late`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
+from itertools import zip_longest
 from math import inf
 
 from gateway.frozen import dataclass, replace
@@ -36,6 +37,8 @@ LATE_END = 900.0
 RawData = Mapping[str, object]
 Entry = tuple[int, RawData]
 """An entry as Oden shows it: its time stamp and raw data."""
+Told = Mapping[IntervalType, Sequence[Entry]]
+"""What Oden shows, by the type of the intervals."""
 Kind = tuple[EntryPlan, ...]
 """The entries of the configuration of which Oden shows the same raw data, so that it cannot be told whose it is."""
 
@@ -104,7 +107,7 @@ def newer(plan: LinePlan, type_: IntervalType, entry: Entry, counted: Mapping[st
     """The entry without the amounts of counters of which the memory had `counted` all that was made by then."""
     at, raw = entry
     for output in (plan.output, plan.batch_output):
-        for kind in _kinds(output) if output is not None and output.type == type_ else ():
+        for kind in kinds_of(output) if output is not None and output.type == type_ else ():
             since = min(counted.get(one.input, -inf) for one in kind)
             if at < since - 1 and _fits(kind[0], raw):
                 raw = {name: value for name, value in raw.items() if name not in kind[0].amount_names}
@@ -126,20 +129,20 @@ def with_late(plan: LinePlan, state: LineState, late: Iterable[Sample]) -> LineS
         counted = step(plan, _with_outputs(plan, state, blank), replace(message, received=state.now)).state
         after: dict[IntervalType, OutputState] = {}
         for (output, known, _), (_, new, _) in zip(_parts(plan, state), _parts(plan, counted), strict=True):
-            events = {one.place for kind in _kinds(output) if not _counters(plan, kind) for one in kind}
+            events = {one.place for kind in kinds_of(output) if not counters_of(plan, kind) for one in kind}
             amounts = [amount for amount in new.pending if amount.key.place in events]
             before[output.type], foretold = new.foretold, dict(known.foretold)
             for amount in amounts:
                 place = amount.key.place
-                foretold[place] = _rounded(foretold.get(place, 0) + amount.amount)
+                foretold[place] = rounded(foretold.get(place, 0) + amount.amount)
             after[output.type] = replace(known, pending=(*known.pending, *amounts), foretold=foretold)
         state = _with_outputs(plan, state, after)
     return state
 
 
-def holding(plan: LinePlan, state: LineState) -> LineState:
-    """`state` where it cannot be known yet what another life has told: what waits, and the next movement of each
-    counter, is told only then (`credited`)."""
+def holding(plan: LinePlan, state: LineState, number: int = 0) -> LineState:
+    """`state` where it cannot be known yet what another life has told in the stretch of this `number`: what waits, and
+    the next movement of each counter, is told only then (`credited`)."""
 
     def held(output: OutputPlan, known: OutputState, last: EndedInterval | None) -> OutputState:
         counters = {name for name in output.entries if plan.inputs[name].counter is not None}
@@ -148,7 +151,9 @@ def holding(plan: LinePlan, state: LineState) -> LineState:
         holds = tuple(sorted({*known.holds, *places}))
         is_new = last is not None and all(last.interval != one.interval for one in known.kept)
         kept = (*known.kept, last) if last is not None and is_new else known.kept
-        return replace(known, pending=(), flush_at=None, holds=holds, held=(*known.held, *waits), kept=kept)
+        before = {number: len(known.held), **known.held_before}
+        held = (*known.held, *waits)
+        return replace(known, pending=(), flush_at=None, holds=holds, held=held, kept=kept, held_before=before)
 
     parts = _parts(plan, state)
     return _with_outputs(plan, state, {output.type: held(output, known, of.last) for output, known, of in parts})
@@ -157,16 +162,17 @@ def holding(plan: LinePlan, state: LineState) -> LineState:
 def credited(
     plan: LinePlan,
     state: LineState,
-    shown: Mapping[IntervalType, Sequence[Entry]],
+    shown: Mapping[int, Told],
     stamps: Mapping[str, Sequence[int]],
     *,
     waits: bool = True,
 ) -> tuple[LineState, dict[str, Number], dict[str, Number]]:
-    """`state` after a later life has told the entries `shown`, by the type of their intervals; by input how much of
-    it was taken off, or is to be taken off what is counted next; and how much of events is beyond what waited: should
-    one of them come again, it is told again. `stamps` are those of them that are of an interval
+    """`state` after other lives have told the entries `shown`, by the number of the stretch in which they did; by input
+    how much of it was taken off, or is to be taken off what is counted next; and how much of events is beyond what
+    waited: should one of them come again, it is told again. `stamps` are those of them that are of an interval
     which the memory knows: no other entry of it gets one of these. `waits`: what waits did so when this life began;
-    else that is what is held, and what waits was made since, so that no other life can have told it."""
+    else that is what is held, and what waits was made since, so that no other life can have told it. What was told of a
+    stretch is taken off what was made by its end, and off nothing that was made after it."""
     taken, beyond = dict[str, Number](), dict[str, Number]()
     outputs: dict[IntervalType, OutputState] = {}
     for output, known, intervals in _parts(plan, state):
@@ -174,33 +180,47 @@ def credited(
         for key in _keys(intervals) & stamps.keys():
             for at in stamps[key]:
                 taken_stamps[key] = with_stamp(taken_stamps.get(key, ()), at)
-        waited = tuple(one.amount for one in known.held if one.move is None)
-        pending, credit = known.pending, dict(known.credit)
-        if waits:
-            waited, pending = (*waited, *pending), ()
-        entries = shown.get(output.type, ())
-        until = max([known.credited_until, *(at for at, _ in entries)])
-        for kind, raw_data, told in _told(plan, _kinds(output), [raw for _, raw in entries]):
-            counting = _counters(plan, kind)
-            waited, rest = _taken_off(waited, kind, told, None if counting else raw_data)
-            off = told if counting else told - rest
-            if counting and rest:
-                place = min(entry.place for entry in kind)
-                before = credit[place].amount if place in credit else 0
-                credit[place] = Credit(_rounded(before + rest))
-            name = " and ".join(counting or sorted({entry.input for entry in kind}))
-            for sums, part in ((taken, off), (beyond, told - off)):
-                if part:
-                    sums[name] = _rounded(sums.get(name, 0) + part)
-        pending = (*waited, *pending)
-        for one in known.held:
-            if one.move is not None and (amount := _released(plan, output, one, credit)).amount:
-                pending = (*pending, amount)
+        pending, credit, left = known.pending, dict(known.credit), tuple[Amount, ...]()
+        until = known.credited_until
+        for stretch, held in _by_stretch(known, sorted(shown) or [0], waits=waits):
+            entries = shown.get(stretch, {}).get(output.type, ())
+            until = max([until, *(at for at, _ in entries)])
+            left = (*left, *(one.amount for one in held if one.move is None))
+            for kind, raw_data, told in told_by_kind(plan, kinds_of(output), [raw for _, raw in entries]):
+                counting = counters_of(plan, kind)
+                left, rest = _taken_off(left, kind, told, None if counting else raw_data)
+                off = told if counting else told - rest
+                if counting and rest:
+                    place = min(entry.place for entry in kind)
+                    before = credit[place].amount if place in credit else 0
+                    credit[place] = Credit(rounded(before + rest))
+                name = " and ".join(counting or sorted({entry.input for entry in kind}))
+                for sums, part in ((taken, off), (beyond, told - off)):
+                    if part:
+                        sums[name] = rounded(sums.get(name, 0) + part)
+            moved = (_released(plan, output, one, credit) for one in held if one.move is not None)
+            left = (*left, *(amount for amount in moved if amount.amount))
+        pending = left if waits else (*left, *pending)
         after = replace(known, pending=pending, credit=credit, credited_until=until, stamps=taken_stamps)
         if known.held:
             after = with_window(replace(after, held=()), intervals, output, state.now)
-        outputs[output.type] = replace(after, holds=())
+        outputs[output.type] = replace(after, holds=(), held_before={})
     return _with_outputs(plan, state, outputs), taken, beyond
+
+
+def _by_stretch(known: OutputState, numbers: Sequence[int], *, waits: bool) -> Iterator[tuple[int, tuple[Held, ...]]]:
+    """What is held since the end of each of the stretches, and with the last what `waits`, by their numbers, which are
+    in order."""
+    begun = 0
+    for stretch, after in zip_longest(numbers, numbers[1:]):
+        end = len(known.held)
+        if after is not None:
+            end = min((count for later, count in known.held_before.items() if later >= after), default=end)
+        held = known.held[begun:end]
+        if after is None and waits:
+            held = (*held, *map(Held, known.pending))
+        yield stretch, held
+        begun = max(begun, end)
 
 
 def _released(plan: LinePlan, output: OutputPlan, held: Held, credit: dict[int, Credit]) -> Amount:
@@ -216,7 +236,7 @@ def _released(plan: LinePlan, output: OutputPlan, held: Held, credit: dict[int, 
     rest, left, _ = less_credit(counter, credit.pop(place), held.amount.amount, held.move, held.unit, alone=alone)
     if left is not None:
         credit[place] = left
-    return held.amount._replace(amount=_rounded(rest))
+    return held.amount._replace(amount=rounded(rest))
 
 
 def _with_outputs(plan: LinePlan, state: LineState, outputs: Mapping[IntervalType, OutputState]) -> LineState:
@@ -239,17 +259,18 @@ def _keys(intervals: IntervalsState) -> set[str]:
     return {one.interval for one in (intervals.current, intervals.last) if one is not None}
 
 
-def _kinds(output: OutputPlan) -> list[Kind]:
+def kinds_of(output: OutputPlan) -> list[Kind]:
+    """The kinds of output of a line's intervals."""
     kinds = {entry.kind: tuple(output.same_kind(entry)) for entries in output.entries.values() for entry in entries}
     return list(kinds.values())
 
 
-def _counters(plan: LinePlan, kind: Kind) -> list[str]:
+def counters_of(plan: LinePlan, kind: Kind) -> list[str]:
     """The counters among the inputs of a kind."""
     return sorted({entry.input for entry in kind if plan.inputs[entry.input].counter is not None})
 
 
-def _told(
+def told_by_kind(
     plan: LinePlan, kinds: Sequence[Kind], shown: Iterable[RawData]
 ) -> list[tuple[Kind, frozenset[tuple[str, str]], Number]]:
     """How much of what is shown is of which kind, and of which raw data without the amounts; each amount is of one
@@ -266,25 +287,26 @@ def _told(
                 place = max(fitting, key=lambda place: _fitness(plan, kinds[place], raw))
                 entry = kinds[place][0]
                 filled = {*dict(entry.fixed), *(name for name, _ in entry.patterns)} & raw.keys()
-                said = frozenset((name, text(_scalar(raw[name]))) for name in filled)
-                about = frozenset[tuple[str, str]]() if _counters(plan, kinds[place]) else said
+                said = frozenset((name, text(scalar(raw[name]))) for name in filled)
+                about = frozenset[tuple[str, str]]() if counters_of(plan, kinds[place]) else said
                 found.setdefault((place, about), []).append(amount)
-    sums = sorted((place, sorted(about), _rounded(total(amounts))) for (place, about), amounts in found.items())
+    sums = sorted((place, sorted(about), rounded(total(amounts))) for (place, about), amounts in found.items())
     return [(kinds[place], frozenset(about), told) for place, about, told in sums if told]
 
 
 def _fits(entry: EntryPlan, raw: RawData) -> bool:
-    return all(text(_scalar(raw.get(key))) == text(value) for key, value in entry.fixed)
+    return all(text(scalar(raw.get(key))) == text(value) for key, value in entry.fixed)
 
 
 def _fitness(plan: LinePlan, kind: Kind, raw: RawData) -> tuple[bool, int, bool, int]:
     """The larger, the better an entry that Oden shows fits a kind."""
     entry = kind[0]
     known = [key in raw for key, _ in entry.patterns]
-    return all(known), len(entry.fixed), bool(_counters(plan, kind)), len(known)
+    return all(known), len(entry.fixed), bool(counters_of(plan, kind)), len(known)
 
 
-def _scalar(value: object) -> Scalar:
+def scalar(value: object) -> Scalar:
+    """The value, where it is a plain one."""
     return value if isinstance(value, str | int | float | bool) else None
 
 
@@ -300,10 +322,11 @@ def _taken_off(
         same_sign = (amount.amount > 0) == (told > 0)
         off = min(told, amount.amount, key=abs) if key.place in places and is_same and same_sign else 0
         told -= off
-        if rest := _rounded(amount.amount - off):
+        if rest := rounded(amount.amount - off):
             left.append(amount._replace(amount=rest))
-    return tuple(left), _rounded(told)
+    return tuple(left), rounded(told)
 
 
-def _rounded(amount: Number) -> Number:
+def rounded(amount: Number) -> Number:
+    """The amount as it is told."""
     return whole(round(amount, DECIMALS))

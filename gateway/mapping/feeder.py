@@ -133,7 +133,7 @@ def _feed(plan: LinePlan, line: Feed, event: Sample | Moment | Contact | Tick) -
         line = _calming(line, event)
     if not plan.timed and not plan.remembers:
         result = step(plan, line.state, event, line.rests_until(plan))
-        return (line if line.calm_from else Feed(result.state)).with_state(plan, result), result
+        return line.only(plan, result), result
     if plan.remembers and line.plan is not plan:
         line = line.begun_anew(plan)
     if isinstance(event, Tick):
@@ -200,8 +200,7 @@ def _is_live(line: Feed, message: Sample) -> bool:
 def _judged(plan: LinePlan, line: Feed, message: Sample, said: float) -> tuple[Feed, Sample, tuple[Notice, ...]]:
     """What a message shows of its sender's clock; and the message with what is known of that: by how much it is ahead,
     or what is wrong with it. What is to be listed where a clock is ahead, or each message late."""
-    fed = (each for each in plan.subscriptions[message.source, message.address] if each.accepts(message))
-    stated = max(filter(None, (stated_time(each, message) for each in fed)), default=said)
+    stated = max(filter(None, (stated_time(each, message) for each in plan.fed_by(message))), default=said)
     stream, lag = (message.source, message.address), message.received - stated
     is_live, known = _is_live(line, message), line.clocks.get(stream)
     clock = with_message(known, said, lag, is_live=is_live)
@@ -306,8 +305,8 @@ def own_time(plan: LinePlan, sample: Sample) -> float | None:
     where the broker had kept it."""
     if (sample.source, sample.address) not in plan.timed or sample.retained or sample.quality == "bad":
         return None
-    for fed in plan.subscriptions[sample.source, sample.address]:
-        if fed.time is not None and fed.accepts(sample):
+    for fed in plan.fed_by(sample):
+        if fed.time is not None:
             at, distrust = plant_time(fed, sample, sample.received)
             if distrust is None:
                 return min(at, sample.received)
@@ -395,5 +394,4 @@ def _is_outdated(plan: LinePlan, state: LineState | None, sample: Sample, said: 
     is what is very old: then a clock is wrong rather than a message late."""
     if state is None or plan.counts_each(sample) or sample.received - said > max(plan.late, LONG):
         return False
-    fed = [each for each in plan.subscriptions[sample.source, sample.address] if each.accepts(sample)]
-    return is_outdated(fed, state.inputs, sample) is True
+    return is_outdated(plan.fed_by(sample), state.inputs, sample) is True

@@ -1,7 +1,7 @@
 """The inputs of a line while a step is taken: which a sample feeds, which messages are left out,
 what is read, counted and derived."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from gateway.config.message_schemas import MessageSchema
 from gateway.config.schema_io import Counter
@@ -27,8 +27,6 @@ from gateway.model import Notice, Sample
 
 Memory = dict[str, InputMemory]
 
-NOTHING_UNFIT: frozenset[str] = frozenset()
-
 LACKING = 5.0
 """So many seconds after its source was heard, an input of which nothing has come counts as one that the machine
 lacks."""
@@ -41,6 +39,8 @@ class InputTrack:
     on.
     """
 
+    __slots__ = ("_news_of_run", "context", "last_heard", "plan")
+
     def __init__(self, plan: LinePlan, last_heard: Mapping[str, float], context: StepContext) -> None:
         self.plan = plan
         self.last_heard = last_heard
@@ -51,12 +51,7 @@ class InputTrack:
         """Another step begins."""
         self._news_of_run = 0
 
-    # Which inputs a sample feeds
-
-    def fed_by(self, sample: Sample) -> tuple[InputPlan, ...]:
-        """The inputs that `sample` is about."""
-        subscribed = self.plan.subscriptions.get((sample.source, sample.address), ())
-        return tuple([plan for plan in subscribed if plan.accepts(sample)])
+    # Which inputs take a sample
 
     def admitted(
         self,
@@ -72,7 +67,7 @@ class InputTrack:
             self.context.notice("reject", fed[0].name, text)
             return ()
         is_timed = (sample.source, sample.address) in self.plan.timed
-        if sample.retained or not is_timed or not any(track.is_repeat(fed, sample) for track in tracks):
+        if not is_timed or sample.retained or not any(track.is_repeat(fed, sample) for track in tracks):
             return fed
         counting = tuple(plan for plan in fed if plan.counts_each)
         if not counting:
@@ -102,11 +97,13 @@ class InputTrack:
         context.fed = fed
         memory = dict(context.inputs)
         readings: dict[str, Reading] = {}
-        unfit = self._unfit(fed) if self.plan.has_schemas else NOTHING_UNFIT
-        fitting = [(plan, sample) for plan, sample in fed if plan.name not in unfit]
+        fitting = fed
+        if self.plan.has_schemas and (unfit := self._unfit(fed)):
+            fitting = [(plan, sample) for plan, sample in fed if plan.name not in unfit]
+        now, losses = context.now, context.losses
         for plan, sample in fitting:
-            loss = context.losses.get(sample.source)
-            reading = read(plan, memory.get(plan.name), sample, context.now, None if loss is None else loss.since)
+            loss = losses.get(sample.source) if losses else None
+            reading = read(plan, memory.get(plan.name), sample, now, None if loss is None else loss.since)
             memory[plan.name] = reading.memory
             if reading.notices:  # what is wrong with one message is said once, however many inputs it feeds
                 context.notices.extend(notice for notice in reading.notices if notice not in context.notices)
@@ -116,12 +113,11 @@ class InputTrack:
                 context.refused.setdefault(plan.name, why)
         if self.plan.lacking:
             self._await_lacking(memory, {sample.source for _, sample in fed if sample.quality != "bad"})
-        changed = {name for name, reading in readings.items() if reading.changed}
-        self._derive(memory, readings, changed, fed[0][1])
+        self._derive(memory, readings, fed[0][1])
         for plan, sample in fitting:
             live = not (sample.initial or sample.retained)
-            if live and (plan.name in readings or memory[plan.name].bad_since == context.now):
-                self.last_heard = {**self.last_heard, sample.source: context.now}
+            if live and (plan.name in readings or memory[plan.name].bad_since == now):
+                self.last_heard = {**self.last_heard, sample.source: now}
                 break
         return memory, readings
 
@@ -141,9 +137,19 @@ class InputTrack:
         self.context.refused.update(unfit)
         return frozenset(unfit)
 
-    def _derive(self, memory: Memory, readings: dict[str, Reading], changed: set[str], sample: Sample) -> None:
-        """Find out what follows from what has `changed`, by `sample` where nothing else says by which; what has not is
-        not looked at. Then what counters have counted, now that all is known."""
+    def _derive(
+        self, memory: Memory, readings: dict[str, Reading], sample: Sample, changed: Iterable[str] = ()
+    ) -> None:
+        """Find out what follows from what has `changed`, as the readings have, by `sample` where nothing else says by
+        which; what has not is not looked at. Then what counters have counted, now that all is known."""
+        if self.plan.derived:
+            news = {name for name, reading in readings.items() if reading.changed}
+            self._follow(memory, readings, news.union(changed), sample)
+        counters = self.plan.counters
+        for name in [name for name in readings if name in counters] if counters else ():
+            self._count(self.plan.inputs[name], counters[name], memory, readings)
+
+    def _follow(self, memory: Memory, readings: dict[str, Reading], changed: set[str], sample: Sample) -> None:
         now = self.context.now
         for plan in self.plan.derived:
             heard = plan.stale_of is not None or plan.learned is not None
@@ -161,10 +167,6 @@ class InputTrack:
             if reading.usable and reading.changed:
                 readings[plan.name] = reading
                 changed.add(plan.name)
-        for name in [*readings]:
-            counter = self.plan.inputs[name].counter
-            if counter is not None:
-                self._count(self.plan.inputs[name], counter, memory, readings)
 
     def _cause(self, plan: InputPlan, causes: Sequence[str], readings: Readings, sample: Sample) -> Cause:
         """Why a derived input is looked at: by what was not watched where that is among it."""
@@ -219,7 +221,7 @@ class InputTrack:
             return None
         self._news_of_run += 1
         memory, readings = {**self.context.inputs, RUN: reading.memory}, {RUN: reading}
-        self._derive(memory, readings, {RUN}, reading.sample)
+        self._derive(memory, readings, reading.sample, (RUN,))
         return memory, readings
 
     def turn_quiet(self, plan: InputPlan) -> tuple[Memory, dict[str, Reading]]:
@@ -235,7 +237,7 @@ class InputTrack:
         else:
             memory[plan.name] = replace(before, quiet_at=None, stale=True)
             self.context.notices.append(silence_notice(plan, self.context.now))
-        self._derive(memory, readings, {plan.name}, silence)
+        self._derive(memory, readings, silence, (plan.name,))
         return memory, readings
 
 

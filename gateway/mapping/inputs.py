@@ -204,7 +204,7 @@ def read(
         moved = f"{plan.name} was read from {memory.origin} before: the gateway compares it with nothing it knows"
         reading = read(plan, None, sample, now)
         return reading._replace(notices=(notice_of("gap", plan, now, moved), *reading.notices))
-    if sample.quality == "bad" or _says_nothing(plan, memory, sample):
+    if sample.quality == "bad" or (sample.value is None and _says_nothing(plan, memory)):
         if plan.default is not None and not memory.received:
             return Reading(sample, memory, memory, usable=False)  # what it lacks cannot be lost
         since = memory.bad_since if memory.bad_since is not None else now if lost_at is None else lost_at
@@ -289,7 +289,7 @@ def notice_of(kind: Literal["gap", "reject", "time"], plan: InputPlan, now: floa
 
 def _said(plan: InputPlan, sample: Sample) -> object:
     """What the sample says of the input; ABSENT where it says nothing."""
-    value = find(sample.value, plan.field)
+    value = find(sample.value, plan.field) if plan.field else sample.value
     if value is None:
         return ""
     if value is ABSENT and plan.default is not None:
@@ -304,10 +304,10 @@ def _said(plan: InputPlan, sample: Sample) -> object:
     return value
 
 
-def _says_nothing(plan: InputPlan, memory: InputMemory, sample: Sample) -> bool:
-    """Whether the sample has no value, which is not the same as that there is nothing: a message that says null says
-    so, and a tag that is null and was a text."""
-    return sample.value is None and not plan.message and not isinstance(memory.value, str)
+def _says_nothing(plan: InputPlan, memory: InputMemory) -> bool:
+    """Whether a sample without a value has none, which is not the same as that there is nothing: a message that says
+    null says so, and a tag that is null and was a text."""
+    return not plan.message and not isinstance(memory.value, str)
 
 
 def _is_no_value(value: object) -> bool:

@@ -136,10 +136,11 @@ class IntervalTrack:
 
     def on_sample(self, readings: Readings) -> None:
         """What the inputs say after a moment."""
-        self._on_end(readings)
-        self._on_start(readings)
-        if self.state.current is not None and changed_at(self.plan.inputs, readings) is not None:
-            self.state = replace(self.state, correction_due=self.context.now + self.plan.settle)
+        if not readings.keys().isdisjoint(self.plan.heeds):
+            self._on_end(readings)
+            self._on_start(readings)
+            if self.state.current is not None and changed_at(self.plan.inputs, readings) is not None:
+                self.state = replace(self.state, correction_due=self.context.now + self.plan.settle)
         self.retry_start()
 
     def retry_start(self) -> None:

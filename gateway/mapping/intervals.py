@@ -96,7 +96,8 @@ class IntervalPlan:
     `settle` is how long other inputs may follow a change. `needed` names the metadata without which no start is
     recorded, or, where it is in `until_known`, what is recorded instead. `inputs` are those that `name` and `metadata`
     look at; what they say later corrects what was recorded for `correct` seconds from the start. `inside`: only while a
-    run is on, with which it ends. The newest `remembered` intervals that have ended are known by name.
+    run is on, with which it ends. The newest `remembered` intervals that have ended are known by name. `heeds` are all
+    inputs by which anything of an interval changes.
     """
 
     type: IntervalType
@@ -111,6 +112,7 @@ class IntervalPlan:
     correct: float = 0.0
     inside: bool = False
     remembered: int = 0
+    heeds: frozenset[str] = frozenset()
 
     @property
     def main_input(self) -> str:

@@ -69,6 +69,7 @@ from dataclasses import field
 from functools import partial
 from math import inf
 from operator import itemgetter
+from types import MappingProxyType
 from typing import Annotated
 
 from pydantic import Field, TypeAdapter
@@ -141,6 +142,8 @@ class Step:
     """When the first timer of the state fires, or infinity; None where that was not looked at."""
 
 
+NO_CAUSES: Mapping[str, Because] = MappingProxyType({})
+
 LINE_STATE: TypeAdapter[LineState] = TypeAdapter(LineState)
 
 
@@ -193,29 +196,34 @@ class LineSteps:
     is gathered (`result`). It listens to the runs: output is reported to them, batches begin and end with them. Batches
     by count that were told `full` stay as they are."""
 
+    __slots__ = (
+        "batch_output", "batches", "context", "custom", "inputs", "inside_run", "is_begun", "missed", "output",
+        "outputs", "owed", "plan", "rests_until", "rules", "run", "state", "states", "tracks",
+    )  # fmt: skip
+
     def __init__(
         self, plan: LinePlan, state: LineState, rests_until: float | None = None, full: Iterable[ToldBatch] = ()
     ) -> None:
-        self.plan, self.state = plan, state
+        self.plan, self.state, self.owed, self.missed = plan, state, state.owed, state.missed
         self.rests_until, self.is_begun = rests_until, False
-        self.owed, self.missed = state.owed, state.missed
         recorder = Recorder(plan.key, state.seq)
         self.context = context = StepContext(state.now, state.inputs, plan.inputs, recorder, state.lost)
         self.inputs = InputTrack(plan, state.last_heard, context)
         self.output = output_track(plan.output, state.output, state.runs, context)
         self.batch_output = output_track(plan.batch_output, state.batch_output, state.batches, context)
-        self.outputs = [*filter(None, (self.output, self.batch_output))]
         self.run = IntervalTrack(plan.run, state.runs, context, self, None) if plan.run is not None else None
         self.batches = batch_track(plan.batches, state.batches, context, self.batch_output, self.run, full)
-        for output, track in ((self.output, self.run), (self.batch_output, self.batches)):
-            if output is not None:
-                output.track = track
+        if self.output is not None:
+            self.output.track = self.run
+        if self.batch_output is not None:
+            self.batch_output.track = self.batches
+        self.outputs = [output for output in (self.output, self.batch_output) if output is not None]
         self.custom = [
             IntervalTrack(interval, state.intervals.get(interval.type, IntervalsState()), context, None, self.run)
             for interval in plan.intervals
         ]
-        self.tracks = [*filter(None, (self.run, self.batches)), *self.custom]
-        self.inside_run = [track for track in self.tracks if track.host is not None]
+        self.tracks = [*[track for track in (self.run, self.batches) if track is not None], *self.custom]
+        self.inside_run = [track for track in self.tracks if track.host is not None] if len(self.tracks) > 1 else []
         self.states = StateTrack(plan.states, state.states, context) if plan.states is not None else None
         owners: Mapping[OwnerKind, IntervalTrack | None] = {"run": self.run, "batch": self.batches}
         self.rules = RulesTrack(plan.rules, state.rules, context, owners) if plan.rules else None
@@ -244,31 +252,25 @@ class LineSteps:
         if self.owed:
             pending = waiting((output.plan.type, output.state) for output in self.outputs)
             self.owed = settle(self.owed, pending, recorder, context.now)
-        self.missed = context.say_missed(self.missed)
-        told, refused = (tuple(recorder.records), tuple(context.notices)), context.refused_samples()
-        state = self._known() if known else self.state
-        rules, shares, full = recorder.rules, recorder.shares, tuple(recorder.full)
-        return Step(state, *told, rules, shares, refused=refused, full=full, rests_until=self.rests_until)
+        self.missed = context.say_missed(self.missed) if context.missed else self.missed
+        refused = context.refused_samples() if context.refused else ()
+        told = tuple(recorder.records), tuple(context.notices), recorder.rules, recorder.shares
+        state, full = self._known() if known else self.state, tuple(recorder.full) if recorder.full else ()
+        return Step(state, *told, NO_CAUSES, refused, (), full, self.rests_until)
 
     def _known(self) -> LineState:
-        before = self.state
-        custom = {track.plan.type: track.state for track in self.custom}
+        before, context = self.state, self.context
+        custom = {track.plan.type: track.state for track in self.custom} if self.custom else {}
+        intervals = {**before.intervals, **custom} if custom else before.intervals
+        states = self.states.state if self.states is not None else before.states
+        output = self.output.state if self.output is not None else before.output
+        batches = self.batches.state if self.batches is not None else before.batches
+        batch_output = self.batch_output.state if self.batch_output is not None else before.batch_output
+        rules = self.rules.state if self.rules is not None else before.rules
         return LineState(
-            now=self.context.now,
-            seq=self.context.recorder.number,
-            inputs=self.context.inputs,
-            runs=self.runs,
-            states=self.states.state if self.states is not None else before.states,
-            output=self.output.state if self.output is not None else before.output,
-            batches=self.batches.state if self.batches is not None else before.batches,
-            intervals={**before.intervals, **custom} if custom else before.intervals,
-            batch_output=self.batch_output.state if self.batch_output is not None else before.batch_output,
-            last_heard=self.inputs.last_heard,
-            rules=self.rules.state if self.rules is not None else before.rules,
-            lost=self.context.losses,
-            missed=self.missed,
-            owed=self.owed,
-        )
+            context.now, context.recorder.number, context.inputs, self.runs, states, output, batches, intervals,
+            batch_output, self.inputs.last_heard, rules, context.losses, self.missed, self.owed,
+        )  # fmt: skip
 
     # The stages
 
@@ -276,12 +278,10 @@ class LineSteps:
         """Take the samples of a moment, which came at `received`, through the stages of a step."""
         self.advance(received)
         self._follow_run()
-        fed = [(sample, plans) for sample in samples if (plans := self.inputs.fed_by(sample))]
-        if not fed:
-            return
         admitted: list[Fed] = []
-        for sample, plans in fed:
-            admitted += [(plan, sample) for plan in self.inputs.admitted(plans, sample, self.tracks, self.runs)]
+        for sample in samples:
+            if fed := self.plan.fed_by(sample):
+                admitted += [(plan, sample) for plan in self.inputs.admitted(fed, sample, self.tracks, self.runs)]
         if admitted:
             memory, readings = self.inputs.read(admitted)
             self._settle_overdue(admitted, memory, readings)
@@ -302,7 +302,7 @@ class LineSteps:
     def _settle_overdue(self, fed: Sequence[Fed], memory: dict[str, InputMemory], readings: Readings) -> None:
         """Settle the changes that the moment shows to be overdue; what it does not say of a new run is forgotten of the
         old one."""
-        for track in self.tracks:
+        for track in (track for track in self.tracks if not readings.keys().isdisjoint(track.plan.heeds)):
             track.settle_overdue(readings)
             for name in track.inputs_of_previous(fed, readings):
                 memory[name] = replace(memory[name], value=None)
@@ -326,7 +326,7 @@ class LineSteps:
 
     def _follow_run(self) -> None:
         """Where something looks at the run that is on, let it know of another."""
-        news = self.inputs.news_of_run(self.runs)
+        news = self.inputs.news_of_run(self.runs) if self.plan.reads_run else None
         if news is not None:
             self.evaluate(*news)
 

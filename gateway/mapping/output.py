@@ -98,13 +98,14 @@ class EntryPlan:
         """Where an amount goes now, and what in `raw_data` is left out, each with the reason."""
         if not self.patterns:
             return self.fixed_key, ()
-        filled = [(name, pattern.render(resolve)) for name, pattern in self.patterns]
-        known = tuple([(name, value) for name, value in filled if value is not None])
-        if len(known) == len(filled):
-            return AmountKey(self.place, self.fixed + known, self.amount_names), ()
-        absent = {name for name, value in filled if value is None}
-        missing = tuple(f"{name} ({pattern.why_unknown(resolve)})" for name, pattern in self.patterns if name in absent)
-        return AmountKey(self.place, self.fixed + known, self.amount_names), missing
+        raw_data, missing = self.fixed, tuple[str, ...]()
+        for name, pattern in self.patterns:
+            value = pattern.render(resolve)
+            if value is None:
+                missing = (*missing, f"{name} ({pattern.why_unknown(resolve)})")
+            else:
+                raw_data = (*raw_data, (name, value))
+        return AmountKey(self.place, raw_data, self.amount_names), missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +131,12 @@ class OutputPlan:
     wait: float = 0.0
     untold_after: float | None = None
     restarts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    kinds: int = field(init=False)
-    """Of how many kinds output can be, but for what is filled in."""
+    most_exact: int = field(init=False)
+    """Amounts that wait before equal ones become one: more than are left then, or each would cost as much as all."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "kinds", sum(map(len, self.entries.values())))
+        kinds = sum(map(len, self.entries.values()))
+        object.__setattr__(self, "most_exact", EXACT_AMOUNTS + max(EXACT_AMOUNTS, 3 * kinds))
 
     def same_kind(self, entry: EntryPlan) -> list[EntryPlan]:
         """The entries of which Oden shows the same raw data as of this one, in the order of the configuration."""
@@ -181,6 +183,9 @@ class OutputState:
     holds: Annotated[tuple[int, ...], Field(exclude_if=lambda holds: not holds)] = ()
     held: Annotated[tuple[Held, ...], Field(exclude_if=lambda held: not held)] = ()
     kept: Annotated[tuple[EndedInterval, ...], Field(exclude_if=lambda kept: not kept)] = ()
+    held_before: Annotated[Mapping[int, int], Field(exclude_if=lambda held: not held)] = field(default_factory=dict)
+    """By the number of a stretch, how many of what is held was so before it: what was told in the stretches before can
+    be of nothing else."""
 
 
 def owner_of(state: OutputState, intervals: IntervalsState, at: float) -> OpenInterval | EndedInterval | None:
@@ -204,18 +209,16 @@ def with_amounts(
 ) -> OutputState | None:
     """Keep `amounts`, one after the other, until they are reported; None where there is no room for yet another kind of
     them."""
-    pending = [*state.pending]
-    # Not before as many have come as are left when equal ones have become one: else each amount costs as much as all.
-    most = max(2 * EXACT_AMOUNTS, EXACT_AMOUNTS + 3 * plan.kinds)
+    pending = state.pending
     for amount in amounts:
-        pending.append(amount)
-        if len(pending) > most:
-            pending = [*_condensed(state, pending[:-EXACT_AMOUNTS], intervals, plan), *pending[-EXACT_AMOUNTS:]]
+        pending = (*pending, amount)
+        if len(pending) > plan.most_exact:
+            pending = (*_condensed(state, pending[:-EXACT_AMOUNTS], intervals, plan), *pending[-EXACT_AMOUNTS:])
         if len(pending) > MOST_AMOUNTS:
-            pending = [*_condensed(state, pending, intervals, None)]
+            pending = _condensed(state, pending, intervals, None)
         if len(pending) > MOST_AMOUNTS:
             return None
-    return replace(state, pending=tuple(pending))
+    return replace(state, pending=pending)
 
 
 def _condensed(
@@ -318,7 +321,7 @@ def report(
     if not owned:
         return state
     amounts: dict[EntryShape, list[Amount]] = {}
-    for amount in sorted(owned, key=_place):
+    for amount in sorted(owned, key=lambda amount: amount.key.place):
         amounts.setdefault((amount.key.raw_data, amount.key.amount_names), []).append(amount)
     if plan.minimums and isinstance(interval, OpenInterval):
         for shape in [shape for shape, group in amounts.items() if _is_too_little(plan, group)]:
@@ -394,7 +397,3 @@ def packed(sums: Iterable[Share]) -> list[list[Share]]:
 
 def _names(entry: Sequence[Share]) -> set[str]:
     return {name for raw_data, amount_names, _ in entry for name in (*amount_names, *dict(raw_data))}
-
-
-def _place(amount: Amount) -> int:
-    return amount.key.place

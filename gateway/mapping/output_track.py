@@ -41,6 +41,8 @@ from gateway.mapping.values import ABSENT, Number, excerpt, find, number, number
 class OutputTrack:
     """Output of the intervals of one kind, to which it listens; `state` is replaced as the step goes on."""
 
+    __slots__ = ("_counted", "_intervals", "context", "plan", "state", "track")
+
     def __init__(self, plan: OutputPlan, state: OutputState, intervals: IntervalsState, context: StepContext) -> None:
         """`intervals` is what was known of them at the beginning; `track`, where there is one, knows more since."""
         self.plan = plan
@@ -172,7 +174,7 @@ class OutputTrack:
         self, entry: EntryPlan, plan: InputPlan, counted: Number, at: float, reading: Reading | None = None
     ) -> None:
         """Keep what is counted; `reading` is that of a counter."""
-        factor = self._factor(entry, plan)
+        factor = self._factor(entry, plan) if isinstance(entry.factor, Reference) else entry.factor
         if factor is None:
             return
         holds = reading is not None and entry.place in self.state.holds

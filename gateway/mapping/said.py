@@ -63,6 +63,8 @@ class Said:
 
     def _time(self, message: Sample) -> object:
         """What the message has as its time: a number or a text, by which it is taken for a time."""
-        fed = self._plan.subscriptions[stream_of(message)]
-        times = (find(message.value, plan.time) for plan in fed if plan.time is not None and plan.accepts(message))
-        return next((said for said in times if isinstance(said, int | float | str)), None)
+        for plan in self._plan.fed_by(message):
+            said = find(message.value, plan.time) if plan.time is not None else None
+            if isinstance(said, int | float | str):
+                return said
+        return None

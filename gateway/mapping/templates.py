@@ -8,7 +8,6 @@ pattern is parsed once, when the configuration is compiled. `{{` and `}}` stand 
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from math import floor
@@ -18,6 +17,7 @@ from pydantic import JsonValue
 
 from gateway.config.error_messages import suggestion
 from gateway.config.invisible import foreign_letter
+from gateway.frozen import dataclass
 from gateway.mapping.times import epoch_seconds
 from gateway.mapping.values import number, text
 from gateway.model import NO_LOOKUPS, Lookup, Lookups, Scalar
@@ -140,8 +140,8 @@ class Pattern:
 
         A pattern that is exactly one placeholder keeps the type of its value.
         """
-        if len(self.parts) == 1 and not isinstance(self.parts[0], str):
-            return _value(self.parts[0], resolve)
+        if len(self.parts) == 1 and not isinstance(part := self.parts[0], str):
+            return resolve(part) if isinstance(part, Reference) else _value(part, resolve)
         values = [_value(part, resolve) for part in self.parts]
         return None if None in values else "".join(map(text, values))
 

@@ -218,6 +218,12 @@ class Feed:
             (plan, result.state, result.rests_until),
         )
 
+    def only(self, plan: LinePlan, result: Step) -> "Feed":
+        """The line as it is now by a step of `plan`, which looks at nothing else of what is remembered."""
+        if self.calm_from:
+            return self.with_state(plan, result)
+        return Feed(result.state, rests=(plan, result.state, result.rests_until))
+
     def with_state(self, plan: LinePlan, result: Step) -> "Feed":
         """The line as it is now by a step of `plan`, with the trail that it has."""
         return replace(self, state=result.state, rests=(plan, result.state, result.rests_until))

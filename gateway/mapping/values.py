@@ -215,34 +215,51 @@ def flaw(value: object) -> str | None:
     Usable is what JSON can hold and every reader of it agrees on: finite numbers, integers of 64 bits, text
     that is Unicode, and lists and objects of these, not too deep and not too long.
     """
-    if isinstance(value, str | dict | list):
-        return _flaw(value, DEEPEST) or _too_long(value)
-    return _flaw(value, DEEPEST)
-
-
-def _flaw(value: object, depth: int) -> str | None:
-    if value is None:
+    found = _measured(value, DEEPEST)
+    if isinstance(found, str):
+        return found
+    if found <= LONGEST:
         return None
-    if isinstance(value, int):
-        return None if value.bit_length() <= 64 else "is an integer of more than 64 bits"
-    if isinstance(value, float):
-        return None if math.isfinite(value) else "is not a finite number"
+    length = len(value) if isinstance(value, str) else len(json.dumps(value))
+    return f"is longer than {LONGEST} characters" if length > LONGEST else None
+
+
+_PLAIN = 26
+"""Characters that null, a boolean, or a number without a flaw takes as JSON at the most, with what stands behind it."""
+_ESCAPED = 12
+"""Characters that one of a text takes at the most: two escapes."""
+
+
+def _measured(value: object, depth: int) -> int | str:
+    """How many characters the value takes as JSON at the most, which is quicker to tell than how many it does; or its
+    flaw."""
     if isinstance(value, str):
-        return None if value.isascii() or _is_unicode(value) else "holds text that is not Unicode"
+        if value.isascii() or _is_unicode(value):
+            return _ESCAPED * len(value) + 4
+        return "holds text that is not Unicode"
+    if isinstance(value, int):
+        return _PLAIN if value.bit_length() <= 64 else "is an integer of more than 64 bits"
+    if isinstance(value, float):
+        return _PLAIN if math.isfinite(value) else "is not a finite number"
+    if value is None:
+        return _PLAIN
     if not isinstance(value, dict | list):
         return f"is a {type(value).__name__}, which is neither a plain value nor JSON"
     if depth == 0:
         return f"is nested more than {DEEPEST} deep"
+    length = 4
     if isinstance(value, dict):
         for key in value:
-            found = _flaw(key, 0) if isinstance(key, str) else "has a name that is not text"
-            if found is not None:
+            found = _measured(key, 0) if isinstance(key, str) else "has a name that is not text"
+            if isinstance(found, str):
                 return found
+            length += found
     for item in value.values() if isinstance(value, dict) else value:
-        found = _flaw(item, depth - 1)
-        if found is not None:
+        found = _measured(item, depth - 1)
+        if isinstance(found, str):
             return found
-    return None
+        length += found
+    return length
 
 
 def _is_unicode(value: str) -> bool:
@@ -251,11 +268,6 @@ def _is_unicode(value: str) -> bool:
     except UnicodeEncodeError:  # half of a surrogate pair, which JSON's \u escapes can produce
         return False
     return True
-
-
-def _too_long(value: str | dict[object, object] | list[object]) -> str | None:
-    length = len(value) if isinstance(value, str) else len(json.dumps(value))
-    return f"is longer than {LONGEST} characters" if length > LONGEST else None
 
 
 def excerpt(value: object) -> str:

@@ -8,7 +8,7 @@ from gateway.frozen import replace
 from gateway.model import Notice, StartInterval, UpdateInterval, record_key
 from gateway.outbox import record_rules, statistics
 from gateway.outbox.entries import DeadLetter, Interval, Work
-from gateway.outbox.lanes import StoredRecord, output_lanes, parked_lane, starts_lane, updates_lane
+from gateway.outbox.lanes import DEAD, StoredRecord, output_lanes, parked_lane, starts_lane, updates_lane
 from gateway.outbox.merge import set_fields, without
 from gateway.outbox.store import Outbox
 
@@ -45,6 +45,12 @@ def has_output(outbox: Outbox, line: str) -> bool:
     """Whether output of a line may wait."""
     lanes = (outbox.lanes.get(name) for name in (*output_lanes(line), parked_lane(line)))
     return any(lane is not None and lane.waiting for lane in lanes)
+
+
+def lines_with_output(outbox: Outbox) -> frozenset[str]:
+    """The lines of which output may wait, configured or not."""
+    lines = {lane.line for name, lane in outbox.lanes.items() if name != DEAD}
+    return frozenset(line for line in lines if has_output(outbox, line))
 
 
 def known_ids(outbox: Outbox, line: str, interval_type: str) -> frozenset[str]:

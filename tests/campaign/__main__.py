@@ -5,6 +5,7 @@
     python -m tests.campaign late 17     one of messages that come late, again and around outages; FIRST..LAST for more
     python -m tests.campaign copies 17   one in which older copies of the outbox are put back; FIRST..LAST for more
     python -m tests.campaign keyless 17  the same where entries at Oden do not carry our keys
+    python -m tests.campaign away 17     older copies, one after another, before Oden can be asked about the first
     python -m tests.campaign outage      requests after an outage against the least; slots used under backlog
     python -m tests.campaign manners     what each manner of Oden's costs: lost, doubled, dead, stuck, the page
     python -m tests.campaign lines       how many lines one token carries for a day; takes half an hour
@@ -27,7 +28,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from tests.campaign.copies import copied_schedule, keyless_schedule
+from tests.campaign.copies import away_schedule, copied_schedule, keyless_schedule
 from tests.campaign.late import late_schedule
 from tests.campaign.load import carry, largest
 from tests.campaign.matrix import rows, table
@@ -46,6 +47,7 @@ MAKERS: Mapping[str, Callable[[int], Schedule]] = {
     "late": late_schedule,
     "copies": copied_schedule,
     "keyless": keyless_schedule,
+    "away": away_schedule,
 }
 """What makes the schedules of a kind from their seeds."""
 
@@ -53,8 +55,9 @@ MAKERS: Mapping[str, Callable[[int], Schedule]] = {
 def main() -> int:
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__, formatter_class=form)
-    parser.add_argument("what", help="SEED, FIRST..LAST, late, copies, keyless, outage, manners, lines, real or pace")
-    parser.add_argument("seeds", nargs="?", default="0", help="real, late, copies, keyless: SEED or FIRST..LAST")
+    kinds = "SEED, FIRST..LAST, late, copies, keyless, away, outage, manners, lines, real or pace"
+    parser.add_argument("what", help=kinds)
+    parser.add_argument("seeds", nargs="?", default="0", help="real, late, copies, keyless, away: SEED or FIRST..LAST")
     parser.add_argument("--log", action="store_true", help="one seed: show the gateway's log")
     parser.add_argument("--hours", type=float, default=DAY, help="lines: for how long they are carried")
     parser.add_argument(

@@ -17,7 +17,7 @@ from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.store import Outbox
 from gateway.simulator.oden.model import OdenModel
 from tests.campaign.plant import AUTOMATIC, CODES, FACTORY, ON_A_TAG, Message, Story, total_of
-from tests.campaign.schedule import SETTING_UP, SETTLE, Life, Schedule, of_machines
+from tests.campaign.schedule import OTHERS, SETTING_UP, SETTLE, Life, Schedule, of_machines
 
 _EVENTS = frozenset(f"scrap {code}" for code in CODES)
 
@@ -41,6 +41,34 @@ def copied_schedule(seed: int) -> Schedule:
     lives = [replace(life, away=rest) for life, rest in zip(lives, [*rests, 0.0], strict=True)]
     modes = replace(plan.modes, refuse="", overlap=200)
     return replace(plan, modes=modes, lives=tuple(lives))
+
+
+def away_schedule(seed: int) -> Schedule:
+    """Copies that are put back one after another before Oden can be asked about the first: it is away when such a life
+    begins, and there again for a while in the life of which the next copy is none."""
+    chances = random.Random(seed + OTHERS)
+    plan = keyless_schedule(seed) if chances.random() < 0.3 else copied_schedule(seed)
+    begun = SETTING_UP.seconds + SETTING_UP.away
+    lives, outages = [SETTING_UP], list[tuple[float, float]]()
+
+    def lives_for(seconds: float, away: float, back: int) -> None:
+        nonlocal begun
+        lives.append(Life(seconds=seconds, gently=chances.random() < 0.5, away=away, back=back))
+        begun += seconds + away
+
+    lives_for(chances.uniform(60, 150), SETTLE, 0)
+    for _ in range(chances.randint(2, 3)):
+        since = begun - 1.0
+        lives_for(chances.uniform(15, 90), 1.0, 1)
+        outages.append((since, begun - since + chances.uniform(-0.5, 5)))
+        if chances.random() < 0.8:
+            lives_for(chances.uniform(90, 200), SETTLE, 0)
+        else:
+            lives_for(chances.uniform(5, 20), SETTLE, 0)
+            outages[-1] = since, begun - since - SETTLE
+    outages.append((begun - 1.0, chances.uniform(20, 200)))
+    lives.append(Life(back=1))
+    return replace(plan, lives=tuple(lives), restarts=tuple(outages), length=max(plan.length, begun + 240))
 
 
 def keyless_schedule(seed: int) -> Schedule:

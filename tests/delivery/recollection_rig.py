@@ -7,7 +7,7 @@ from pathlib import Path
 from gateway.amendments import Amendments, Change
 from gateway.clock import LoopClock
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.line import Tick
+from gateway.mapping.line import LineState, Tick
 from gateway.mapping.state_rows import StateRows
 from gateway.model import Sample
 from gateway.oden.client import OdenClient
@@ -47,14 +47,18 @@ class Amended(Amendments):
         self._outbox, self._plans = outbox, {plan.key: plan for plan in plans}
 
     async def make(self, line: str, change: Change, within: Within = ()) -> None:
-        await self._outbox(_amend, self._plans[line], change, within)
+        await self._outbox(_amend, self._plans.get(line), change, within)
 
 
-def _amend(outbox: Outbox, plan: LinePlan, change: Change, within: Within) -> None:
+def _amend(outbox: Outbox, plan: LinePlan | None, change: Change, within: Within) -> None:
+    if plan is None:
+        notices, number = change(LineState()).notices, outbox.last_commit() + 1
+        outbox.commit(Commit(number=number, notices=notices, within=within))
+        return
     rows = StateRows(outbox.line_state(plan.key))
-    state, notices = change(rows.state(plan))
+    state, notices, records = change(rows.state(plan))
     states, number = {plan.key: rows.changes(state)}, outbox.last_commit() + 1
-    outbox.commit(Commit(number=number, states=states, notices=notices, within=within))
+    outbox.commit(Commit(number=number, states=states, records=records, notices=notices, within=within))
 
 
 class Gateway:

@@ -14,7 +14,7 @@ from gateway.oden.endpoints import SCRAP_YIELD_SET
 from gateway.oden.exchange import iso
 from gateway.oden.requests import Wording
 from gateway.outbox.entries import Attempt, Commit
-from gateway.outbox.life import keep_uncompared
+from gateway.outbox.life import is_compared, keep_uncompared
 from gateway.outbox.store import Outbox
 from tests.delivery.harness import LINE, Fault, Oden, Rig
 from tests.delivery.recollection_rig import PLAN, Gateway, Recorded
@@ -180,6 +180,39 @@ async def test_p4_a_line_without_counters_tells_nothing_twice(rig: Rig, oden: Od
     async with rig.running():
         await rig.drained()
     assert oden.total("scrap") == 12
+
+
+@pytest.mark.parametrize("is_later", [False, True])
+async def test_p4_what_waits_of_a_line_that_is_configured_no_more_is_told_once(
+    rig: Rig, oden: Oden, is_later: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Entries carry no keys, and one that waits in the copy is at Oden within a later one: it is not sent, which is
+    listed. `is_later`: Oden could not be asked when the life began."""
+    monkeypatch.setattr(recollection, "AGAIN", 0.0)
+    gateway = Gateway(rig)
+    gateway.map(order(1, "A"), tick(2))
+    async with rig.running():
+        await rig.drained()
+    gateway.map(scrap(5, 5, "Gel"), scrap(6, 2, "Edge"), tick(70))
+    copy = gateway.copy()
+    assert Outbox(copy).counts().waiting == 2
+    gateway.map(scrap(75, 7, "Gel"), tick(140))
+    async with rig.running():
+        await rig.drained()
+    assert oden.total("scrap") == 14
+    gateway.now, gateway.plans = 140, ()
+    url, oden.url = oden.url, "http://127.0.0.1:1/v2" if is_later else oden.url
+    await gateway.put_back(copy, tmp_path, compared=not is_later)
+    oden.url = url
+    await gateway.compares_later()
+    assert is_compared(Outbox(copy))
+    async with rig.running():
+        await rig.drained()
+    texts = [notice.text.partition(": ")[2] for notice in Outbox(copy).notices(50)]
+    assert (oden.total("scrap"), texts) == (
+        14,
+        ["scrap 5 and scrap_code Gel waited, and is taken to be within what Oden shows"],
+    )
 
 
 @pytest.mark.parametrize("has_grown", [False, True])

@@ -166,7 +166,8 @@ async def test_p4_what_has_been_told_of_an_older_run_alone_is_found_while_the_ga
     gateway: Gateway, oden: Oden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing that Oden shows of the runs that the copy knows says that there was a life from an older one: that is no
-    reason to wait, and what it has told is taken off what is counted next, once."""
+    reason to wait. What it has told a run that was over is told back there, once: the counter has shown it to this
+    life, which has told it of the run that was on."""
     monkeypatch.setattr(recollection, "AGAIN", 0.0)
     monkeypatch.setattr(told_elsewhere, "BETWEEN", 0.0)
     older = gateway.copy()
@@ -185,8 +186,35 @@ async def test_p4_what_has_been_told_of_an_older_run_alone_is_found_while_the_ga
         assert is_compared(Outbox(newer))
         keep_uncompared(Outbox(newer), noted)
     assert len(oden.seen) - before == 2
+    texts = [notice.text.partition(": ")[2] for notice in Outbox(newer).notices(50)]
+    assert texts == ["a run that was over is told yield -300: another life told it"]
     await gateway.lives(minutes=9)
     assert (await gateway.total(), len(oden.runs())) == (gateway.made, 4)
+    by_run = [sum(int(str(entry.raw_data["yield"])) for entry in oden.model.output(run)) for run in oden.runs()]
+    assert by_run == [500, 500, 500, 1300]
+
+
+async def test_p4_what_an_older_run_was_told_before_a_reset_is_taken_off_what_is_counted_next(
+    gateway: Gateway, oden: Oden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The counter does not show by now what another life has told, so that this one has not told it."""
+    monkeypatch.setattr(recollection, "AGAIN", 0.0)
+    monkeypatch.setattr(told_elsewhere, "BETWEEN", 0.0)
+    older = gateway.copy()
+    await gateway.lives("B", minutes=5)
+    await gateway.lives("C", minutes=5)
+    newer = gateway.copy()
+    await gateway.put_back(older, tmp_path)
+    await gateway.lives(minutes=3)
+    (tmp_path / "other").mkdir()
+    await gateway.put_back(newer, tmp_path / "other", compared=False)
+    gateway.good = 65_536
+    await gateway.lives("D", minutes=1)
+    before = oden.total("yield")
+    await gateway.compares_later()
+    assert Outbox(newer).counts().waiting == 0
+    await gateway.lives(minutes=9)
+    assert await gateway.total() - before == 1000 - 300
 
 
 async def test_p4_a_refused_search_is_made_again_only_later(gateway: Gateway, oden: Oden, tmp_path: Path) -> None:

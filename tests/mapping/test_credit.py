@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gateway.config.schema_io import Counter as CounterSettings
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.counters import Credit, less_credit
-from gateway.mapping.credit import Entry, credited, holding, known_output, with_late
+from gateway.mapping.credit import Entry, Told, credited, holding, known_output, with_late
 from gateway.mapping.feeder import Event, feed
 from gateway.mapping.line import LineState, Step, Tick, dump, load
 from gateway.mapping.trail import Feed
@@ -99,10 +99,17 @@ class Machine:
             else []
         )
 
-    def lives(self, state: LineState, moves: list[tuple[int, int, int]], *, ends: bool = False) -> Played:
+    def lives(
+        self, state: LineState, moves: list[tuple[int, int, int]], *, scraps: int = 0, ends: bool = False
+    ) -> Played:
         """A life that begins with what a subscription shows first, and sees these moves: seconds, counts of the one
-        counter and of the other. It `ends`: its last window does."""
+        counter and of the other; before them comes a message of so many `scraps`. It `ends`: its last window does."""
         samples: list[Sample | Tick] = []
+        if scraps:
+            self.now += 1
+            samples.append(scrap(self.now, scraps, "Gel"))
+            self.made.update(totals([(0, {"scrap": scraps, "scrap_code": "Gel"})]))
+        initial = True
         for seconds, goods, rejects in moves:
             self.now += seconds
             self.count, self.reject = self.count + goods, self.reject + rejects
@@ -114,8 +121,8 @@ class Machine:
                 }
                 self.made.update(totals([(0, raw)]))
             shown_now = {"Good": self.kind.shows(self.count), "Reject": self.reject}
-            first = not samples
-            samples += [tag(self.now, node, value, initial=first) for node, value in shown_now.items()]
+            samples += [tag(self.now, node, value, initial=initial) for node, value in shown_now.items()]
+            initial = False
         if ends:
             self.now += 130
             samples.append(tick(self.now))
@@ -133,9 +140,40 @@ def test_p4_an_older_copy_tells_each_part_once(
     first = machine.lives(machine.state, before)
     unknown = machine.lives(first.state, since, ends=True)
     last = max(max(known.stamps, default=int(T0) + 2) for known in known_output(line, first.state))
-    copy, _, _ = credited(line, first.state, {"RUN": shown(unknown.records, last)}, {})
+    copy, _, _ = credited(line, first.state, {0: {"RUN": shown(unknown.records, last)}}, {})
     second = machine.lives(copy, after, ends=True)
     assert nonzero(totals(*(shown(life.records, 0) for life in (first, unknown, second)))) == nonzero(machine.made)
+
+
+@given(
+    chain=st.lists(st.tuples(moves, st.integers(0, 9), moves, st.integers(0, 9)), min_size=1, max_size=4),
+    name=st.sampled_from(["up", "plain", "signed", "down", "both ways"]),
+    is_back=st.booleans(),
+)
+def test_p4_however_many_copies_are_put_back_before_oden_can_be_asked_each_part_is_told_once(
+    chain: list[tuple[list[tuple[int, int, int]], int, list[tuple[int, int, int]], int]], name: str, is_back: bool
+) -> None:
+    """Each time another life has compared and told, and a copy from before it is put back while Oden is away again.
+    What was told of one stretch is taken off what was made by its end: a message of this life that is the like of one
+    of another's is told all the same. `is_back`: Oden can be asked when the last of them begins."""
+    machine, told, others = Machine(KINDS[name]), list[Entry](), dict[int, Told]()
+    line, state = machine.kind.line, machine.state
+    for number, (theirs, their_scraps, ours, our_scraps) in enumerate(chain, 1):
+        knows = credited(line, state, others, {}, waits=False)[0] if others else state
+        other = machine.lives(load(line, dump(knows)), theirs, scraps=their_scraps, ends=True)
+        others[number] = {"RUN": shown(other.records, 0)}
+        if is_back and number == len(chain):
+            state = credited(line, state, others, {}, waits=True)[0]
+        else:
+            state = holding(line, holding(line, state, number), number)
+        own = machine.lives(load(line, dump(state)), ours, scraps=our_scraps)
+        told, state = [*told, *shown(own.records, 0)], own.state
+    if not is_back:
+        state = credited(line, state, others, {}, waits=False)[0]
+    last = machine.lives(state, [(10, 0, 0)], ends=True)
+    assert (last.state.output.held, last.state.output.held_before) == ((), {})
+    by_others = [entry for one in others.values() for entry in one["RUN"]]
+    assert nonzero(totals(by_others, told, shown(last.records, 0))) == nonzero(machine.made)
 
 
 @given(since=moves, after=moves, beyond=st.integers(1, 5000), name=st.sampled_from(["up", "plain", "rated", "signed"]))
@@ -148,7 +186,7 @@ def test_p4_what_oden_shows_beyond_what_was_counted_is_no_reset_and_no_rollover(
     line = machine.kind.line
     unknown = machine.lives(machine.state, since, ends=True)
     more: Entry = (int(T0), {"yield": beyond})
-    copy, taken, _ = credited(line, machine.state, {"RUN": [*shown(unknown.records, 0), more]}, {})
+    copy, taken, _ = credited(line, machine.state, {0: {"RUN": [*shown(unknown.records, 0), more]}}, {})
     second = machine.lives(copy, after, ends=True)
     goods = sum(move[1] for move in after)
     assert taken["good"] == beyond + sum(move[1] for move in since)
@@ -191,7 +229,7 @@ def test_p4_where_a_counter_was_reset_in_the_lost_stretch_the_rest_is_listed(sho
     nobody knows. What is made from then on is told."""
     line = KINDS["plain"].line
     state = play(line, tag(1, "Good", 5000), order(2, "A"), tick(4)).state
-    copy, _, _ = credited(line, state, {"RUN": [(int(T0) + 9, {"yield": 350})]}, {})
+    copy, _, _ = credited(line, state, {0: {"RUN": [(int(T0) + 9, {"yield": 350})]}}, {})
     played = play(line, tag(10, "Good", shows), tag(20, "Good", shows + 7), tick(130), state=copy)
     assert totals(shown(played.records, 0)) == Counter({"yield ": 7})
     lost = 350 - shows
@@ -206,7 +244,7 @@ def test_p4_a_glitch_just_then_takes_nothing_off_twice() -> None:
     """The PLC shows 3 for a moment and what it had counted afterwards: that is no reset."""
     line = KINDS["rated plain"].line
     state = play(line, tag(1, "Good", 5000), order(2, "A"), tick(4)).state
-    copy, _, _ = credited(line, state, {"RUN": [(int(T0) + 9, {"yield": 50})]}, {})
+    copy, _, _ = credited(line, state, {0: {"RUN": [(int(T0) + 9, {"yield": 50})]}}, {})
     played = play(line, tag(30, "Good", 3), tag(31, "Good", 5100), tick(150), state=copy)
     assert totals(shown(played.records, 0)) == Counter({"yield ": 50})
 
@@ -216,18 +254,18 @@ def test_p4_a_copy_of_a_memory_that_has_taken_off_takes_nothing_off_once_more() 
     line = KINDS["plain"].line
     state = play(line, tag(1, "Good", 5000), order(2, "A"), tick(4)).state
     assert [(known.stamps, known.credited) for known in known_output(line, state)] == [((), 0)]
-    after, _, _ = credited(line, state, {"RUN": [(int(T0) + 70, {"yield": 50})]}, {})
+    after, _, _ = credited(line, state, {0: {"RUN": [(int(T0) + 70, {"yield": 50})]}}, {})
     assert [(known.stamps, known.credited) for known in known_output(line, after)] == [((), int(T0) + 70)]
     again = load(line, dump(after))
     assert again.output == after.output
-    assert credited(line, again, {"RUN": []}, {}) == (again, {}, {})
+    assert credited(line, again, {0: {"RUN": []}}, {}) == (again, {}, {})
 
 
 def test_p4_what_waits_of_events_is_not_told_again() -> None:
     """A message that the copy has taken and not told yet, and that a later life has told."""
     state = play(EXAMPLE, tag(1, "Good", 100), order(2, "A"), scrap(10, 3, "Gel"), tick(11)).state
     later = play(EXAMPLE, scrap(20, 4, "Edge"), tick(100), state=state)
-    copy, taken, _ = credited(EXAMPLE, state, {"RUN": shown(later.records, int(T0) + 2)}, {})
+    copy, taken, _ = credited(EXAMPLE, state, {0: {"RUN": shown(later.records, int(T0) + 2)}}, {})
     assert (taken, copy.output.pending, copy.output.credit) == ({"scrap": 3}, (), {})
 
 
@@ -249,13 +287,13 @@ def test_p4_messages_that_wait_for_their_places_are_told_by_one_life(*, told_by_
         records += result.records
     of_later = shown(records, 0) if told_by_another else []
     waits = with_late(EXAMPLE, copy.state, [each.sample for each in copy.late])
-    state, taken, _ = credited(EXAMPLE, waits, {"RUN": of_later}, {})
+    state, taken, _ = credited(EXAMPLE, waits, {0: {"RUN": of_later}}, {})
     assert taken.get("scrap", 0) == (7 if told_by_another else 0)
     if killed:
         late = [each.sample for each in copy.late]
         held = holding(EXAMPLE, with_late(EXAMPLE, state, late))
         assert holding(EXAMPLE, with_late(EXAMPLE, held, late)) == held
-        state, _, _ = credited(EXAMPLE, with_late(EXAMPLE, load(EXAMPLE, dump(state)), late), {"RUN": []}, {})
+        state, _, _ = credited(EXAMPLE, with_late(EXAMPLE, load(EXAMPLE, dump(state)), late), {0: {"RUN": []}}, {})
     copy, again = replace(copy, state=state).begun_anew(EXAMPLE), list[Record]()
     events = [scrap(300, 6, at=300), tick(500)]
     for event in events:
@@ -279,7 +317,7 @@ def test_p4_what_was_held_goes_to_the_runs_in_which_it_was_made() -> None:
         events += [order(60 + 20 * place, name) for place, name in enumerate(orders)]
         later = play(line, *events, tag(150, "Good", 5030), tick(160), state=held)
         assert later.state.output.kept
-        after, _, _ = credited(line, load(line, dump(later.state)), {"RUN": []}, {})
+        after, _, _ = credited(line, load(line, dump(later.state)), {0: {"RUN": []}}, {})
         last = play(line, tick(400), state=after)
         names = {one.key: one.name for one in (*begun.records, *later.records) if isinstance(one, StartInterval)}
         by_run: Counter[str] = Counter()
@@ -297,7 +335,7 @@ def test_p4_what_another_life_has_told_is_taken_off_where_it_was_made_and_off_no
     copy = play(line, tag(1, "Good", 5000), order(2, "A"), tick(4))
     events = tag(50, "Good", 5020, initial=True), order(60, "B"), tag(70, "Good", 5024), tick(75)
     later = play(line, *events, state=holding(line, copy.state))
-    after, taken, _ = credited(line, later.state, {"RUN": [(int(T0) + 30, {"yield": 15})]}, {}, waits=False)
+    after, taken, _ = credited(line, later.state, {0: {"RUN": [(int(T0) + 30, {"yield": 15})]}}, {}, waits=False)
     last = play(line, tick(400), state=after)
     records = [*copy.records, *later.records, *last.records]
     names = {one.key: one.name for one in records if isinstance(one, StartInterval)}
@@ -309,10 +347,10 @@ def test_p4_of_events_that_wait_only_what_is_shown_with_their_raw_data_is_taken_
     """Another life has told of others, which came to it alone."""
     state = play(EXAMPLE, tag(1, "Good", 100), order(2, "A"), scrap(10, 3, "Gel"), tick(11)).state
     entries: list[Entry] = [(int(T0) + 90, {"scrap": 4, "scrap_code": "Edge"})]
-    copy, taken, _ = credited(EXAMPLE, state, {"RUN": entries}, {})
+    copy, taken, _ = credited(EXAMPLE, state, {0: {"RUN": entries}}, {})
     assert (copy.output.pending, taken) == (state.output.pending, {})
     entries = [(int(T0) + 90, {"scrap": 2, "scrap_code": "Gel"})]
-    copy, taken, _ = credited(EXAMPLE, state, {"RUN": entries}, {})
+    copy, taken, _ = credited(EXAMPLE, state, {0: {"RUN": entries}}, {})
     assert ([amount.amount for amount in copy.output.pending], taken) == ([1], {"scrap": 2})
 
 
@@ -320,7 +358,7 @@ def test_p4_what_events_have_told_stays() -> None:
     """A message is told once, by the life that has taken it; how much that is, is known."""
     state = play(EXAMPLE, tag(1, "Good", 100), order(2, "A"), tick(4)).state
     later = play(EXAMPLE, scrap(10, 3, "Gel"), tick(100), state=state)
-    after, taken, beyond = credited(EXAMPLE, state, {"RUN": shown(later.records, 0)}, {})
+    after, taken, beyond = credited(EXAMPLE, state, {0: {"RUN": shown(later.records, 0)}}, {})
     assert (after.inputs, after.output.pending, taken, beyond) == (state.inputs, state.output.pending, {}, {"scrap": 3})
     assert [known.stamps for known in known_output(EXAMPLE, state)] == [()]
 

@@ -21,6 +21,7 @@ NO_TIMES = {
     "credit",
     "credited_until",  # a time, but of what is at Oden: that stays as it is
     "foretold",
+    "held_before",
     "holds",
     "key",
     "largest",

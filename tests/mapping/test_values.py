@@ -102,6 +102,33 @@ def test_flaw_says_why_a_value_cannot_be_used(value: object, problem: str) -> No
     assert problem in (flaw(value) or "")
 
 
+@pytest.mark.parametrize(
+    "item",
+    [
+        None,
+        False,
+        1 - 2**64,
+        -1.7976931348623157e308,
+        "",
+        "x",
+        "\0",
+        "\x7f",
+        "\U0001f600",
+        [],
+        {},
+        [[]],
+        {"\U0001f600": {}},
+    ],
+    ids=ascii,
+)
+def test_flaw_tells_the_first_message_that_is_too_long(item: object) -> None:
+    """However much longer something is as JSON than it looks: what just fits has no flaw, and one element more has."""
+    most = (LONGEST - len("[]") + len(", ")) // (len(json.dumps(item)) + len(", "))
+    assert len(json.dumps([item] * most)) <= LONGEST < len(json.dumps([item] * (most + 1)))
+    assert flaw([item] * most) is None
+    assert "longer" in (flaw([item] * (most + 1)) or "")
+
+
 def test_flaw_refuses_deep_nesting() -> None:
     """A message nested a thousand times is refused, not followed to the end of the stack."""
     deep: object = 1
