@@ -19,7 +19,7 @@ from gateway.mapping.credit import Entry, KnownOutput, known_output, newer
 from gateway.mapping.state_rows import StateRows
 from gateway.mapping.told_back import Over
 from gateway.mapping.values import number
-from gateway.model import IntervalType, Output, StartInterval
+from gateway.model import IntervalType, Output, StartInterval, interval_key
 from gateway.oden import answers, requests
 from gateway.oden.client import OdenClient
 from gateway.oden.http_answer import Keeps
@@ -135,25 +135,29 @@ class _Search:
     async def look(self, stretch: Stretch, until: float) -> None:
         """Look at the intervals that the memory knew, and at those that have begun since."""
         ids, told = set[str](), self.found.entries[stretch.number]
-        untold: dict[tuple[IntervalType, int], KnownOutput] = {}
+        untold: dict[str, KnownOutput] = {}
         for output in stretch.known:
             interval = await self._outbox(Outbox.interval, output.interval)
             if interval is not None and interval.oden_id is not None:
                 ids.add(interval.oden_id)
                 told[output.type] += await self._new(interval.oden_id, output, until)
             elif interval is not None:
-                untold[output.type, interval.start] = output
+                untold[output.interval] = output
         for unknown in {output.type: replace(output, interval="", stamps=()) for output in stretch.known}.values():
             type_, since = unknown.type, stretch.begun_since(unknown.type)
             shown = await self._begun(type_, (since, stretch.until))
             begun = [(oden_id, start) for oden_id, start in shown if oden_id not in ids and start >= since]
             begun.sort(key=itemgetter(1))
             own = {one: key for key, one in await self._outbox(known_before, self._plan.key, type_, LATEST)}
+            own = {one: interval_key(self._plan.key, type_, start) for one, start in begun} | own
             older = [one for one in begun if one[1] < stretch.since][-MOST_OLDER:]
             for oden_id, start in [*older, *(one for one in begun if one[1] >= stretch.since)]:
-                # What was sent to one from here, which this life may have begun itself, is not another's.
-                begun_since = replace(unknown, interval=own[oden_id], start=start) if oden_id in own else unknown
-                told[type_] += await self._new(oden_id, untold.get((type_, start), begun_since), until)
+                # What was sent to one from here, or waits for it, is not another's: this memory, or this life, may have
+                # begun it, and not know its id at Oden yet.
+                key, begun_here = own[oden_id], unknown
+                if await self._outbox(Outbox.interval, key) is not None:
+                    begun_here = untold.get(key, replace(unknown, interval=key, start=start))
+                told[type_] += await self._new(oden_id, begun_here, until)
 
     async def look_at_older(self, stretch: Stretch, until: float, *, is_rest: bool) -> None:
         """Look at intervals from before those that the memory knew best; where they are the rest, while the gateway
@@ -228,8 +232,9 @@ class _Search:
             sharing[one[0]] += 1
             if place in places:
                 continue
-            if is_by_a_life(one) and (is_new(one[0]) or is_of_others(one)):
-                entries.append(one)
+            added = self._added(one, listed) if is_late(one[0]) else None
+            if is_by_a_life(one) and (is_new(one[0]) or is_of_others(one) or added is not None):
+                entries.append(one if self._reference is not None else added or one)
                 places.add(place)
             elif is_new(one[0]) or is_unsure(one):
                 unsure.append((one[0], self._said(one)))
@@ -244,6 +249,18 @@ class _Search:
         elif not known.start:
             entries = [newer(self._plan, known.type, one, known.counted) for one in entries]
         return entries
+
+    def _added(self, entry: Entry, listed: Sequence[Listed]) -> Entry | None:
+        """What another life has added, under the same time stamp, to an entry that waits here as it was when that life
+        began."""
+        at, told, key = entry[0], self._said(entry), self._key(entry)
+        for record in (one.record for one in listed if one.unsure):
+            if not isinstance(record, Output) or record.timestamp != at or not has_shape(told, record):
+                continue
+            if key == record.key or self._reference is None:
+                more = _without(told, [record])
+                return (at, more) if any(more[name] for name in record.amounts) else None
+        return None
 
     def _shares_time(self, entry: Entry, waiting: Output) -> bool:
         """Whether another life has told the entry under the time stamp of the one that waits: no two from here share

@@ -34,6 +34,10 @@ PATIENCE = 60.0
 """Seconds before what a configuration names is looked for again, twice as many each time, and for how long."""
 EXIT_WITHIN = 5.0
 """Seconds after everything has ended in which the process ends too."""
+UNREACHABLE = (20_000, 5, 5)
+"""After how many new objects it is looked for such as refer to each other and nobody else does, and how often among
+older ones. Python's own 700 is less than one message of a large server makes and soon has no use for: what is only
+under way would be looked through again and again, as if it were to stay."""
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -75,6 +79,7 @@ def _run(arguments: argparse.Namespace) -> int:
         app = App(loaded, plans, lambda: read_config(arguments.config, os.environ))
         gc.collect()  # what is garbage by now would stay for good
         gc.freeze()  # what is there for good is not looked through again and again: a seventh of a busy processor
+        gc.set_threshold(*UNREACHABLE)
         asyncio.run(_run_until_stopped(app))
         restarts.forget()
         code = 0

@@ -9,7 +9,7 @@ not is decided again. Else that the source was lost stands.
 """
 
 from bisect import bisect_right
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from itertools import chain
 from math import inf
 from typing import TypeVar
@@ -18,7 +18,7 @@ from gateway.frozen import replace
 from gateway.mapping import facts
 from gateway.mapping.clocks import CALM
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.context import Recorder, Refused, Share, ToldBatch
+from gateway.mapping.context import Full, Recorder, Refused, Share
 from gateway.mapping.facts import NOTHING, fold
 from gateway.mapping.intervals import EndedInterval, OpenInterval
 from gateway.mapping.line import LineState, LineSteps, Step, Tick
@@ -91,7 +91,7 @@ def _stepped(
     until: float,
     first: int | None = None,
     refused: list[Refused] | None = None,
-    full: Iterable[ToldBatch] = (),
+    full: Full = (),
 ) -> Slices[tuple[list[Entry], Step]]:
     """The entries of `steps`, taken from `state` on, and what time tells after the last and up to `until`. What is owed
     is not of these steps, but of what was told. Samples of which nothing could be used are added to `refused`. Batches
@@ -114,6 +114,7 @@ def _stepped(
             yield
     line.on(Tick(until))
     last = line.result()
+    line.part()
     if entries and told_by(last) is not NOTHING:
         entries[-1] = replace(entries[-1], later=(told_by(last),))
     return entries, last
@@ -201,7 +202,7 @@ class Again:
         steps, refused = [*filter(self._counts, self._steps)], list[Refused]()
         first = self.first if self._known[0] is self.line.base else None
         entries, last = yield from _stepped(
-            self.plan, start, steps, self.line.state.now, first, refused, self.told.full.values()
+            self.plan, start, steps, self.line.state.now, first, refused, tuple(self.told.full.values())
         )
         self.refused = tuple(
             one._replace(sample=self._late[id(one.sample)]) for one in refused if id(one.sample) in self._late

@@ -58,6 +58,10 @@ class ToldBatch(NamedTuple):
     counted: Number
 
 
+Full = tuple[ToldBatch, ...]
+"""Batches by count that were told full."""
+
+
 class Because(NamedTuple):
     """Why something that was told is told otherwise: the message that came late, and what that means, in words; the
     input that it feeds, and by how many seconds it was late."""

@@ -6,11 +6,10 @@ told full begin and end as they were `told`; what differs is listed, and countin
 """
 
 from collections import deque
-from collections.abc import Iterable
 from math import inf, nextafter
 
 from gateway.frozen import replace
-from gateway.mapping.context import Readings, StepContext, ToldBatch
+from gateway.mapping.context import Full, Readings, StepContext, ToldBatch
 from gateway.mapping.facts import clock
 from gateway.mapping.inputs import Reading
 from gateway.mapping.interval_track import IntervalTrack
@@ -35,7 +34,7 @@ def batch_track(
     context: StepContext,
     listener: IntervalListener | None,
     host: IntervalTrack | None,
-    told: Iterable[ToldBatch],
+    told: Full,
 ) -> IntervalTrack | None:
     """The track of a line's batches, where it has some. Those by count are as they were `told`."""
     if plan is None:
@@ -56,7 +55,7 @@ class CountedTrack(IntervalTrack):
         context: StepContext,
         listener: IntervalListener | None,
         host: IntervalTrack | None,
-        told: Iterable[ToldBatch],
+        told: Full,
     ) -> None:
         super().__init__(plan, state, context, listener, host)
         self._count = start

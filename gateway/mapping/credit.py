@@ -79,9 +79,10 @@ def known_output(plan: LinePlan, state: LineState, *, waits: bool = False) -> li
         if not counted and not stamped.pending and not waits:
             continue
         credited = stamped.credited_until
-        both: list[OpenInterval | EndedInterval | None] = [intervals.current, intervals.last]
-        known = [one for one in both if one is not None]
-        for interval in known:
+        # Of one of which something is held, other lives tell late, with times from before it had ended.
+        all_: list[OpenInterval | EndedInterval | None] = [intervals.current, intervals.last, *stamped.kept]
+        known = {one.interval: one for one in all_ if one is not None}
+        for interval in known.values():
             stamps = stamped.stamps.get(interval.interval, ())
             is_open = interval is intervals.current
             found.append(

@@ -17,7 +17,7 @@ from pydantic import JsonValue
 
 from gateway.frozen import dataclass, replace
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.context import Because, Recorder, Share, ToldBatch
+from gateway.mapping.context import Because, Full, Recorder, Share, ToldBatch
 from gateway.mapping.values import DECIMALS, Number, excerpt, whole
 from gateway.model import (
     Moment,
@@ -43,7 +43,7 @@ class Told:
     notices: tuple[Notice, ...] = ()
     rules: Mapping[str, str] = field(default_factory=dict)
     shares: Mapping[str, tuple[Share, ...]] = field(default_factory=dict)
-    full: tuple[ToldBatch, ...] = ()
+    full: Full = ()
 
 
 NOTHING = Told()

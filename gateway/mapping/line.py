@@ -30,9 +30,6 @@ the earliest. What is due at one time fires in the order: intervals (runs, batch
 output, rules, inputs that turn quiet. After each, starts and tests that had to wait are tried again. A timer of a part
 that the plan no longer has does not fire.
 
-*The parts* of a line hang together at one place, the runs: output of runs is reported before their end is recorded,
-batches and intervals inside runs end and begin with them (`on_closing`, `on_closed`, `on_opened`).
-
 The stored state
 ----------------
 `LineState` is all that is remembered of a line between two steps: values that JSON can hold, and nothing that follows
@@ -64,7 +61,7 @@ starts anew with a notice; the state of a section that was taken out stays as it
 wait for their run are still reported.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from functools import partial
 from math import inf
@@ -76,7 +73,7 @@ from pydantic import Field, TypeAdapter
 
 from gateway.frozen import dataclass, replace
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.context import AT_ONCE, Because, Fed, Readings, Recorder, Refused, Share, StepContext, ToldBatch
+from gateway.mapping.context import AT_ONCE, Because, Fed, Full, Readings, Recorder, Refused, Share, StepContext
 from gateway.mapping.counted_batches import batch_track
 from gateway.mapping.hearing import Losses, awaited, with_all_unheard, with_contact
 from gateway.mapping.input_track import InputTrack
@@ -123,7 +120,8 @@ class LineState:
 @dataclass(frozen=True, slots=True)
 class Step:
     """The state after an event, and what it caused, in order; by the key of a record, `rules` has that of the rule that
-    made it, and `shares` the sums that an entry of output holds."""
+    made it, and `shares` the sums that an entry of output holds; `full` are batches by count that
+    were full."""
 
     state: LineState
     records: tuple[Record, ...] = ()
@@ -136,14 +134,12 @@ class Step:
     """Samples of which nothing could be used."""
     delays: tuple[tuple[str, float], ...] = ()
     """By how many seconds messages with times of their own came late, each with the input that it feeds."""
-    full: tuple[ToldBatch, ...] = ()
-    """Batches by count that were full."""
+    full: Full = ()
     rests_until: float | None = field(default=None, compare=False)
     """When the first timer of the state fires, or infinity; None where that was not looked at."""
 
 
 NO_CAUSES: Mapping[str, Because] = MappingProxyType({})
-
 LINE_STATE: TypeAdapter[LineState] = TypeAdapter(LineState)
 
 
@@ -174,9 +170,9 @@ def after_absence(plan: LinePlan, state: LineState, *, back: float | None = None
 def due(plan: LinePlan, state: LineState) -> float | None:
     """When the next timer fires; None while nothing but a sample can change anything."""
     line = LineSteps(plan, state)
-    if any(track.needs_calendar for track in line.tracks):
-        return AT_ONCE
-    return min((at for at, _ in line.timers()), default=None)
+    at = min((at for at, _ in line.timers()), default=None)
+    line.part()
+    return AT_ONCE if any(track.needs_calendar for track in line.tracks) else at
 
 
 def step(
@@ -188,7 +184,9 @@ def step(
     """
     line = LineSteps(plan, state, rests_until)
     line.on(event)
-    return line.result()
+    result = line.result()
+    line.part()
+    return result
 
 
 class LineSteps:
@@ -201,9 +199,7 @@ class LineSteps:
         "outputs", "owed", "plan", "rests_until", "rules", "run", "state", "states", "tracks",
     )  # fmt: skip
 
-    def __init__(
-        self, plan: LinePlan, state: LineState, rests_until: float | None = None, full: Iterable[ToldBatch] = ()
-    ) -> None:
+    def __init__(self, plan: LinePlan, state: LineState, rests_until: float | None = None, full: Full = ()) -> None:
         self.plan, self.state, self.owed, self.missed = plan, state, state.owed, state.missed
         self.rests_until, self.is_begun = rests_until, False
         recorder = Recorder(plan.key, state.seq)
@@ -239,12 +235,12 @@ class LineSteps:
             self.context.begin_step()
             self.inputs.begin_step()
         self.is_begun = True
-        if isinstance(event, Tick):
-            self.advance(event.at)
+        if isinstance(event, Sample | Moment):
+            self.take(event.samples if isinstance(event, Moment) else (event,), event.received)
         elif isinstance(event, Contact):
             self.hear(event)
         else:
-            self.take(event.samples if isinstance(event, Moment) else (event,), event.received)
+            self.advance(event.at)
 
     def result(self, *, known: bool = True) -> Step:
         """What the last step has told, and the state after it, unless that need not be `known`."""
@@ -271,6 +267,11 @@ class LineSteps:
             context.now, context.recorder.number, context.inputs, self.runs, states, output, batches, intervals,
             batch_output, self.inputs.last_heard, rules, context.losses, self.missed, self.owed,
         )  # fmt: skip
+
+    def part(self) -> None:
+        """No more steps: the parts let go of each other, so that memory is free at once, not when it is looked for."""
+        for track in self.tracks:
+            track.listener = None
 
     # The stages
 
@@ -365,10 +366,9 @@ class LineSteps:
                 self.rules.retry_tests()
             self._follow_run()
         self.context.now = max(self.context.now, until)
-        for track in self.tracks:
-            if track.needs_calendar:
-                track.open_calendar(self.context.now)
-                self.rests_until = None
+        for track in [track for track in self.tracks if track.needs_calendar]:
+            track.open_calendar(self.context.now)
+            self.rests_until = None
 
     def _on_quiet(self, plan: InputPlan) -> None:
         """Nothing has come of the input for longer than is expected of it."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from gateway.frozen import dataclass, replace
 from gateway.mapping.clocks import SenderClock, moved
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.context import ToldBatch
+from gateway.mapping.context import Full
 from gateway.mapping.facts import NOTHING, Told
 from gateway.mapping.intervals import IntervalsState
 from gateway.mapping.line import LineState, Step
@@ -132,7 +132,7 @@ class Feed:
     """The number of the newest entry then: later ones were stepped with these `stamps` in mind."""
     swings: Mapping[str, int] = field(default_factory=dict)
     """How often the intervals that were corrected last were told otherwise."""
-    full: tuple[ToldBatch, ...] = ()
+    full: Full = ()
     """The newest batches by count that had been told full by the last correction: they stay as they are."""
     recalled: bool = True
     """Whether it is known what the trail has told; otherwise only what its samples are."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway import recollection
+from gateway import recollection, told_elsewhere
 from gateway.frozen import replace
 from gateway.mapping.line import Tick
 from gateway.mapping.state_rows import StateRows
@@ -180,6 +180,45 @@ async def test_p4_a_line_without_counters_tells_nothing_twice(rig: Rig, oden: Od
     async with rig.running():
         await rig.drained()
     assert oden.total("scrap") == 12
+
+
+@pytest.mark.parametrize("is_away", [False, True])
+@pytest.mark.parametrize("reference", ["gateway_key", None])
+async def test_p4_a_copy_of_a_life_that_could_not_ask_yet_tells_nothing_twice(
+    gateway: Gateway,
+    oden: Oden,
+    reference: str | None,
+    is_away: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What it held is told by that life once Oden is back, of runs that have ended: within an entry that waits in the
+    copy under the same time stamp, or by itself under one from before; and runs that began meanwhile are those whose
+    starts wait in the copy. `is_away`: when that is put back Oden cannot be asked either."""
+    monkeypatch.setattr(recollection, "AGAIN", 0.0)
+    monkeypatch.setattr(told_elsewhere, "BETWEEN", 0.0)
+    gateway.rig.wording = Wording(reference=reference)
+    copy, url = gateway.copy(), oden.url
+    await gateway.lives(minutes=2)
+    oden.url = "http://127.0.0.1:1/v2"
+    await gateway.put_back(copy, tmp_path, compared=False)
+    gateway.makes(2)
+    for name in "BC":
+        gateway.now += 1.0
+        gateway.map(order(gateway.now, name))
+        gateway.makes(1)
+    again = gateway.copy()
+    oden.url = url
+    await gateway.compares_later()
+    await gateway.lives(minutes=1)
+    (tmp_path / "other").mkdir()
+    oden.url = "http://127.0.0.1:1/v2" if is_away else url
+    await gateway.put_back(again, tmp_path / "other", compared=not is_away)
+    gateway.makes(1)
+    oden.url = url
+    await gateway.compares_later()
+    await gateway.lives("D", minutes=2)
+    assert (await gateway.total(), len(oden.runs())) == (gateway.made, 4)
 
 
 @pytest.mark.parametrize("is_later", [False, True])

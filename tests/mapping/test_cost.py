@@ -1,8 +1,10 @@
 """What a reading costs does not grow with what else its line counts, nor what a late message does with how many come
 late together, or with how much is remembered; and a line at rest is not looked through for timers again. Calls are
-counted: they are the same on every machine, and each call of the interpreter takes about as long as another.
+counted: they are the same on every machine, and each call of the interpreter takes about as long as another. Nor does a
+step leave anything in memory that must be looked for.
 """
 
+import gc
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -15,6 +17,7 @@ from gateway.mapping.feeder import due, feed, settled
 from gateway.mapping.line import LineState
 from gateway.mapping.trail import Feed
 from gateway.model import Moment, Sample
+from tests.mapping.recording import GOLDEN, golden
 
 T0 = 1_767_592_800.0
 SECONDS = 20
@@ -129,3 +132,19 @@ def test_a_line_at_rest_is_looked_through_once() -> None:
     unknown = Feed(line.state, line.plan)
     assert due(plan, unknown) == due(plan, line)
     assert calls(lambda: due(plan, line)) < calls(lambda: due(plan, unknown)) / 4
+
+
+def test_a_step_leaves_nothing_that_refers_to_itself() -> None:
+    """All that a step has made, and that is not the line's state, is gone when it returns: whatever the line has."""
+    recordings = [golden(folder) for folder in sorted(GOLDEN.iterdir())]
+    gc.collect()
+    gc.disable()
+    try:
+        for plan, events in recordings:
+            line = Feed(LineState())
+            for event in events:
+                line, _ = feed(plan, line, event)
+                due(plan, Feed(line.state))
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
