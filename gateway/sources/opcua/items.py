@@ -5,7 +5,7 @@ What a server cannot watch yet is asked for again, one by one; a subscription th
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -170,9 +170,9 @@ class WatchedItems:
         """The node with this client handle; None for a heartbeat, and for what is not ours."""
         return self.nodes[handle] if 0 <= handle < len(self.nodes) else None
 
-    def is_heartbeat(self, handle: int) -> bool:
-        """Whether `handle` is that of a heartbeat."""
-        return handle == len(self.nodes)
+    def heartbeats(self, items: Iterable[tuple[int, object]]) -> int:
+        """How many of what came, each with its handle, are of a heartbeat."""
+        return [handle for handle, _ in items].count(len(self.nodes))
 
     def lose(self, node: str, reason: str) -> None:
         """The item of `node` is of no use any more: it is to be replaced."""

@@ -70,7 +70,7 @@ class Reports:
                 node = self._items.node(handle)
                 if node is not None:
                     self._auditor.heard(node, reading)
-                    if not self._is_known(node, reading):
+                    if not self._recovered or not self._is_known(node, reading):
                         samples.append(self._sample(node, reading, now, notices))
             samples += self._events(message, self._items.subscriptions[published.subscription], now, notices)
         return samples, notices
@@ -110,7 +110,7 @@ class Reports:
 
     def _is_known(self, node: str, reading: Reading) -> bool:
         """Whether a value is one that was read from the history. The first of all says how it is now."""
-        last = self._recovered.get(node) if self._recovered else None
+        last = self._recovered.get(node)
         if last is None or isinstance(reading, str) or reading.source_time is None or node in self._items.unheard:
             return False
         return reading.source_time <= last
@@ -118,7 +118,8 @@ class Reports:
     def resolution(self, samples: Sequence[Sample]) -> float:
         """How far the times of values can differ although they are of one moment: the tags are looked at one after the
         other. Where some are looked at more often, these say how exact a time is."""
-        return min((self._items.sampling.get(sample.address, 0.0) for sample in samples), default=0.0) / 2
+        sampling = self._items.sampling
+        return min([sampling.get(sample.address, 0.0) for sample in samples], default=0.0) / 2
 
     def complain(self, now: float) -> None:
         """Note in `health.failed` which tags have been withheld for too long."""
@@ -145,10 +146,10 @@ class Reports:
             self._items.lose(node, "the server has removed the node")
         if reading.quality == "uncertain" and self._items.tag(node).withheld:
             self._withheld.setdefault(node, (now, reading.status))
-        elif self._withheld.pop(node, None) is not None:
+        elif self._withheld and self._withheld.pop(node, None) is not None:
             self._health.failed.pop(node, None)
         initial = node in self._items.unheard
-        if reading.quality != "bad":
+        if initial and reading.quality != "bad":
             self._items.unheard.discard(node)
         return self._made(node, reading, now, value, initial=initial)
 
@@ -203,12 +204,11 @@ class Reports:
 
     def _value(self, node: str, reading: Decoded) -> object:
         """What is wanted of a value. Raises ValueError, with the reason, where nothing can be made of it."""
+        value = reading.value
+        if value is None:
+            return "" if says_null(reading) and self._items.texts.get(node) else None
         meaning = self._items.meanings.get(node)
-        if says_null(reading):
-            return "" if self._items.texts.get(node) else None
-        if meaning is not None and reading.value is not None:
-            return meaning.of(reading.value)
-        return plain(reading.value)
+        return plain(value) if meaning is None else meaning.of(value)
 
     def _made(self, node: str, reading: Decoded, now: float, value: object, *, initial: bool) -> Sample:
         time = self._time(node, reading.source_time, reading.server_time)
@@ -217,13 +217,10 @@ class Reports:
 
     def _time(self, node: str, source: float | None, server: float | None) -> float | None:
         """The time that counts, of those of the device and of the server."""
-        match self._items.tag(node).timestamps:
-            case "source":
-                return source
-            case "server":
-                return server
-            case "arrival":
-                return None
+        counts = self._items.tag(node).timestamps
+        if counts == "source":
+            return source
+        return server if counts == "server" else None
 
     def _learned(self, published: Published, now: float) -> Iterator[Notice]:
         """What a response shows of the server's clock, and what is to be listed of that."""
@@ -232,9 +229,9 @@ class Reports:
         for message in published.messages:
             if message.published is not None:
                 clock.published(message.published, now)
-            for _, reading in message.items:
-                if isinstance(reading, Decoded) and reading.source_time is not None:
-                    clock.stamped(reading.source_time, now)
+            if not clock.stamps:
+                readings = [reading for _, reading in message.items if isinstance(reading, Decoded)]
+                clock.stamped([reading.source_time for reading in readings if reading.source_time is not None], now)
         if clock.ahead > SOON >= before:
             text = f"the clock of the server is {clock.ahead:.0f} s ahead, which is taken off the times that it says"
             yield Notice("time", now, self._name, "", text)

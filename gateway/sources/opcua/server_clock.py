@@ -11,6 +11,7 @@ that.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 BEATS = 3
@@ -126,6 +127,7 @@ class ServerClock:
             if number >= MESSAGES and now - since >= LONG:
                 self.lead, self._less = (most if most > JITTER else 0.0), None
 
-    def stamped(self, said: float, now: float) -> None:
-        """A value came `now` that says when it was so."""
-        self.stamps = self.stamps or JITTER < said - now <= MOST
+    def stamped(self, said: Sequence[float], now: float) -> None:
+        """Values came `now` that say when they were so."""
+        latest = max(said, default=0.0) - now
+        self.stamps = self.stamps or (latest > JITTER and any(JITTER < each - now <= MOST for each in said))

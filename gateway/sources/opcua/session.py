@@ -181,7 +181,7 @@ class Session:
     async def _take_in(self, published: Published, take: Take) -> bool:
         """Whether items are to be replaced at once."""
         with self._waiting(), translated("the types of tags could not be asked for"):
-            told = (item for message in published.messages for item in message.items)
+            told = [item for message in published.messages for item in message.items if says_null(item[1])]
             await self._learn_nulls((self.items.node(handle), value) for handle, value in told)
         arrival = self._arrival(published)
         self._note_beats(published)
@@ -205,13 +205,13 @@ class Session:
         """Null that has no type is empty where the tag holds text. The server is asked for that, once of each tag that
         says so. Raises OSError where the way is lost."""
         nodes = {node for node, value in told if says_null(value) and node is not None}
-        if not nodes <= self.items.texts.keys():
+        if nodes and not nodes <= self.items.texts.keys():
             await self.items.learn_texts(nodes - self.items.texts.keys())
 
     def _note_beats(self, published: Published) -> None:
         subscription = self.items.subscriptions[published.subscription]
-        handles = [handle for message in published.messages for handle, _ in message.items]
-        subscription.pulse.heard(self._clock.monotonic(), beats=sum(map(self.items.is_heartbeat, handles)))
+        beats = sum(self.items.heartbeats(message.items) for message in published.messages)
+        subscription.pulse.heard(self._clock.monotonic(), beats=beats)
 
     async def _replace(self, finding: Finding, take: Take) -> bool:
         for node in finding.deaf:

@@ -76,7 +76,7 @@ def test_p13_what_a_server_has_kept_says_nothing_of_its_clock() -> None:
     """A hundred messages of an outage come at once, long after they were published."""
     clock = ServerClock()
     clock.published(104.0, 100.0)
-    clock.stamped(104.0, 100.0)
+    clock.stamped([104.0], 100.0)
     for number in range(100):
         clock.published(105.0 + number, 400.0 + number / 100)
     clock.published(406.0, 402.0)
@@ -86,14 +86,14 @@ def test_p13_what_a_server_has_kept_says_nothing_of_its_clock() -> None:
 def test_p13_a_clock_that_is_a_long_way_off_is_none_to_learn_from() -> None:
     clock = ServerClock()
     clock.published(1000.0 + MOST + 1, 1000.0)
-    clock.stamped(1000.0 + MOST + 1, 1000.0)
+    clock.stamped([1000.0 + MOST + 1], 1000.0)
     assert clock.ahead == 0.0
 
 
 def test_p13_so_many_messages_over_so_long_show_that_a_clock_was_put_right() -> None:
     clock = ServerClock()
     clock.published(1010.0, 1000.0)
-    clock.stamped(1010.0, 1000.0)
+    clock.stamped([1010.0], 1000.0)
     for number in range(MESSAGES):
         assert clock.ahead == 10.0
         clock.published(1001.0 + number * LONG / 4, 1001.0 + number * LONG / 4)
@@ -104,7 +104,7 @@ def test_p13_what_our_clock_was_behind_by_is_no_lead_of_the_server_once_it_is_se
     """A machine that had stood still for 40 s, and a server that is 3 s ahead."""
     clock = ServerClock()
     clock.published(1043.0, 1000.0)
-    clock.stamped(1043.0, 1000.0)
+    clock.stamped([1043.0], 1000.0)
     assert clock.ahead == 43.0
     clock.moved(40.0)
     assert clock.ahead == 3.0
@@ -115,7 +115,7 @@ def test_p13_what_our_clock_was_behind_by_is_no_lead_of_the_server_once_it_is_se
 def test_p13_a_small_lead_is_forgotten_too() -> None:
     clock = ServerClock()
     clock.published(1000.9, 1000.0)
-    clock.stamped(1000.9, 1000.0)
+    clock.stamped([1000.9], 1000.0)
     for number in range(MESSAGES):
         clock.published(1001.0 + number * LONG / 4, 1001.0 + number * LONG / 4)
     assert clock.ahead == 0.0
