@@ -21,7 +21,9 @@ from gateway.mapping.intervals import (
     IntervalPlan,
     IntervalsState,
     OpenInterval,
+    PendingStart,
     is_undecided,
+    start_second,
     with_open,
 )
 from gateway.mapping.templates import filled_mapping
@@ -74,7 +76,7 @@ class CountedTrack(IntervalTrack):
     def _on_count(self, reading: Reading) -> None:
         at, amount = reading.memory.at, reading.counted + self.state.counted_undecided
         told = self._told_one_on
-        if told is None and self.host is not None and is_undecided(self.host.state, at):
+        if told is None and self._is_undecided(at):
             # Of the next run's first batch, if there is a next run.
             self.state = replace(self.state, counted_undecided=amount)
             return
@@ -84,6 +86,10 @@ class CountedTrack(IntervalTrack):
         self.state = replace(self.state, counted=whole(self.state.counted + amount))
         if told is None and self.state.counted >= self._count.every:
             self._end_full(self._latest(nextafter(at, inf)))  # the last part of a batch is in it
+
+    def _is_undecided(self, at: float) -> bool:
+        """Whether the run of that time may have yet to begin."""
+        return self.host is not None and is_undecided(self.host.state, at)
 
     @property
     def _full_at(self) -> float | None:
@@ -121,7 +127,7 @@ class CountedTrack(IntervalTrack):
         while self._told:
             told = self._told[0]
             if self._told_one_on is None:
-                if told.begun > min(at, begun_by):
+                if told.begun > min(at, begun_by) or self._is_undecided(told.begun):
                     return
                 self._begin_told(told)
             if told.ended > at:
@@ -147,6 +153,15 @@ class CountedTrack(IntervalTrack):
         self.state = replace(state, number=number + is_of_run, counted=counted if is_first else 0)
         if self.listener is not None:
             self.listener.on_opened(told.begun)
+
+    def _open(self, pending: PendingStart) -> None:
+        """A batch that begins in the second in which one was told to begin is that."""
+        told, run = self._told[0] if self._told else None, self.host.state.current if self.host is not None else None
+        begun = pending.begun if run is None else max(pending.begun, float(run.start))
+        if told is not None and self.state.current is None and told.start == start_second(self.state, begun):
+            self._begin_told(told)
+        else:
+            super()._open(pending)
 
     def _called(self, told: ToldBatch) -> str:
         return f"batch {told.name}" if told.name else f"the batch of {clock(told.start)}"
