@@ -85,12 +85,16 @@ class Pauses:
     def __init__(self) -> None:
         self._until = time.perf_counter() + SLICE
 
+    @property
+    def due(self) -> bool:
+        """Whether there was no pause for a SLICE."""
+        return time.perf_counter() >= self._until
+
     async def pause(self, turn: Callable[[], None]) -> None:
-        """Call `turn` and pause, where there was no pause for a SLICE."""
-        if time.perf_counter() >= self._until:
-            turn()
-            await asyncio.sleep(0)
-            self._until = time.perf_counter() + SLICE
+        """Call `turn` and pause."""
+        turn()
+        await asyncio.sleep(0)
+        self._until = time.perf_counter() + SLICE
 
 
 @dataclass(slots=True)
@@ -285,7 +289,8 @@ async def in_slices(slices: Slices[T], turn: Callable[[], None]) -> T:
         except StopIteration as done:
             result: T = done.value
             return result
-        await pauses.pause(turn)
+        if pauses.due:
+            await pauses.pause(turn)
 
 
 def because(event: Event) -> dict[str, str]:

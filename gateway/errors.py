@@ -22,7 +22,8 @@ class ConfigFault:
     meant as it is. `absent`: something that is named cannot be read, and may yet come by itself (a secret, a file on
     a share). `rests_on` are the key paths of what else it rests on: it is wrong because of what stands there, or
     because nothing does. Without any it is wrong whatever else the configuration says, as the syntax of an expression
-    is; None: what it rests on is not known.
+    is; None: what it rests on is not known. `at` are the characters of the text at `loc`, from 0, at which it is wrong,
+    the first of which is told with its place; without any it is the text as a whole.
     """
 
     loc: tuple[str | int, ...]
@@ -31,6 +32,21 @@ class ConfigFault:
     warning: bool = False
     absent: bool = False
     rests_on: tuple[tuple[str | int, ...], ...] | None = None
+    at: tuple[int, ...] = ()
+
+
+class TextError(ValueError):
+    """A text is not written as it has to be; the message is a sentence, or the end of one. `at` are the characters,
+    from 0, at which it is wrong; without any it is the text as a whole."""
+
+    def __init__(self, text: str, *at: int) -> None:
+        self.at = at
+        super().__init__(text)
+
+
+def characters_of(error: ValueError) -> tuple[int, ...]:
+    """At which characters of a text it is wrong, where that is known."""
+    return error.at if isinstance(error, TextError) else ()
 
 
 class InvalidConfig(GatewayError):

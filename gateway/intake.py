@@ -346,9 +346,10 @@ class Intake:
 
     async def _step(self, plan: LinePlan, event: Event, batch: Batch) -> None:
         """Take `event` into a batch."""
-        await batch.pauses.pause(self._turned)
+        if batch.pauses.due:
+            await batch.pauses.pause(self._turned)
         before = self._line_in(batch, plan)
-        if self._fence.times(plan.key, self._clock.monotonic()) > 1:
+        if self._fence.convicts and self._fence.times(plan.key, self._clock.monotonic()) > 1:
             self._fail(plan, event, RuntimeError(OF_TIME), batch)
             return
         if needs_preparation(plan, before, event):

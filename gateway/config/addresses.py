@@ -9,6 +9,7 @@ from functools import lru_cache
 from uuid import UUID
 
 from gateway.config.invisible import CURLY_QUOTES, in_curly_quotes
+from gateway.errors import TextError
 
 SPARKPLUG = "spBv1.0"
 """The namespace with which every Sparkplug B topic begins."""
@@ -96,12 +97,12 @@ def _browse_path(text: str, at: int, example: str) -> BrowsePath:
     while at < len(text):
         step = _STEP.match(text, at)
         if step is None:
-            raise ValueError(f"'{text}' is not a browse path, from character {at + 1} on: {example}")
+            raise TextError(f"'{text}' is not a browse path from here on: {example}", at)
         name = re.sub(r"&(.)", r"\1", step["name"], flags=re.DOTALL)
         steps.append((_namespace(step["uri"], step["index"]), name))
         at, goes_on = step.end(), step.end() > step.end("name")
     if not steps or goes_on:
-        raise ValueError(f"'{text}' ends without a name: {example}")
+        raise TextError(f"'{text}' ends without a name: {example}", len(text))
     return BrowsePath(tuple(steps))
 
 
@@ -288,24 +289,25 @@ _FIELD = re.compile(r"(.*?)((?:\[-?\d{1,6}\])*)", re.DOTALL)
 _SUM = re.compile(r"sum\((.*)\)", re.DOTALL)
 
 
-def path_of(text: str) -> tuple[str, ...]:
+def path_of(text: str, at: int = 0) -> tuple[str, ...]:
     """The way to a field of a message: names with dots between them; `rejects[2]` is an element of an array, counted
     from 0, or from the end as `[-1]`; `sum(rejects)`, `sum(rejects.qty)` the sum of all, and `sum()` where the message
-    is the array. ValueError says what is wrong.
+    is the array. TextError says what is wrong, of a text that begins at the character `at`.
 
     An element is the part `[2]` of the path, a sum begins with the part SUM.
     """
     whole = _SUM.fullmatch(text)
     if whole is not None:
-        return (SUM, *(path_of(whole[1]) if whole[1] else ()))
+        return (SUM, *(path_of(whole[1], at + whole.start(1)) if whole[1] else ()))
     parts: list[str] = []
     for name in text.split("."):
         match = _FIELD.fullmatch(name)
         if match is None or not name:
             example = "order.number, rejects[2], sum(rejects)"
-            raise ValueError(f"write the name of a field, with single dots between nested ones: {example}")
+            raise TextError(f"write the name of a field, with single dots between nested ones: {example}", at)
         parts += [match[1]] if match[1] else []
         parts += re.findall(r"\[[^\]]*\]", match[2])
+        at += len(name) + 1
     return tuple(parts)
 
 

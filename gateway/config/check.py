@@ -20,7 +20,7 @@ from gateway.config.schema_mqtt import MqttConfig
 from gateway.config.schema_process import PageTls
 from gateway.config.schema_walk import Loc
 from gateway.config.tree import quoted
-from gateway.errors import ConfigFault
+from gateway.errors import ConfigFault, characters_of
 
 DERIVED_KEYS: Mapping[str, tuple[str, ...]] = {
     "expr": ("edge", "counter"),
@@ -311,7 +311,7 @@ def _opcua_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
         try:
             parse_place(given.node)
         except ValueError as error:
-            yield ConfigFault((*loc, "node"), str(error), rests_on=())
+            yield ConfigFault((*loc, "node"), str(error), rests_on=(), at=characters_of(error))
     counted = next((key for key in ("counter", "edge") if getattr(given, key) is not None), None)
     if counted is not None and given.deadband is not None:
         text = f"small changes would not be counted: remove it, or '{counted}'"
@@ -343,7 +343,7 @@ def _event_input(given: Input, notifier: str, loc: Loc) -> Iterator[ConfigFault]
         try:
             parse(text)
         except ValueError as error:
-            yield ConfigFault(at, str(error), rests_on=())
+            yield ConfigFault(at, str(error), rests_on=(), at=characters_of(error))
     known = (*EVENT_FIELDS, *given.fields)
     named = [((*loc, "field"), given.field), ((*loc, "time"), given.time_field)]
     for at, path in [*named, *(((*loc, "only", path), path) for path in given.only)]:

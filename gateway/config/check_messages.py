@@ -10,7 +10,7 @@ from gateway.config.schema_io import Input
 from gateway.config.schema_messages import Parts
 from gateway.config.schema_walk import Loc
 from gateway.config.tree import quoted
-from gateway.errors import ConfigFault
+from gateway.errors import ConfigFault, characters_of
 
 MAX_TOPIC_SIZE = 65535
 _LEVEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -44,7 +44,8 @@ def path_faults(paths: Iterable[tuple[Loc, str | None]]) -> Iterator[ConfigFault
         try:
             path_of("all" if path is None else path)
         except ValueError as error:
-            yield ConfigFault(at, str(error), rests_on=())
+            is_key = at[-1] == path
+            yield ConfigFault(at, str(error), rests_on=(), at=() if is_key else characters_of(error))
 
 
 def forms_faults(lines: Sequence[Line]) -> Iterator[ConfigFault]:

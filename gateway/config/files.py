@@ -145,6 +145,8 @@ class Files:
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
+        self.texts: dict[Path, str] = {}
+        """What was read of each file."""
         self._documents: dict[Path, Node | None] = {}
         self._sheets: dict[Path, Sheet | None] = {}
 
@@ -153,7 +155,7 @@ class Files:
 
         Raises NoFileError or BrokenFileError where `main` itself cannot be read.
         """
-        text = read_text(main)
+        text = self.texts[main] = read_text(main)
         root, findings = read_yaml(text, main)
         if root.empty:
             raise NoFileError("the file is empty")
@@ -188,7 +190,8 @@ class Files:
         if path not in cache:
             cache[path] = None
             try:
-                cache[path] = parse(read_text(path), path)
+                text = self.texts[path] = read_text(path)
+                cache[path] = parse(text, path)
             except NoFileError as error:
                 self.findings.append(Finding(named_at, f"{path}: {error}", absent=error.absent))
             except BrokenFileError as error:

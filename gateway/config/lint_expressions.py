@@ -21,9 +21,7 @@ _GREATER, _LESS = "größer|groesser|greater|mayor|supérieur", "kleiner|less|me
 _OR_EQUAL = r"(or|oder|o|ou)\s+(equals?|gleich|igual|égal)(\s+(to|a|à))?\b"
 _LITERAL = r"(?:-?\d[\d.]*|\0+)"
 _HINTS: tuple[tuple[str, str], ...] = (
-    (r"&gt;", 'write ">" for "{}"'),
-    (r"&lt;", 'write "<" for "{}"'),
-    (r"&amp;", 'write "&" for "{}"'),
+    (r"&(?:gt|lt|amp);", 'write ">", "<" and "&" for "&gt;", "&lt;" and "&amp;", which are signs of web pages'),
     (r"\d['’]\d{3}\b", "write the number without any sign between its thousands"),
     (r"[−–—]", 'write "-" in the place of this dash'),
     (r"[×·]", 'write "*" to multiply'),
@@ -36,7 +34,7 @@ _HINTS: tuple[tuple[str, str], ...] = (
     (rf"(?i){_BETWEEN}({_GREATER})\b", 'write ">" for "{}"'),
     (rf"(?i){_BETWEEN}({_LESS})\b", 'write "<" for "{}"'),
     (f"[{QUOTES}]", 'curly quotes; write straight ones (")'),
-    (r"(?i)\bbetween\b", 'write "x >= 1 && x <= 5" for "between"'),
+    (r"(?i)\bbetween\b(?:[^&|]*?\band\b)?", 'write "x >= 1 && x <= 5" for "between"'),
     (r"(?i)\band\b", 'write "&&" for "and"'),
     (r"(?i)\bor\b", 'write "||" for "or"'),
     (rf"(?i){_BETWEEN}(und|et|y)\b{_OPERANDS}", 'write "&&" for "{}"'),
@@ -63,20 +61,21 @@ _HINTS: tuple[tuple[str, str], ...] = (
     (r"(?<!\|)\|(?!\|)", 'write "||" for "or"'),
     (r"\b[A-Za-z_]\w*(\.\d+\b|\.%X\d)", 'write "bit(word, 3)" to look at bit 3 of a word'),
     (r"(?<![\w.])\d+(\.\d+)?\s*(%|°|[A-Za-zµ]+\b)(?!\s+[\w(])", "a number stands here without its unit"),
-    (r"[<>=]\s*\+\s*\d", "write the number without a '+'"),
+    (r"[<>=]\s*(?P<at>\+)\s*\d", "write the number without a '+'"),
     (r"\?[^:]*\Z", 'write "condition ? one : another" for "if"'),
     (r"\$?\{\{?\s*[A-Za-z_][\w.]*\s*\}\}?", "an input stands here without braces"),
     (r"[$@]\w", "an input stands here by its name alone, without a sign before it"),
     (r"(?<![\w.])\d+\.(?!\d)", "a number ends with a digit, as in 5.0"),
-    (r"(&&|\|\|)\s*(==|!=|<=|>=|<|>)", 'write what is compared each time: "x >= 1 && x <= 5"'),
+    (r"(&&|\|\|)\s*(?P<at>==|!=|<=|>=|<|>)", 'write what is compared each time: "x >= 1 && x <= 5"'),
     (r"><", 'write "!=" for "not equal"'),
-    (r"\s#", "no comment can stand in an expression"),
-    (r"\[[^\[\]]*[\w\0]\s+[\w\0]", "a ',' is missing between the values of this list"),
+    (r"(?<=\s)#", "no comment can stand in an expression"),
+    (r"\[[^\[\]]*[\w\0](?P<at>\s+)[\w\0]", "a ',' is missing between the values of this list"),
     (r"\*\*|\^", "there is no power; multiply"),
     (r"\+\+|--|:=", "nothing can be set here; an expression is what is compared or calculated"),
     (r";", "there is nothing to end: remove the ';'"),
-    (r"^[^\[(]*,", 'write "&&" for "and", or "||" for "or", between conditions'),
+    (r"^[^\[(]*(?P<at>,)", 'write "&&" for "and", or "||" for "or", between conditions'),
 )
+"""What people write -> what to write; where the mistake is not at its beginning, that is the group `at`."""
 _TOKEN = re.compile(
     r"""\s*(?:
       (?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
@@ -94,7 +93,8 @@ _OPERAND = r"(?:[A-Za-z_][\w.]*|-?\d[\d.]*|\0+)"
 _TWO_AT_A_TIME = 'this never holds, because only two can be compared at a time: write "{0} {1} {2} && {2} {3} {4}"'
 _CHAIN = re.compile(rf"({_OPERAND})\s*(<=?|>=?)\s*({_OPERAND})\s*(<=?|>=?)\s*({_OPERAND})")
 _ALONE = re.compile(
-    rf"(?:(?:\A|&&|\|\||[(!])\s*{_LITERAL}\s*(?=&&|\|\|))|(?:(?:&&|\|\|)\s*{_LITERAL}\s*(?=\Z|&&|\|\||\)))"
+    rf"(?:(?:\A|&&|\|\||[(!])\s*(?P<first>{_LITERAL})\s*(?=&&|\|\|))"
+    rf"|(?:(?:&&|\|\|)\s*(?P<second>{_LITERAL})\s*(?=\Z|&&|\|\||\)))"
 )
 _EACH_TIME = (
     'what stands beside "&&" and "||" is true or false: write what is compared each time, "x == 1 || x == 2", '
@@ -118,42 +118,51 @@ NOTHING = frozenset({"none", "null", "nil", "undefined", "nan"})
 EMPTY = 'nothing is empty text: compare with ""'
 
 
-def why_unreadable(source: str, stopped: int | None) -> str:
-    """Why `source` is no expression, and what to write, as the end of a sentence, with all that is known to be wrong;
-    `stopped` is the character, counted from 1, up to which it could be read."""
+class Wrong(NamedTuple):
+    """What is wrong with an expression, as the end of a sentence, and the characters where, from 0."""
+
+    at: tuple[int, ...]
+    text: str
+
+
+def why_unreadable(source: str, stopped: int | None) -> list[Wrong]:
+    """Why `source` is no expression, and what to write: all that is known to be wrong; `stopped` is the character up to
+    which it could be read."""
     if not source.strip():
-        return "at character 1: nothing is written here"
-    texts = _without_texts(source)
-    where = "" if stopped is None else f"at character {stopped}: "
+        return [Wrong((), "nothing is written here")]
+    texts = without_texts(source)
+    where = () if stopped is None else (stopped,)
     invisible = INVISIBLE.search(texts)
     if invisible is not None:
-        return f"at character {invisible.start() + 1}: {name_of(invisible[0])}; delete it"
+        return [Wrong((invisible.start(),), f"{name_of(invisible[0])}; delete it")]
     foreign = foreign_letter(texts)
     if foreign is not None:
-        return f"{where}{foreign}: type it anew"
+        return [Wrong(where, f"{foreign}: type it anew")]
     open_text = _OPEN_TEXT.search(texts)
     hints = _hints(texts[: open_text.start()] if open_text is not None else texts)
     chain = _CHAIN.search(texts) if hints else None
     if chain is not None:
         parts = (source[slice(*chain.span(group))] for group in range(1, _CHAIN.groups + 1))
-        hints.append(([str(chain.start() + 1)], _TWO_AT_A_TIME.format(*parts)))
+        hints.append(Wrong((chain.start(),), _TWO_AT_A_TIME.format(*parts)))
     if open_text is not None:
-        hints.append(([str(open_text.start() + 1)], "a quote is never closed"))
-    if hints:
-        return "; ".join(f"at character {' and '.join(places)}: {cure}" for places, cure in hints)
+        hints.append(Wrong((open_text.start(),), "a quote is never closed"))
+    return hints or [Wrong(where, _misfit(texts))]
+
+
+def _misfit(texts: str) -> str:
+    """What does not fit together in `texts`, where nothing is known to be written otherwise."""
     for opening, closing in ("()", "[]"):
         if texts.count(opening) > texts.count(closing):
-            return f"{where}a '{closing}' is missing"
+            return f"a '{closing}' is missing"
         if texts.count(opening) < texts.count(closing):
-            return f"{where}there is one '{closing}' too many"
+            return f"there is one '{closing}' too many"
     if re.search(r"(&&|\|\||[-=<>!+*/%])\s*\Z", texts):
-        return f"{where}something is missing at the end"
-    return f"{where}this does not fit what stands before it"
+        return "something is missing at the end"
+    return "this does not fit what stands before it"
 
 
-def _hints(texts: str) -> list[tuple[list[str], str]]:
-    """What is known to be written otherwise in `texts`, in order: the characters where, counted from 1, and the
-    cure."""
+def _hints(texts: str) -> list[Wrong]:
+    """What is known to be written otherwise in `texts`, in order, with the cure."""
     open_list = re.search(r"\[(?=[^\]]*\Z)", texts)
     if open_list is not None:  # its commas are between values
         texts = texts[: open_list.end()] + texts[open_list.end() :].replace(",", "\1")
@@ -163,14 +172,14 @@ def _hints(texts: str) -> list[tuple[list[str], str]]:
         matches = [match for match in re.finditer(pattern, texts) if taken.isdisjoint(range(*match.span()))]
         taken |= {place for match in matches for place in range(*match.span())}
         for match in matches:
-            places.setdefault(cure.format(_with_point(match[0])), []).append(match.start() + 1)
-    return [([*map(str, at)], cure) for cure, at in sorted(places.items(), key=lambda known: known[1])]
+            places.setdefault(cure.format(_with_point(match[0])), []).append(match.start(match.lastgroup or 0))
+    return [Wrong(tuple(at), cure) for cure, at in sorted(places.items(), key=lambda known: known[1])]
 
 
 def unknown_names(source: str, known: Collection[str], cutoff: float) -> Iterator[str]:
     """Names in `source`, which is no expression, that are none of those `known` and certainly stand for one: they are
     like one, as `nearest` says, or compared with something."""
-    texts = _OPEN_TEXT.split(_without_texts(source))[0]
+    texts = _OPEN_TEXT.split(without_texts(source))[0]
     for match in re.finditer(r"(?<![\w.$@])([A-Za-z_]\w*)(?:\.[A-Za-z_]\w*)*(?![\w.]|\s*\()(?=\s*([=!<>]?))", texts):
         name = match[1]
         if name in known or not name.isascii() or _is_word(name):
@@ -190,9 +199,9 @@ def _with_point(word: str) -> str:
     return word.replace(".", "").replace(",", ".") if "," in word else word
 
 
-def contradictions(source: str) -> Iterator[str]:
+def contradictions(source: str) -> Iterator[Wrong]:
     """What can be read as an expression, and is never what it looks like."""
-    texts = _without_texts(source)
+    texts = without_texts(source)
     for pattern, cure in (
         (_IN_ONE, _IN_LIST),
         (_CHAIN, _TWO_AT_A_TIME),
@@ -204,10 +213,11 @@ def contradictions(source: str) -> Iterator[str]:
     ):
         match = pattern.search(texts)
         if match is not None:
-            yield cure.format(*(source[slice(*match.span(group))] for group in range(1, pattern.groups + 1)))
+            parts = (source[slice(*match.span(group))] for group in range(1, pattern.groups + 1))
+            yield Wrong((match.start(match.lastgroup or 0),), cure.format(*parts))
 
 
-def _without_texts(source: str) -> str:
+def without_texts(source: str) -> str:
     """`source` with a NUL for each character of its quoted texts: nothing in them is read as part of an expression."""
     return _TEXT.sub(lambda match: "\0" * len(match[0]), source)
 
@@ -232,6 +242,8 @@ class Comparison(NamedTuple):
     path: str
     sign: str
     literals: tuple[tuple[str, str], ...]
+    at: int = 0
+    """The character of the expression, from 0, at which it begins."""
 
     def meant(self) -> str:
         """The same with numbers and truths in the place of texts."""
@@ -242,11 +254,13 @@ class Comparison(NamedTuple):
 
 def comparisons(source: str) -> Iterator[Comparison]:
     """What is compared with literals in the expression `source`."""
-    tokens = [(match.lastgroup or "", match[match.lastgroup or 0]) for match in _TOKEN.finditer(source)]
+    found = [*_TOKEN.finditer(source)]
+    tokens = [(match.lastgroup or "", match[match.lastgroup or 0]) for match in found]
     for at, (kind, word) in enumerate(tokens):
+        begin = found[at - 1].start(found[at - 1].lastgroup or 0) if at else 0
         before, after = tokens[at - 1] if at else ("", ""), tokens[at + 1 : at + 2]
         if kind == "method" and before[0] == "path":
-            yield Comparison(before[1], "", ())
+            yield Comparison(before[1], "", (), begin)
         if kind != "sign" or not after:
             continue
         if word == "in" and before[0] == "path" and after[0][1] == "[":
@@ -254,11 +268,11 @@ def comparisons(source: str) -> Iterator[Comparison]:
             end = words.index("]", at) if "]" in words[at:] else len(words)
             literals = tuple(_literal(*token) for token in tokens[at + 2 : end] if token[0] in _LITERALS)
             if literals:
-                yield Comparison(before[1], word, literals)
+                yield Comparison(before[1], word, literals, begin)
         elif before[0] == "path" and after[0][0] in _LITERALS:
-            yield Comparison(before[1], word, (_literal(*after[0]),))
+            yield Comparison(before[1], word, (_literal(*after[0]),), begin)
         elif before[0] in _LITERALS and after[0][0] == "path" and word != "in":
-            yield Comparison(after[0][1], _TURNED.get(word, word), (_literal(*before),))
+            yield Comparison(after[0][1], _TURNED.get(word, word), (_literal(*before),), begin)
 
 
 _LITERALS = frozenset({"text", "number", "truth"})
@@ -271,7 +285,7 @@ def _literal(kind: str, word: str) -> tuple[str, str]:
 def find_doubtful_comparisons(line: Line, loc: Loc, expressions: Iterator[tuple[Loc, str]]) -> Iterator[ConfigFault]:
     """Comparisons of a number with a text, in `expressions` with their places, that look right."""
     as_number: dict[str, str] = {}
-    as_text: dict[str, tuple[Loc, str | None]] = {}
+    as_text: dict[str, tuple[Loc, Comparison, str | None]] = {}
     for at, source in expressions:
         yield from _elements(source, line, at)
         for one in comparisons(source):
@@ -282,11 +296,11 @@ def find_doubtful_comparisons(line: Line, loc: Loc, expressions: Iterator[tuple[
                 if kind == "number":
                     as_number[one.path] = word
                 elif kind == "text":
-                    as_text.setdefault(one.path, (at, word))
+                    as_text.setdefault(one.path, (at, one, word))
             if not one.literals:
-                as_text.setdefault(one.path, (at, None))
+                as_text.setdefault(one.path, (at, one, None))
             yield from _of_another_kind(line.inputs[name], one, at)
-    for path, (at, text) in as_text.items():
+    for path, (at, one, text) in as_text.items():
         if path in as_number and (text is None or not _NUMBER.fullmatch(text)):
             how = (
                 "looked at as text here and compared"
@@ -294,19 +308,19 @@ def find_doubtful_comparisons(line: Line, loc: Loc, expressions: Iterator[tuple[
                 else f"compared with the text {quoted(text)} here and"
             )
             reason = f"{quoted(path)} is {how} with the number {as_number[path]} elsewhere"
-            yield ConfigFault(at, f"{reason}: only one of them can ever hold", warning=True)
+            yield ConfigFault(at, f"{reason}: only one of them can ever hold", warning=True, at=(one.at,))
 
 
 def _elements(source: str, line: Line, at: Loc) -> Iterator[ConfigFault]:
     """Elements of tags: the value of a tag is one, and never an array or its bits."""
-    for match in _ELEMENT.finditer(_without_texts(source)):
+    for match in _ELEMENT.finditer(without_texts(source)):
         name, number = match.groups()
         if name in line.inputs and line.inputs[name].node is not None:
             text = (
                 f"{quoted(name)} is one value and has no elements: write bit({name}, {number}) for a bit of it, or "
                 f"`index: {number}` in the input for an element of an array"
             )
-            yield ConfigFault(at, text, rests_on=((*at[:2], "inputs", name),))
+            yield ConfigFault(at, text, rests_on=((*at[:2], "inputs", name),), at=(match.start(),))
 
 
 def _of_another_kind(given: Input, one: Comparison, at: Loc) -> Iterator[ConfigFault]:
@@ -319,7 +333,7 @@ def _of_another_kind(given: Input, one: Comparison, at: Loc) -> Iterator[ConfigF
         else:
             cure = f"compare it with a number, {one.path} {'==' if one.sign == 'in' else one.sign} 5"
         other = "like a text" if "text" in kinds else "true or false"
-        yield ConfigFault(at, f"{quoted(one.path)} is a number and is never {other}: {cure}")
+        yield ConfigFault(at, f"{quoted(one.path)} is a number and is never {other}: {cure}", at=(one.at,))
         return
     if always == "text" and "number" in kinds:
         number = next(word for kind, word in one.literals if kind == "number")
@@ -329,12 +343,12 @@ def _of_another_kind(given: Input, one: Comparison, at: Loc) -> Iterator[ConfigF
             cure += ", or `number: text` in the input for a number" if given.capture is not None else ""
         elif one.sign == "in":
             cure = f"write each in quotes, {one.path} in [" + ", ".join(f'"{word}"' for _, word in one.literals) + "]"
-        yield ConfigFault(at, f"{quoted(one.path)} is a text and is never like a number: {cure}")
+        yield ConfigFault(at, f"{quoted(one.path)} is a text and is never like a number: {cure}", at=(one.at,))
         return
     others = any(kind == "text" and word not in _TRUTH and not _NUMBER.fullmatch(word) for kind, word in one.literals)
     for kind, word in one.literals if not others else ():
         if kind == "text" and (_NUMBER.fullmatch(word) or word in _TRUTH) and always != "text":
-            yield ConfigFault(at, _text_for_a_value(one, word), warning=True)
+            yield ConfigFault(at, _text_for_a_value(one, word), warning=True, at=(one.at,))
             return
 
 

@@ -162,7 +162,7 @@ def read(path: Path, environ: Mapping[str, str]) -> Draft:
         raise all_wrong([in_file(finding) for finding in (*files.findings, error.finding)]) from None
     tree = root.tree()
     variables, wrong_variables = overrides(tree, environ)
-    origin = Origin(root, variables)
+    origin = Origin(root, variables, files.texts)
     resolver = _Resolver(path.parent.absolute(), environ, variables)
     from_files = resolver.tree(root, Config, ())
     values = {loc: resolver.single(item.value, item.annotation, loc, path) for loc, item in variables.items()}

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from gateway.config.environment import Override, variable_label, with_values
 from gateway.config.error_messages import nearest, told_once
 from gateway.config.schema_walk import Loc
-from gateway.config.tree import Finding, Key, Node, Position, printable
+from gateway.config.tree import Finding, Key, LineIndex, Node, Position, printable
 from gateway.errors import ConfigError, ConfigFault, Diagnostic
 
 
@@ -94,13 +95,17 @@ class Origin:
 
     root: Node
     variables: Mapping[Loc, Override]
+    texts: Mapping[Path, str]
+    """Of the files."""
+    _lines: dict[Path, LineIndex] = field(default_factory=dict)
 
     def diagnose(self, fault: ConfigFault) -> Located:
         """`fault` with its position."""
         if fault.loc in self.variables:
             label = variable_label(self.variables[fault.loc].variable)
-            return Located(None, Diagnostic(label, printable(fault.text), fault.absent), fault.warning, fault.loc)
-        position, text = self._position(fault.loc, at_key=fault.at_key), fault.text
+            text = printable(_at_characters(fault))
+            return Located(None, Diagnostic(label, text, fault.absent), fault.warning, fault.loc)
+        position, text = self._place(fault)
         for section, _ in self._path(fault.loc)[len(fault.loc) :]:
             for key, item in section.value.items() if isinstance(section.value, dict) else ():
                 if item.value is None and f"'{key}'" in fault.text:
@@ -167,6 +172,24 @@ class Origin:
         """Whether there may be sources that could not be read."""
         return any(node.incomplete for node, _ in self._path(("sources",)))
 
+    def _place(self, fault: ConfigFault) -> tuple[Position, str]:
+        """The position of what is wrong, and what is said there: of a text that has it more than once also the other
+        places. Where it cannot be told where in the text it is, the position of that, and its characters."""
+        whole = self._position(fault.loc, at_key=fault.at_key)
+        node = self._path(fault.loc)[-1][0]
+        if not fault.at or not isinstance(node.value, str):
+            return whole, fault.text
+        if whole.file not in self._lines:
+            self._lines[whole.file] = LineIndex(self.texts[whole.file], whole.file)
+        lines = self._lines[whole.file]
+        places = [_in_text(lines, node, at) for at in fault.at]
+        known = [place for place in places if place is not None]
+        if len(known) < len(places):
+            return whole, _at_characters(fault)
+        first, *others = dict.fromkeys(known)
+        again = ", ".join(f"{place.line}:{place.column}" for place in others)
+        return first, f"{fault.text} (also at {again})" if again else fault.text
+
     def _position(self, loc: Loc, *, at_key: bool) -> Position:
         path = self._path(loc)
         node, key = path[-1]
@@ -195,6 +218,20 @@ _NAMING = frozenset({"run", "batches", "states", "intervals", "scrap_yield", "ru
 _DERIVING = frozenset({"expr", "words", "stale", "counter"})
 """Keys of an input that name others."""
 _WORD = re.compile(r"[A-Za-z_]\w*")
+
+
+def _in_text(lines: LineIndex, node: Node, at: int) -> Position | None:
+    """The position of the character `at` of a text; None where that cannot be told."""
+    if node.filled is None:
+        return lines.place(node.position, str(node.value), at)
+    return lines.place(node.position, node.filled.written, node.filled.before(at))
+
+
+def _at_characters(fault: ConfigFault) -> str:
+    """What is said of a text, with the characters at which it is wrong."""
+    if not fault.at:
+        return fault.text
+    return f"at character {' and '.join(str(at + 1) for at in fault.at)}: {fault.text}"
 
 
 def _names_inputs(loc: Loc) -> bool:

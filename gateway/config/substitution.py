@@ -16,7 +16,7 @@ from gateway.config.csv_tables import table_as_list, table_as_section, typed
 from gateway.config.error_messages import nearest
 from gateway.config.files import Files, resolve_path
 from gateway.config.schema_walk import alternatives, child_annotation, section_collection, tag_of
-from gateway.config.tree import BrokenFileError, Finding, Key, Node, Position, quoted
+from gateway.config.tree import BrokenFileError, Filled, Finding, Key, Node, Position, quoted
 from gateway.config.yaml_tree import MAX_DEPTH, TOO_DEEP
 from gateway.model import Scalar
 
@@ -130,12 +130,19 @@ class Substituter:
             value = self.substitute(parameter, annotation, Parameters(None, position))  # its position is its own
             return _with_original(value, text, annotation)
 
-        incomplete = False
+        incomplete, longer = False, 0
+        pieces: list[tuple[int, int, int, int]] = []
 
         def replacement(match: re.Match[str]) -> str:
+            nonlocal longer
+            said = match[0][1:] if match["escaped"] else filled_in(match)
+            begin, end = match.span()
+            pieces.append((begin + longer, begin + longer + len(said), begin, end))
+            longer += len(said) - (end - begin)
+            return said
+
+        def filled_in(match: re.Match[str]) -> str:
             nonlocal incomplete
-            if match["escaped"]:
-                return match[0][1:]
             parameter = self._parameter(match["name"], position, parameters)
             if parameter is None or parameter.value is None or not isinstance(parameter.value, Scalar):
                 incomplete = True
@@ -147,7 +154,8 @@ class Substituter:
             return parameter.written
 
         result = _PLACEHOLDER.sub(replacement, text)
-        value = replace(node, value=result, written=result, incomplete=incomplete)
+        filled = Filled(text, tuple(pieces))
+        value = replace(node, value=result, written=result, incomplete=incomplete, filled=filled)
         return _with_original(_single(value, position, annotation), text, annotation)
 
     def _parameter(self, name: str, position: Position, parameters: Parameters) -> Node | None:

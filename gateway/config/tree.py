@@ -5,10 +5,11 @@ of it by where they stand.
 import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from gateway.config.characters import index_of
 from gateway.model import Scalar
 
 Key = str | int
@@ -56,9 +57,35 @@ class LineIndex:
         line = bisect_right(self._starts, index)
         return Position(line, index - self._starts[line - 1] + 1, self._file)
 
+    def place(self, position: Position, value: str, at: int) -> Position | None:
+        """The position of the character `at` of `value`, which is written from `position` on; None where something
+        else is written there."""
+        begin = self._starts[position.line - 1] + position.column - 1
+        index = index_of(self._text, begin, value, at, in_table=self._file.suffix == ".csv")
+        return None if index is None else replace(self.position(index), used_at=position.used_at)
+
     def text(self, line: int) -> str:
         """The text of `line`, which counts from 1, with its line break."""
         return self._text[self._starts[line - 1] : (*self._starts, None)[line]]
+
+
+class Filled(NamedTuple):
+    """How a text became what it is: `written` is the text with its parameters, `pieces` where these were filled in:
+    each is from which character to which of what became of it, and the same of `written`."""
+
+    written: str
+    pieces: tuple[tuple[int, int, int, int], ...]
+
+    def before(self, at: int) -> int:
+        """The character of `written` that became the character `at`: of what was filled in, the first."""
+        moved = 0
+        for begin, end, was, was_end in self.pieces:
+            if at < begin:
+                break
+            if at < end:
+                return was
+            moved = was_end - end
+        return at + moved
 
 
 class BrokenFileError(Exception):
@@ -97,6 +124,8 @@ class Node:
     """Some of what belongs here could not be read, which was reported. Other faults here may only follow from that."""
     unsubstituted: str = ""
     """A text with parameters as it was before they were substituted: `ns=2;s=${plc}.State`."""
+    filled: Filled | None = None
+    """How this text became what it is, where parameters were filled in."""
 
     def children(self) -> Collection["Node"]:
         """The values in a mapping or list."""

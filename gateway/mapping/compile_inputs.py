@@ -6,6 +6,7 @@ import re
 from gateway.config.addresses import SUM, named_levels, path_of
 from gateway.config.schema_io import CONTENT, Counter, Entry, Input, ScrapYield
 from gateway.config.schema_messages import OwnTime
+from gateway.errors import characters_of
 from gateway.mapping.expressions import names_in
 from gateway.mapping.inputs import InputPlan
 from gateway.mapping.intervals import OwnerKind
@@ -134,7 +135,7 @@ def _capture(scope: Scope, section: Input, loc: Loc) -> re.Pattern[str] | None:
     try:
         return capture_pattern(section.capture)
     except ValueError as error:
-        scope.fault((*loc, "capture"), f"'{section.capture}' {error}")
+        scope.fault((*loc, "capture"), f"'{section.capture}' {error}", at=characters_of(error))
         return None
 
 

@@ -151,7 +151,9 @@ def _named(scope: Scope, section: Begin | End, loc: Loc) -> Pattern | None:
     key = section.key if isinstance(section, End) else None
     if key is None:
         return None
-    return scope.pattern(key if "{" in key else f"{{{key}}}", loc)
+    if "{" in key:
+        return scope.pattern(key, loc)
+    return scope.pattern(f"{{{key}}}", loc, begin=-1)
 
 
 def _end(scope: Scope, end: End, loc: Loc) -> EndPlan | None:

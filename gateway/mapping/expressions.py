@@ -8,14 +8,21 @@ whole number is set. CEL itself does not mix whole and decimal numbers; people w
 
 import re
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, product
 from types import ModuleType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from gateway.config.error_messages import suggestion
-from gateway.config.lint_expressions import EMPTY, contradictions, meant_name, unknown_names, why_unreadable
+from gateway.config.lint_expressions import (
+    EMPTY,
+    contradictions,
+    meant_name,
+    unknown_names,
+    why_unreadable,
+    without_texts,
+)
 from gateway.mapping.values import ABSENT, find, flaw, number, whole
 
 FUNCTIONS = frozenset({"contains", "endsWith", "matches", "size", "startsWith", "double", "int", "string", "uint"})
@@ -96,6 +103,11 @@ class Expression:
             result = _outcome(self.program, operands)
         return whole(result) if isinstance(result, float) else result
 
+    def places(self, name: str, path: Sequence[str] = ()) -> tuple[int, ...]:
+        """The first character, from 0, at which the expression names this field of an input, or any."""
+        named = r"\s*\.\s*".join((name, *path))
+        return place_of(rf"(?<![.\w]){named}\b", self.source)
+
     def _part(self, name: str, value: object) -> object:
         """Of a message only the fields that are named: handing over a large one costs more than all the rest."""
         paths = (self.fields or {}).get(name)
@@ -159,12 +171,20 @@ def _copy(message: dict[str, object], part: dict[str, object], path: tuple[str, 
 
 
 class ExpressionError(ValueError):
-    """A text can be no expression over the inputs that there are. `faults` says all that is wrong with it, each with
-    the name that is none of them; None: it is wrong whatever inputs there are."""
+    """A text can be no expression over the inputs that there are. `faults` says all that is wrong with it."""
 
-    def __init__(self, *faults: tuple[str, str | None]) -> None:
+    def __init__(self, *faults: "Fault") -> None:
         self.faults = faults
-        super().__init__("; ".join(text for text, _ in faults))
+        super().__init__("; ".join(fault.text for fault in faults))
+
+
+class Fault(NamedTuple):
+    """What is wrong with an expression: with the name that is no input, None: it is wrong whatever inputs there are;
+    and with the characters where, from 0, none of them: all of it."""
+
+    text: str
+    name: str | None = None
+    at: tuple[int, ...] = ()
 
 
 def parse(source: str, known: Collection[str], kinds: Mapping[str, ValueKind] | None = None) -> Condition:
@@ -204,34 +224,39 @@ def _parse(source: str, known: Collection[str]) -> Condition:
     cel = _engine()
     if len(source) > LONGEST_SOURCE:
         text = f"an expression has up to {LONGEST_SOURCE} characters: take it apart into derived inputs ('expr')"
-        raise ExpressionError((text, None))
+        raise ExpressionError(Fault(text))
     null = next((token for token in _TOKENS.finditer(source) if token["names"] == "null"), None)
-    wrong: list[tuple[str, str | None]] = []
+    wrong: list[Fault] = []
     if null is not None:
-        wrong.append((f'"{source}" can never hold, at character {null.start() + 1}: {EMPTY}', None))
+        wrong.append(Fault(f"this can never hold: {EMPTY}", at=(null.start(),)))
     written, bits = _without_bits(source)
-    wrong += ((_NO_BIT.format(bit), None) for _, bit in bits.values() if bit >= MOST_BITS)
+    wrong += (
+        Fault(_NO_BIT.format(match["bit"]), at=(match.start("bit"),))
+        for match in _BIT.finditer(source)
+        if match["bit"] and int(match["bit"]) >= MOST_BITS
+    )
     try:
         program: Program = cel.compile(written)
-    except ValueError as error:
-        match = _SYNTAX.search(str(error))
-        stopped = int(match[2]) if match else None
-        wrong.append((f'"{source}" is not an expression, {why_unreadable(source, stopped)}', None))
+    except ValueError:
+        wrong += (
+            Fault(f"this is not an expression: {text}", at=at) for at, text in why_unreadable(source, _stopped(source))
+        )
         unknown = dict.fromkeys(unknown_names(source, known, _NEAR))
-        raise ExpressionError(*wrong, *((_unknown(name, source, known), name) for name in unknown)) from None
+        raise ExpressionError(*wrong, *(_unknown(name, source, known) for name in unknown)) from None
     named = dict.fromkeys(program.variables())
     names = tuple(dict.fromkeys(bits[name][0][0] if name in bits else name for name in named))
-    faults = [*wrong, *((_unknown(name, source, known), name) for name in names if name not in known)]
-    faults += ((text, None) for text in contradictions(source))
+    faults = [*wrong, *(_unknown(name, source, known) for name in names if name not in known)]
+    faults += (Fault(text, at=at) for at, text in contradictions(source))
     for function in program.functions():
         if function == "bit":
             text = 'write "bit(alarms, 3)": the name of an input, and the number of the bit, from 0'
-            faults.append((text, None))
+            faults.append(Fault(text, at=place_of(r"\bbit\s*\(", _without_calls(source))))
         elif function.isidentifier() and function not in FUNCTIONS:
             near = suggestion(function, sorted({*FUNCTIONS, "bit"}))
-            faults.append((f'there is no function "{function}"{near}', None))
+            text = f'there is no function "{function}"{near}'
+            faults.append(Fault(text, at=place_of(rf"\b{function}\s*\(", source)))
     if not names and not faults:
-        faults.append((f'"{source}" names no input, so it never changes', None))
+        faults.append(Fault(f'"{source}" names no input, so it never changes'))
     if faults:
         raise ExpressionError(*faults)
     decimal = None
@@ -240,13 +265,35 @@ def _parse(source: str, known: Collection[str]) -> Condition:
     return Condition(source, names, program, decimal, _fields(source, names), bits)
 
 
-def _unknown(name: str, source: str, known: Collection[str]) -> str:
-    at = re.search(rf"\b{re.escape(name)}\b", source)
-    where = f"; at character {at.start() + 1}" if at else ""
-    return (
-        f'"{name}" is not an input of this line; its inputs are: {", ".join(sorted(known))}{where}'
+def _unknown(name: str, source: str, known: Collection[str]) -> Fault:
+    text = (
+        f'"{name}" is not an input of this line; its inputs are: {", ".join(sorted(known))}'
         f"{meant_name(name, known, _NEAR) or f'; a text stands in quotes: {name!r}'}"
     )
+    return Fault(text, name, place_of(rf"(?<![.\w]){re.escape(name)}\b", source))
+
+
+def place_of(pattern: str, source: str) -> tuple[int, ...]:
+    """The character at which `pattern` is first, outside of quoted texts; none: it is nowhere."""
+    match = re.search(pattern, without_texts(source))
+    return () if match is None else (match.start(),)
+
+
+def _stopped(source: str) -> int | None:
+    """The character at which CEL can read `source`, which is no expression, no further; None: it does not say."""
+    written = _without_calls(source)
+    try:
+        _engine().compile(written)
+    except ValueError as error:
+        match = _SYNTAX.search(str(error))
+        lines = written.split("\n")
+        return None if match is None else sum(len(line) + 1 for line in lines[: int(match[1]) - 1]) + int(match[2]) - 1
+    return None
+
+
+def _without_calls(source: str) -> str:
+    """`source` with a name of the same length in the place of each bit."""
+    return _BIT.sub(lambda match: match["text"] or "b" * len(match[0]), source)
 
 
 def _without_bits(source: str) -> tuple[str, dict[str, tuple[tuple[str, ...], int]]]:

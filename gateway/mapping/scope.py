@@ -46,19 +46,19 @@ class Scope:
         """What is known of the values of inputs."""
         self.faults: list[ConfigFault] = []
 
-    def fault(self, loc: Loc, text: str, *, rests_on: Iterable[Loc] | None = None) -> None:
-        """Note what is wrong at `loc`; `rests_on` as of a ConfigFault."""
-        self.faults.append(ConfigFault(loc, text, rests_on=None if rests_on is None else tuple(rests_on)))
+    def fault(self, loc: Loc, text: str, *, rests_on: Iterable[Loc] | None = None, at: tuple[int, ...] = ()) -> None:
+        """Note what is wrong at `loc`; `rests_on` and `at` as of a ConfigFault."""
+        self.faults.append(ConfigFault(loc, text, rests_on=None if rests_on is None else tuple(rests_on), at=at))
 
     def missing(self, loc: Loc, text: str, *keys: str) -> None:
         """Note that of the `keys` of the section at `loc` there are too few, or too many."""
         self.fault(loc, text, rests_on=[(*loc, key) for key in keys])
 
-    def unknown(self, name: str, loc: Loc) -> None:
-        """Note that what is named at `loc` is no input."""
+    def unknown(self, name: str, loc: Loc, *at: int) -> None:
+        """Note that what is named at `loc`, in a text at the character `at`, is no input."""
         known = ", ".join(sorted(self.inputs))
         text = f'"{name}" is not an input of this line; its inputs are: {known}{meant_name(name, self.inputs)}'
-        self.fault(loc, text, rests_on=[_input(loc, name)])
+        self.fault(loc, text, rests_on=[_input(loc, name)], at=at)
 
     def has_table(self, name: str) -> bool:
         return name in self._lookups
@@ -70,20 +70,25 @@ class Scope:
             self.unknown(name, loc)
         return section
 
-    def pattern(self, pattern: str, loc: Loc, *extra: Reference, lookups: Lookups = NO_LOOKUPS) -> Pattern | None:
-        """The parsed pattern; its placeholders are inputs, or one of `extra`. `lookups` are further
-        tables, for it alone."""
+    def pattern(
+        self, pattern: str, loc: Loc, *extra: Reference, lookups: Lookups = NO_LOOKUPS, begin: int = 0
+    ) -> Pattern | None:
+        """The parsed pattern; its placeholders are inputs, or one of `extra`. `lookups` are further tables, for it
+        alone. It begins at the character `begin` of what is written."""
         try:
             tables = {**self._lookups, **lookups}
-            parsed = templates.parse(pattern, tables)
+            parsed, whole = templates.parse(pattern, tables, begin), True
         except PatternError as error:
-            self.fault(loc, str(error), rests_on=[("tables", error.table)] if error.table else [])
-            return None
+            for wrong in (error, *error.more):
+                tables_there: list[Loc] = [("tables", wrong.table)] if wrong.table else []
+                self.fault(loc, str(wrong), rests_on=tables_there, at=wrong.at)
+            parsed, whole = error.rest, False
         for looked_up in parsed.lookups:
             learned = looked_up.table.learned
             if learned is not None and looked_up.name not in self.learned:
                 problem = f'"{looked_up.name}" learns from the input "{learned.input}", which this line does not have'
-                self.fault(loc, problem, rests_on=[_input(loc, learned.input), ("tables", looked_up.name, "from")])
+                rests_on = [_input(loc, learned.input), ("tables", looked_up.name, "from")]
+                self.fault(loc, problem, rests_on=rests_on, at=(looked_up.reference.at,))
         for reference in parsed.references:
             table = tables.get(reference.input)
             if table is not None and table.learned is not None and not reference.path:
@@ -92,21 +97,22 @@ class Scope:
             if section is None and reference not in extra and table is not None and reference.path:
                 key, *column = reference.path
                 text = templates.look_up_is_written(reference.input, table, key, column[-1] if column else None)
-                self.fault(loc, text, rests_on=[_input(loc, reference.input)])
+                self.fault(loc, text, rests_on=[_input(loc, reference.input)], at=(reference.at,))
             elif section is None and reference not in extra:
-                self.unknown(reference.input, loc)
+                self.unknown(reference.input, loc, reference.at)
             elif reference.path and section is not None and (not section.has_fields or section.counter is not None):
                 text = f'"{reference.input}" is a plain value and has no fields: write "{{{reference.input}}}"'
-                self.fault(loc, text, rests_on=[_input(loc, reference.input)])
+                self.fault(loc, text, rests_on=[_input(loc, reference.input)], at=(reference.at,))
             elif reference.path and section is not None:
-                self.event_field(section, reference.path, loc)
-        return parsed
+                self.event_field(section, reference.path, loc, reference.at)
+        return parsed if whole else None
 
-    def event_field(self, section: Input, path: Sequence[str], loc: Loc) -> None:
+    def event_field(self, section: Input, path: Sequence[str], loc: Loc, *at: int) -> None:
         """Whether the events of an input have a field that is named at `loc`."""
         known = (*EVENT_FIELDS, *section.fields)
         if section.event is not None and section.field is None and path[0] not in known:
-            self.fault(loc, f"the event has no field '{path[0]}': name it under 'fields'{suggestion(path[0], known)}")
+            text = f"the event has no field '{path[0]}': name it under 'fields'{suggestion(path[0], known)}"
+            self.fault(loc, text, at=at)
 
     def condition(self, source: str, loc: Loc) -> Condition | None:
         """The compiled condition over inputs."""
@@ -122,20 +128,24 @@ class Scope:
 
     def _note_run(self, expression: Expression | None, loc: Loc) -> None:
         """Whether the expression looks at the run that is on, and whether there are the fields that it names."""
-        for name, paths in (expression.fields or {}).items() if expression is not None else ():
+        if expression is None:
+            return
+        for name, paths in (expression.fields or {}).items():
             section = self.inputs.get(name)
             if section is not None and (not section.has_fields or section.counter is not None):
                 text = f'"{name}" is a plain value and has no fields: write "{name}"'
-                self.fault(loc, text, rests_on=[_input(loc, name)])
+                self.fault(loc, text, rests_on=[_input(loc, name)], at=expression.places(name))
             elif section is not None:
                 for path in paths:
-                    self.event_field(section, path, loc)
-        if expression is None or not self.has_run or RUN not in expression.names:
+                    self.event_field(section, path, loc, *expression.places(name, path))
+        if not self.has_run or RUN not in expression.names:
             return
         self.reads_run = True
         fields = (expression.fields or {}).get(RUN, ((),))
-        if any(len(path) != 1 or path[0] not in RUN_FIELDS for path in fields):
-            self.fault(loc, f"of the run that is on there is: {', '.join(f'{RUN}.{name}' for name in RUN_FIELDS)}")
+        for path in fields:
+            if len(path) != 1 or path[0] not in RUN_FIELDS:
+                text = f"of the run that is on there is: {', '.join(f'{RUN}.{name}' for name in RUN_FIELDS)}"
+                self.fault(loc, text, at=expression.places(RUN, path))
 
     def zone(self, name: str, loc: Loc) -> ZoneInfo | None:
         """The time zone of this name."""
@@ -154,8 +164,8 @@ class Scope:
         try:
             return parse()
         except ExpressionError as error:
-            for text, name in error.faults:
-                self.fault(loc, text, rests_on=[] if name is None else [_input(loc, name)])
+            for text, name, at in error.faults:
+                self.fault(loc, text, rests_on=[] if name is None else [_input(loc, name)], at=at)
         except ValueError as error:
             self.fault(loc, str(error))
         return None

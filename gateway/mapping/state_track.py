@@ -30,6 +30,8 @@ Timer = Literal["hold", "interruption", "offline"]
 class StateTrack:
     """The states of a line; `state` is replaced as the step goes on."""
 
+    __slots__ = ("context", "plan", "state")
+
     def __init__(self, plan: StatesPlan, state: StatesState, context: StepContext) -> None:
         self.plan = plan
         self.state = state

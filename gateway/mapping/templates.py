@@ -8,6 +8,7 @@ pattern is parsed once, when the configuration is compiled. `{{` and `}}` stand 
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import field
 from datetime import UTC, datetime
 from itertools import chain
 from math import floor
@@ -17,6 +18,7 @@ from pydantic import JsonValue
 
 from gateway.config.error_messages import suggestion
 from gateway.config.invisible import foreign_letter
+from gateway.errors import TextError
 from gateway.frozen import dataclass
 from gateway.mapping.times import epoch_seconds
 from gateway.mapping.values import number, text
@@ -34,13 +36,15 @@ _NEARLY_LOOKED_UP = re.compile(
 _LOOKED_UP = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\[([^\[\]]*)\]\.(.+)")
 
 
-class PatternError(ValueError):
+class PatternError(TextError):
     """A text is no pattern. `table` is the table that there is not, or not with such a column; empty: it is none
-    whatever tables there are."""
+    whatever tables there are. `more` is what else is wrong with it, `rest` what of it can be read."""
 
-    def __init__(self, text: str, table: str = "") -> None:
+    def __init__(self, text: str, at: int, table: str = "") -> None:
         self.table = table
-        super().__init__(text)
+        self.more: tuple[PatternError, ...] = ()
+        self.rest = Pattern(())
+        super().__init__(text, at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,8 @@ class Reference:
 
     input: str
     path: tuple[str, ...] = ()
+    at: int = field(default=0, compare=False)
+    """The character of the pattern, from 0, at which it stands."""
 
     def __str__(self) -> str:
         return ".".join((self.input, *self.path))
@@ -190,60 +196,77 @@ def _value(part: Part, resolve: Resolver) -> Scalar:
     return part
 
 
-def parse(pattern: str, lookups: Lookups = NO_LOOKUPS) -> Pattern:
-    """Parse `pattern`, which may look inputs up in `lookups`. Raises PatternError, with a
-    sentence, for braces that enclose no name."""
+def parse(pattern: str, lookups: Lookups = NO_LOOKUPS, at: int = 0) -> Pattern:
+    """Parse `pattern`, which may look inputs up in `lookups`, and is written from the character `at` on. Raises
+    PatternError, with a sentence, for braces that enclose no name."""
     parts: list[Part] = []
+    wrong: list[PatternError] = []
     for match in _PIECE.finditer(pattern):
         piece, name = match[0], match[1]
         if piece in {"{", "}"}:
-            if (meant := _UNCLOSED.match(pattern, match.start())) is not None:
-                cure = f'a "}}" is missing behind "{meant[0]}"'
-                if meant["other"]:
-                    cure = f'write "}}" in the place of "{meant["other"]}" behind "{meant[0][:-1]}"'
-                raise PatternError(f'a lone "{{": {cure}, or write "{{{{" for the character itself')
-            raise PatternError(f'a lone "{piece}": write "{piece}{piece}" for the character itself')
+            wrong.append(PatternError(_lone_brace(pattern, match), at + match.start()))
+            continue
         if name is not None:
-            parts.append(_placeholder(name, lookups))
+            try:
+                parts.append(_placeholder(name, lookups, at + match.start(1)))
+            except PatternError as error:
+                wrong += (error, *error.more)
             continue
         literal = piece[0] if piece in {"{{", "}}"} else piece
         if parts and isinstance(parts[-1], str):
             parts[-1] += literal
         else:
             parts.append(literal)
+    if wrong:
+        first, *more = wrong
+        first.more, first.rest = tuple(more), Pattern(tuple(parts))
+        raise first
     return Pattern(tuple(parts))
 
 
-def _placeholder(name: str, lookups: Lookups) -> Reference | LookedUp | OrElse:
+def _lone_brace(pattern: str, brace: re.Match[str]) -> str:
+    """What is said of a brace that is not one of a pair."""
+    if (meant := _UNCLOSED.match(pattern, brace.start())) is None:
+        return f'a lone "{brace[0]}": write "{brace[0] * 2}" for the character itself'
+    cure = f'a "}}" is missing behind "{meant[0]}"'
+    if meant["other"]:
+        cure = f'write "}}" in the place of "{meant["other"]}" behind "{meant[0][:-1]}"'
+    return f'a lone "{{": {cure}, or write "{{{{" for the character itself'
+
+
+def _placeholder(name: str, lookups: Lookups, at: int) -> Reference | LookedUp | OrElse:
     name, bar, otherwise = name.partition("|")
+    behind = at + len(name) + len(bar)
     if bar and (otherwise.startswith("|") or name != name.strip()):
-        raise PatternError(f'one "|" without a blank before it, as in "{{{name.strip()}|unknown}}"')
-    if _SECOND_BAR.match(otherwise):
-        raise PatternError(f'one "|"; a second one has braces of its own, as in "{{{name}|{{other|unknown}}}}"')
-    known = _known(name, lookups)
-    return OrElse(known, parse(otherwise, lookups)) if bar else known
+        text = f'one "|" without a blank before it, as in "{{{name.strip()}|unknown}}"'
+        raise PatternError(text, behind if otherwise.startswith("|") else at + len(name.rstrip()))
+    if (second := _SECOND_BAR.match(otherwise)) is not None:
+        text = f'one "|"; a second one has braces of its own, as in "{{{name}|{{other|unknown}}}}"'
+        raise PatternError(text, behind + second.end() - 1)
+    known = _known(name, lookups, at)
+    return OrElse(known, parse(otherwise, lookups, behind)) if bar else known
 
 
-def _known(name: str, lookups: Lookups) -> Reference | LookedUp:
+def _known(name: str, lookups: Lookups, at: int) -> Reference | LookedUp:
     match = _LOOKED_UP.fullmatch(name)
     if match and _NAME.fullmatch(match[2]):
         table = lookups.get(match[1])
         if table is None:
-            raise PatternError(f'"{match[1]}" is not one of the tables{suggestion(match[1], lookups)}', match[1])
+            raise PatternError(f'"{match[1]}" is not one of the tables{suggestion(match[1], lookups)}', at, match[1])
         if match[3] not in table.columns:
             near = suggestion(match[3], sorted(table.columns))
-            raise PatternError(f'"{match[1]}" has no column "{match[3]}"{near}', match[1])
-        return LookedUp(_reference(match[2]), match[1], table, match[3])
-    _refuse_near_look_ups(name, lookups)
-    return _reference(name)
+            raise PatternError(f'"{match[1]}" has no column "{match[3]}"{near}', at + match.start(3), match[1])
+        return LookedUp(_reference(match[2], at + match.start(2)), match[1], table, match[3])
+    _refuse_near_look_ups(name, lookups, at)
+    return _reference(name, at)
 
 
-def _refuse_near_look_ups(name: str, lookups: Lookups) -> None:
+def _refuse_near_look_ups(name: str, lookups: Lookups, at: int) -> None:
     """Raise PatternError for what is looked up in one of the tables and is written otherwise."""
     near = _NEARLY_LOOKED_UP.fullmatch(name)
     if near is not None and (table := lookups.get(near["table"])) is not None:
         written = look_up_is_written(near["table"], table, near["key"], near["column"])
-        raise PatternError(f'"{{{name}}}" is not a placeholder: {written}', near["table"])
+        raise PatternError(f'"{{{name}}}" is not a placeholder: {written}', at, near["table"])
 
 
 def look_up_is_written(name: str, table: Lookup, key: str, column: str | None) -> str:
@@ -253,16 +276,16 @@ def look_up_is_written(name: str, table: Lookup, key: str, column: str | None) -
     return f'what a table has is written "{written}" (possible columns: {", ".join(columns) or "any"})'
 
 
-def _reference(name: str) -> Reference:
+def _reference(name: str, at: int) -> Reference:
     if not _NAME.fullmatch(name):
         foreign = foreign_letter(name)
         if foreign is not None:
-            raise PatternError(f'"{{{name}}}" is not a placeholder: {foreign}, type it anew')
+            raise PatternError(f'"{{{name}}}" is not a placeholder: {foreign}, type it anew', at)
         alone = name.strip()
         example = f"without blanks, {{{alone}}}" if _NAME.fullmatch(alone) else 'such as "{order}"'
-        raise PatternError(f'"{{{name}}}" is not a placeholder: write the name of an input, {example}')
+        raise PatternError(f'"{{{name}}}" is not a placeholder: write the name of an input, {example}', at)
     first, *path = name.split(".")
-    return Reference(first, tuple(path))
+    return Reference(first, tuple(path), at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from gateway.config.addresses import SUM
 from gateway.config.patterns import MOST_REPEATS, repeats_too_much
 from gateway.config.schema_messages import Binary, NumberType
+from gateway.errors import TextError
 from gateway.model import Scalar
 
 ABSENT: Final = object()
@@ -170,8 +171,8 @@ def capture_pattern(pattern: str) -> re.Pattern[str]:
     try:
         compiled = re.compile(pattern)
     except re.error as error:
-        where = f" at character {error.pos + 1}" if error.pos is not None else ""
-        raise ValueError(f"is no pattern: {error.msg}{where}") from None
+        at = () if error.pos is None else (error.pos,)
+        raise TextError(f"is no pattern: {error.msg}", *at) from None
     if compiled.groups != 1:
         raise ValueError("puts the part that is wanted in parentheses, once: ^ALARM (.+)$")
     if repeats_too_much(pattern):

@@ -14,11 +14,11 @@ TARGET = '{set: target, product: "{sku}", metric_group: Speed, value: 12.5}'
 WORK = "{set: maintenance_work_order, event: scrap, external_id: A, name: Blade, started_at: "
 
 IN_CONDITIONS = (
-    slip(WHEN, '{when: ▲"t1[3]"}', "has no elements", "bit(t1, 3)", "index: 3"),
-    slip(WHEN, '{when: ▲"string(t1) == 4"}', 'write string(t1) == "4"'),
-    slip(WHEN, "{when: ▲\"int(t1) > '5'\"}", "never like a text"),
-    slip(WHEN, '{when: ▲"t1 == 4 && t1 == 5"}', "never holds", 'write "t1 in [4, 5]"'),
-    slip(WHEN, '{when: ▲"t1 == 1 && speed == 4 && speed == 4.5"}', 'write "speed in [4, 4.5]"'),
+    slip(WHEN, '{when: "▲t1[3]"}', "has no elements", "bit(t1, 3)", "index: 3"),
+    slip(WHEN, '{when: "▲string(t1) == 4"}', 'write string(t1) == "4"'),
+    slip(WHEN, "{when: \"▲int(t1) > '5'\"}", "never like a text"),
+    slip(WHEN, '{when: "▲t1 == 4 && t1 == 5"}', "never holds", 'write "t1 in [4, 5]"'),
+    slip(WHEN, '{when: "t1 == 1 && ▲speed == 4 && speed == 4.5"}', 'write "speed in [4, 4.5]"'),
     slip(WHEN, '{when: ▲"${speed} > 5.0"}', "in a condition, speed alone"),
 )
 OF_INPUTS = (

@@ -45,25 +45,25 @@ TYPED = (
     *(
         slip(WHEN, *case)
         for case in (
-            ('▲"state in [1, 2"', "at character 10: a ']' is missing"),
-            ('▲"state in 1, 2, 3"', "a list in square brackets"),
-            ('▲"state == 1 || 2"', "is true or false", "x == 1 || x == 2"),
-            ('▲"speed > 5.0 && (2 || state == 1)"', "is true or false"),
-            ('▲"!state == 1"', 'write "!(state == 1)"'),
-            ('▲"speed > \u22125"', "this dash"),
-            ('▲"speed \u2013 2 > 5.0"', "this dash"),
-            ('▲"speed \u00d7 2 > 5.0"', 'write "*"'),
-            ('▲"t1 == `on`"', "straight quotes"),
-            ('▲"speed ungleich 5.0"', 'write "!=" for "ungleich"'),
-            ('▲"speed größer 5.0"', 'write ">" for "größer"'),
-            ('▲"speed > 1.000,5"', '"1000.5"'),
-            ('▲"speed > 1\'000"', "without any sign between its thousands"),
-            ('▲"speed > +5"', "without a '+'"),
-            ('▲"state == 1 ? true"', "condition ? one : another"),
-            ('▲"speed > 5.0 WHEN state == 1"', "at character 13"),
-            ('▲"state == Running"', "a text stands in quotes: 'Running'"),
-            ('▲"speed.value > 5.0"', "has no fields"),
-            ('▲"scale(speed) > 5.0"', 'there is no function "scale"'),
+            ('"state in ▲[1, 2"', "a ']' is missing"),
+            ('"state ▲in 1, 2, 3"', "a list in square brackets"),
+            ('"state == 1 || ▲2"', "is true or false", "x == 1 || x == 2"),
+            ('"speed > 5.0 && (▲2 || state == 1)"', "is true or false"),
+            ('"▲!state == 1"', 'write "!(state == 1)"'),
+            ('"speed > ▲\u22125"', "this dash"),
+            ('"speed ▲\u2013 2 > 5.0"', "this dash"),
+            ('"speed ▲\u00d7 2 > 5.0"', 'write "*"'),
+            ('"t1 == ▲`on`"', "straight quotes"),
+            ('"speed ▲ungleich 5.0"', 'write "!=" for "ungleich"'),
+            ('"speed ▲größer 5.0"', 'write ">" for "größer"'),
+            ('"speed > ▲1.000,5"', '"1000.5"'),
+            ('"speed > ▲1\'000"', "without any sign between its thousands"),
+            ('"speed > ▲+5"', "without a '+'"),
+            ('"state == 1 ▲? true"', "condition ? one : another"),
+            ('"speed > 5.0 ▲WHEN state == 1"', "this does not fit what stands before it"),
+            ('"state == ▲Running"', "a text stands in quotes: 'Running'"),
+            ('"▲speed.value > 5.0"', "has no fields"),
+            ('"▲scale(speed) > 5.0"', 'there is no function "scale"'),
         )
     ),
 )
@@ -102,13 +102,13 @@ WHOLE = (
     slip("{type: Recipe, key: sku", "{type: Recipe, key: ▲scrap", "is a whole message with fields", "'field'"),
     slip(NODE, """▲"ns=3;s="DB1"."Speed\"""", "put single quotes around all of it"),
     slip('lot: "{order}"', 'lot: "{order}"▲"', 'one " too many'),
-    slip('lot: "{order}"', 'lot: ▲"T{order"', """a "}" is missing behind "{order\""""),
-    slip('lot: "{order}"', 'lot: ▲"{scrap.code of"', """a "}" is missing behind "{scrap.code\""""),
-    slip('lot: "{order}"', 'lot: ▲"{order]"', """write "}" in the place of "]" behind "{order\""""),
-    slip('lot: "{order}"', 'lot: ▲"{order of"', """a "}" is missing behind "{order\"""", """"{{\""""),
-    slip('"speed > 5.0"', '▲"speed &gt; 5.0"', """write ">" for "&gt;\""""),
-    slip('"speed > 5.0"', '▲"state == 1 &amp;&amp; speed &lt; 5.0"', """write "<" for "&lt;\""""),
-    slip('"speed > 5.0"', """▲"'name' in ['a'] && good > 'x'\"""", "compare it with a number, good > 5"),
+    slip('lot: "{order}"', 'lot: "T▲{order"', """a "}" is missing behind "{order\""""),
+    slip('lot: "{order}"', 'lot: "▲{scrap.code of"', """a "}" is missing behind "{scrap.code\""""),
+    slip('lot: "{order}"', 'lot: "▲{order]"', """write "}" in the place of "]" behind "{order\""""),
+    slip('lot: "{order}"', 'lot: "▲{order of"', """a "}" is missing behind "{order\"""", """"{{\""""),
+    slip('"speed > 5.0"', '"speed ▲&gt; 5.0"', 'write ">"'),
+    slip('"speed > 5.0"', '"state == 1 ▲&amp;&amp; speed &lt; 5.0"', "signs of web pages", "also at"),
+    slip('"speed > 5.0"', """"'name' in ['a'] && ▲good > 'x'\"""", "compare it with a number, good > 5"),
 )
 INDENTED = (
     slip("      every: 60s", "    ▲every: 60s", "indented by 4 blanks", "by 6"),
@@ -119,11 +119,11 @@ INDENTED = (
 )
 CAPTURED = T3.replace("}", ', capture: "^ALARM (.+)$"}')
 PARTS = tuple(
-    slip(T3, f"{CAPTURED}\n      part: {{expr: ▲{written}}}", "is a text", cure)
+    slip(T3, f"{CAPTURED}\n      part: {{expr: {written}}}", "is a text", cure)
     for written, cure in (
-        ('"t3 > 0"', 't3 != ""'),
-        ('"t3 != 5"', 't3 != "5"'),
-        ('"t3 in [5, 6]"', 't3 in ["5", "6"]'),
+        ('"▲t3 > 0"', 't3 != ""'),
+        ('"▲t3 != 5"', 't3 != "5"'),
+        ('"▲t3 in [5, 6]"', 't3 in ["5", "6"]'),
     )
 )
 NOT_FILLED_IN = tuple(

@@ -15,9 +15,9 @@ OTHERS = (
     slip("line: Line 00", "line: ▲Line 00,", "the ',' at its end", warning=True),
     slip("rollover: 65536, max", "rollover: ▲2^16, max", "write a number"),
     slip("plant-a/L00/events/scrap", "▲plant-a/L00/events/scrap/", "at the end", warning=True),
-    slip('product: "{sku}"\n', 'product: ▲"{skus}"\n', 'did you mean "sku"'),
+    slip('product: "{sku}"\n', 'product: "{▲skus}"\n', 'did you mean "sku"'),
     slip("reason: Changeover", "reason: ▲Change over", "'Changeover' elsewhere", warning=True),
-    slip('"speed > 5.0"', '▲"speed > 5,0"', "with a point"),
+    slip('"speed > 5.0"', '"speed > ▲5,0"', "with a point"),
     slip("hold: 5s", "hold▲:5s", "a blank is missing"),
 )
 
@@ -38,10 +38,10 @@ def test_p10_what_cannot_be_read_hides_no_other_mistake_of_its_line(unreadable: 
 
 T4 = 't4: {source: plc, node: "nsu=urn:acme:line;s=L00.T4"}'
 NAMES_IT = (
-    slip(T4, 't4: {expr: ▲"stat == 1 && t3 > 5 && t3 < size(stat)"}', '"stat" is not an input'),
-    slip('name: "{order}"', 'name: ▲"{ordr} {t3}"', '"ordr" is not an input'),
-    slip('product: "{sku}", metric', 'product: ▲"{t3}{skus}", metric', '"skus" is not an input'),
-    slip('lot: "{order}"', 'lot: ▲"{goals[t3].x}"', '"goals" is not one of the tables'),
+    slip(T4, 't4: {expr: "▲stat == 1 && t3 > 5 && t3 < size(stat)"}', '"stat" is not an input'),
+    slip('name: "{order}"', 'name: "{▲ordr} {t3}"', '"ordr" is not an input'),
+    slip('product: "{sku}", metric', 'product: "{t3}{▲skus}", metric', '"skus" is not an input'),
+    slip('lot: "{order}"', 'lot: "{▲goals[t3].x}"', '"goals" is not one of the tables'),
     slip("- {count: good, raw_data", "- {count: ▲goods, raw_data", '"goods" is not an input'),
 )
 

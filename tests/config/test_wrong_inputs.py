@@ -28,14 +28,14 @@ STATES = """    states: {ladder: [{when: "speed > 5", category: Up}], other: {ca
         ('x: {expr: "speed > 5", fresh: ▲5s}', "'fresh' means nothing beside 'expr'"),
         ("▲x: {edge: rising}", "the key 'source' is missing"),
         ("x: {stale: ▲speed}", "'speed' is never quiet: give it 'fresh' or 'heartbeat'"),
-        ('x: {expr: ▲"speed >"}', "is not an expression, at character 8"),
+        ('x: {expr: "speed >▲"}', "is not an expression: something is missing at the end"),
         ("▲x: {source: floor, device: G/E/D}", "the key 'metric' is missing: which metric of Sparkplug is meant?"),
         ("▲x: {source: floor, metric: Good}", "the key 'device' is missing: which device of Sparkplug is meant?"),
         ("x: {source: floor, device: ▲Press, metric: Good}", "'Press' is not a device: write group/edge node/device"),
         ("x: {source: floor, device: ▲G/E/D/C, metric: Good}", "'G/E/D/C' is not a device"),
         ("x: {source: floor, device: ▲G/+/D, metric: Good}", "'+' and '#' cannot stand in its names"),
         (
-            "x: {source: floor, device: G/E/D, metric: Good, field: ▲a..b}",
+            "x: {source: floor, device: G/E/D, metric: Good, field: a.▲.b}",
             "write the name of a field, with single dots between nested ones",
         ),
         (
@@ -79,11 +79,14 @@ STATES = """    states: {ladder: [{when: "speed > 5", category: Up}], other: {ca
         ("x: {source: plc, event: i=2253, ▲fields: {job: Job}}", "fields are those of a type of events: write 'type'"),
         ("x: {source: plc, event: i=2253, type: i=7, fields: {▲Time: Job}}", "'Time' is a field that each event has"),
         ("x: {source: plc, event: i=2253, type: i=7, fields: {job: ▲/2:Job}}", "'/2:Job' begins at the root"),
-        ("x: {source: plc, event: i=2253, type: i=7, fields: {job: {path: ▲2:Job/, index: 0}}}", "ends without a name"),
+        ("x: {source: plc, event: i=2253, type: i=7, fields: {job: {path: 2:Job/▲, index: 0}}}", "ends without a name"),
         ("x: {source: plc, event: i=2253, field: ▲Msg}", "the event has no field 'Msg': name it under 'fields'"),
         ("x: {source: plc, event: i=2253, only: {Aktive: ▲1}}", "the event has no field 'Aktive': name it under"),
         ("x: {source: floor, topic: t, event: ▲i=2253}", "'event' means nothing here: the source 'floor' is MQTT"),
-        ('x: {expr: ▲"sped > 1"}', '"sped" is not an input of this line; its inputs are: speed, x; at character 1'),
+        (
+            'x: {expr: "▲sped > 1"}',
+            '"sped" is not an input of this line; its inputs are: speed, x; did you mean "speed"?',
+        ),
     ],
 )
 def test_p10_wrong_inputs_are_refused_with_their_place(given: str, text: str, tmp_path: Path) -> None:

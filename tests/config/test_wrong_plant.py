@@ -124,7 +124,7 @@ CASES: dict[str, Wrong] = {
     "a table as an input": edit(
         MAIN,
         '"{products[order].name}"',
-        '▲"{products[order].name|Product {products}}"',
+        '"{products[order].name|Product {▲products}}"',
         '"products" is not an input',
     ),
     "no such table": edit(MAIN, "lines.csv", "▲line.csv", "line.csv", "no such file"),
@@ -175,9 +175,9 @@ CASES: dict[str, Wrong] = {
     ),
     "a heading of a template": without_use("- {", "line,plc,▲Use\nLine 01,L01,extruder\n", "did you mean 'use'"),
     "no template at all": without_use("- ▲{", "line,plc\nL1,L01\nL2,L02\n", "the parameter 'plc'", "write 'use'"),
-    "unknown table": edit(MAIN, '"{products[', '▲"{product[', '"product" is not one of the tables', "mean 'products'"),
-    "unknown column of a table": edit(MAIN, '"{products[order].name}"', '▲"{products[order].nam}"', "mean 'name'"),
-    "unknown input looked up": edit(MAIN, '"{products[order].name}"', '▲"{products[ordr].name}"', "not an input"),
+    "unknown table": edit(MAIN, '"{products[', '"{▲product[', '"product" is not one of the tables', "mean 'products'"),
+    "unknown column of a table": edit(MAIN, '"{products[order].name}"', '"{products[order].▲nam}"', "mean 'name'"),
+    "unknown input looked up": edit(MAIN, '"{products[order].name}"', '"{products[▲ordr].name}"', "not an input"),
 }
 
 

@@ -41,7 +41,7 @@ def entry(count: str = "good", **raw_data: Any) -> dict[str, Any]:
         (run(product=None, product_id="{sku}"), ("run", "product_id"), '"sku" is not an input'),
         (run(name="{order.number}x{y}"), ("run", "name"), '"y" is not an input'),
         (run(name="{state.code}"), ("run", "name"), "has no fields"),
-        (run(end={"when": "state ==", "for": "1s"}), ("run", "end", "when"), "at character 9"),
+        (run(end={"when": "state ==", "for": "1s"}), ("run", "end", "when"), "missing at the end"),
         (run(end={"when": "stat == 0"}), ("run", "end", "when"), '"stat" is not an input'),
         (states(input="x"), ("states", "input"), '"x" is not an input'),
         (states(codes={1: {"category": "{x}"}}), ("states", "codes", 1, "category"), '"x" is not an input'),

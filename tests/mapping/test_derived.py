@@ -164,7 +164,7 @@ def test_a_message_again_is_news_and_a_heartbeat_again_is_none() -> None:
         ({"a": {"expr": "b > 1"}, "b": {"expr": "a > 1"}}, "lines.0.inputs.a.expr", "a and b need each other"),
         ({"a": {"expr": "a > 1"}}, "lines.0.inputs.a.expr", "need each other"),
         ({"a": {"expr": "sped > 1"}}, "lines.0.inputs.a.expr", '"sped" is not an input of this line'),
-        ({"a": {"expr": "running +"}}, "lines.0.inputs.a.expr", "at character 10"),
+        ({"a": {"expr": "running +"}}, "lines.0.inputs.a.expr", "missing at the end"),
         ({"a": {"expr": "now() > 1"}}, "lines.0.inputs.a.expr", 'there is no function "now"'),
         (
             {"c": {"source": "plc", "node": "C", "counter": {}}, "a": {"expr": 'c.startsWith("x")'}},
