@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway.config.invisible import CURLY_QUOTES, foreign_letter, in_curly_quotes
@@ -170,7 +170,8 @@ def _config_fault(details: ErrorDetails, at: SchemaLocation) -> ConfigFault:
             name = str(next(iter(value)))
             if name.startswith("secret"):
                 return ConfigFault(at.loc, "write ${secret:NAME}, with the '$' before the braces")
-            return ConfigFault(at.loc, f'put quotes around the braces: "{{{name if name.isidentifier() else "..."}}}"')
+            may_show = name.isidentifier() and SecretStr not in alternatives(at.annotation)
+            return ConfigFault(at.loc, f'put quotes around the braces: "{{{name if may_show else "..."}}}"')
         case "int_type" | "float_type" if isinstance(value, list | dict) and at.annotation is None:
             return ConfigFault(at.loc, _SINGLE)
         case "int_type" | "float_type" if isinstance(value, str) and re.fullmatch(r"[-+]?[\d.]+,[\d.,]+", value):
