@@ -174,6 +174,9 @@ def _config_fault(details: ErrorDetails, at: SchemaLocation) -> ConfigFault:
             return ConfigFault(at.loc, f'put quotes around the braces: "{{{name if may_show else "..."}}}"')
         case "int_type" | "float_type" if isinstance(value, list | dict) and at.annotation is None:
             return ConfigFault(at.loc, _SINGLE)
+        case "int_type" | "float_type" if isinstance(value, str) and re.fullmatch(r"\d{1,3}([_'’ ]\d{3})+", value):
+            digits = "".join(filter(str.isdigit, value))
+            return ConfigFault(at.loc, f"write a number here without any sign between its thousands: {digits}")
         case "int_type" | "float_type" if isinstance(value, str) and re.fullmatch(r"[-+]?[\d.]+,[\d.,]+", value):
             return ConfigFault(at.loc, "write the number with a point, as in 0.5, and thousands without any sign: 1000")
     return ConfigFault(at.loc, _message(kind, context, at), at_key=at.at_key)
@@ -273,6 +276,10 @@ def _message(kind: str, context: Mapping[str, Any], at: SchemaLocation) -> str:
             return f"must be more than {context['gt']:g}{_unit(at)}"
         case "greater_than_equal":
             return f"must be at least {context['ge']:g}{_unit(at)}"
+        case "less_than":
+            return f"must be less than {context['lt']:g}{_unit(at)}"
+        case "less_than_equal":
+            return f"must be at most {context['le']:g}{_unit(at)}"
         case "string_type" if at.at_key:
             return _NAME
         case "string_type" if at.annotation is None:  # one of several kinds of single values
