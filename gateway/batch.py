@@ -272,11 +272,18 @@ def _kind(line: str, sample: Sample, text: str) -> tuple[str, str, str]:
 
 @dataclass(slots=True)
 class Replan:
-    """Other plans by which to map, and which lines they change."""
+    """Other plans by which to map, and which lines they change; `then` is called in the moment from which on they
+    count."""
 
     plans: Sequence[LinePlan]
     changed: frozenset[str]
+    then: Callable[[], None]
     done: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def count(self) -> None:
+        """They do."""
+        self.then()
+        self.done.set()
 
 
 async def in_slices(slices: Slices[T], turn: Callable[[], None]) -> T:

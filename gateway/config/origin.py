@@ -59,13 +59,14 @@ def _is_of_a_row(located: Located) -> bool:
 
 def once_each(found: Collection[Located]) -> list[Located]:
     """`found` without warnings of what something else is said of as well: who mends that will look at it anyway."""
-    told = {located.position for located in found if not located.warning}
+    places = {at: replace(at, used_at=None) for each in found if (at := each.position) is not None}
+    told = {places[each.position] for each in found if not each.warning and each.position is not None}
     kept: list[Located] = []
     for located in found:
         if located.warning and located.position is not None:
-            if located.position in told:
+            if places[located.position] in told:
                 continue
-            told.add(located.position)
+            told.add(places[located.position])
         kept.append(located)
     return kept
 
