@@ -277,9 +277,9 @@ def _message(kind: str, context: Mapping[str, Any], at: SchemaLocation) -> str:
         case "greater_than_equal":
             return f"must be at least {context['ge']:g}{_unit(at)}"
         case "less_than":
-            return f"must be less than {context['lt']:g}{_unit(at)}"
+            return f"must be less than {context['lt']:g}{_unit(at)}{_description(at)}"
         case "less_than_equal":
-            return f"must be at most {context['le']:g}{_unit(at)}"
+            return f"must be at most {context['le']:g}{_unit(at)}{_description(at)}"
         case "string_type" if at.at_key:
             return _NAME
         case "string_type" if at.annotation is None:  # one of several kinds of single values
