@@ -146,8 +146,8 @@ def _median(figures: list[Figure]) -> Figure:
 
 
 def queued(folder: Path, scenario: str) -> bool:
-    """So many events that wait at the broker, because the gateway stood still. The broker keeps to our window: one that
-    sends all at once confirms nothing before that, so that up to 65,535 receipts are held."""
+    """So many events that wait at the broker, because the gateway stood still. One that does not keep to our window, as
+    mosquitto, confirms nothing before all that it has sent is read, so that up to 65,535 receipts are held."""
     with mosquitto(folder, window=1_000) as port:
         plant, gateway = Plant(port), Gateway(folder / "taker", port)
         gateway.start()
