@@ -219,10 +219,10 @@ class _Move:
 
     def _ahead_of(self, excursion: Excursion) -> Number:
         """How far it is ahead of what it showed before the excursion. With a known rate it may have rolled over behind
-        one; not behind zero, from where less than it showed is what was made since a reset."""
+        one that it cannot have made; not behind zero, from where less than it showed is what was made since a reset."""
         ahead, turn = self.end - _count(self.counter, excursion.value), self.counter.turn
-        rolls_over = ahead < 0 and turn is not None and self.counter.max_rate is not None and self.last != 0
-        return ahead + turn if rolls_over and turn is not None else ahead
+        may_roll_over = self.counter.max_rate is not None and self.last != 0 and not excursion.possible
+        return ahead + turn if ahead < 0 and may_roll_over and turn is not None else ahead
 
     def _dips(self, excursion: Excursion) -> bool:
         """Whether it has shown nothing but zero, and not for long, since it fell to that by more than it can make."""
