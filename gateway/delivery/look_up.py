@@ -21,7 +21,7 @@ from gateway.oden.http_answer import Keeps
 from gateway.oden.requests import Wording
 from gateway.outbox import left_open
 from gateway.outbox.entries import Attempt, LineRef, Work
-from gateway.outbox.listing import Filter, page
+from gateway.outbox.listing import Filter, Listed, page
 from gateway.outbox.store import Outbox
 from gateway.record_kinds import kind_of
 
@@ -67,7 +67,8 @@ class LookUps:
             await settlement.unsettle(work, unsaid(error))
             return
         wording = settlement.options.wording
-        waiting = await self._waiting(work, attempt, wording)
+        listed = await self._waiting(work, attempt, wording)
+        waiting = [one.record for one in listed if isinstance(one.record, Output)]
         keeps = _concerned(work.records, waiting, step, wording)
         answer = await self._client.post(request.endpoint, body, written, keeps=keeps)
         outcome = outcome_of(request.endpoint, answer, creates=False, none_is_success=True)
@@ -92,6 +93,10 @@ class LookUps:
                 return
             await settlement.look_up_later(work, attempt, reason, outcome.retry_after or 0.0, answered=answered)
             return
+        if any(one.record.key in result.others and _is_unsure(one) for one in listed):
+            # What these are here is needed to see that: once they are settled, the others would be sent.
+            await settlement.look_up_later(work, attempt, "others that wait are within it, and are looked up first")
+            return
         log.info("doubt_settled", record=work.records[0].key, line=work.line, found=not result.missing)
         if isinstance(work.records[0], Setting):
             await self._go_on_with_setting(work, attempt, work.records[0], result.ids.get(attempt.number))
@@ -104,19 +109,18 @@ class LookUps:
         else:
             await settlement.put_off(work, attempt, phase="retry", not_before=0.0, reason=attempt.reason)
 
-    async def _waiting(self, work: Work, attempt: Attempt, wording: Wording) -> list[Output]:
+    async def _waiting(self, work: Work, attempt: Attempt, wording: Wording) -> list[Listed]:
         """Other output of the interval that is yet to be delivered: of a copy from before, which another life may have
         merged into what is looked up."""
         output = work.records[0]
         if attempt.body or not wording.reference or not isinstance(output, Output):
             return []
         wanted = Filter(interval=frozenset({output.interval}), lines=(output.line,))
-        found, cursor = await self._settlement.outbox(page, wanted)
-        records = [one.record for one in found]
+        listed, cursor = await self._settlement.outbox(page, wanted)
         while cursor is not None:
             found, cursor = await self._settlement.outbox(page, wanted, cursor)
-            records += [one.record for one in found]
-        return [one for one in records if isinstance(one, Output) and one.key != output.key]
+            listed += found
+        return [one for one in listed if one.record.key != output.key]
 
     async def _is_ended(self, work: Work, attempt: Attempt, answer: Answer, outcome: Outcome) -> bool:
         """Whether the end of an interval that was on in another life, and that has not been sent, is not sent at all:
@@ -193,6 +197,11 @@ def _concerned(records: Sequence[Record], waiting: Sequence[Output], step: int, 
         return answers.concerns_output(output, wording.reference)
     starts = [one for one in records if isinstance(one, StartInterval)]
     return answers.concerns_starts(starts, step) if starts else None
+
+
+def _is_unsure(listed: Listed) -> bool:
+    """Whether another life may have sent it, and it is yet to be looked up."""
+    return listed.unsure or (listed.where == "doubt" and not listed.tries)
 
 
 def _asks_for_all(answer: Answer, outcome: Outcome) -> bool:

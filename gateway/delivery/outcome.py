@@ -134,7 +134,8 @@ def confirmation_of(work: Work, attempt: Attempt, answer: Answer, *, trusts_empt
 @dataclass(frozen=True, slots=True)
 class LookUpResult:
     """What a look-up shows: `ids` are the positions of the records that are at Oden, with the ids of intervals and
-    settings; `missing` is how many are not.
+    settings; `missing` is how many are not. `others` are the keys of other output that waits, and that is within one
+    of the records as Oden shows it.
 
     `unsettled` says why nothing follows from the answer; empty where something does.
     """
@@ -142,6 +143,7 @@ class LookUpResult:
     ids: Mapping[int, str | None]
     missing: int
     unsettled: str
+    others: frozenset[str] = frozenset()
 
 
 def look_up_result(
@@ -162,10 +164,13 @@ def look_up_result(
         body = with_own_starts(body, starts, step, known)
     row = row_of(work.records[0])
     present = [row.is_there(body, record, wording.reference) for record in work.records]
-    if wording.reference and not attempt.body and False in present:
+    others = frozenset[str]()
+    if wording.reference and not attempt.body and (waiting or False in present):
         # It was never sent from here. In a copy from before: another life may have merged it before it sent it.
         entries = [record for record in (*work.records, *waiting) if isinstance(record, Output)]
         merged = taken_up(entries, answers.shown_output(body) or (), wording.reference) if entries else {}
+        keys = {record.key for record in work.records}
+        others = frozenset(key for key, into in merged.items() if key not in keys and into in keys)
         pairs = zip(work.records, present, strict=True)
         present = [True if record.key in merged else there for record, there in pairs]
     ids = {
@@ -178,4 +183,4 @@ def look_up_result(
         unsettled = "Oden's answer to the search was not understood"
     elif attempt.confirmed and not all(present):
         unsettled = "Oden has taken it, and a search does not show it yet"
-    return LookUpResult(ids, present.count(False), unsettled)
+    return LookUpResult(ids, present.count(False), unsettled, others)

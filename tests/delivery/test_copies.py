@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.model import RECORD, Output, StartInterval
+from gateway.oden.requests import Wording
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.life import LifeMark, begin_life
 from gateway.outbox.store import Outbox
@@ -79,3 +80,33 @@ async def test_p4_runs_and_batches_of_a_copy_are_looked_up_by_themselves(rig: Ri
     async with rig.running():
         await rig.drained()
     assert [len(oden.model.intervals(kind, FACTORY, NAME)) for kind in ("RUN", "BATCH")] == [1, 1]
+
+
+@pytest.mark.parametrize("first", ["older", "later"])
+async def test_p4_what_another_life_has_merged_is_told_once_wherever_it_waits(
+    rig: Rig, oden: Oden, first: str, tmp_path: Path
+) -> None:
+    """Two entries wait in the copy, one before an outage and one after it, and are looked up by themselves. A later
+    life has made them one, and added to that: what the one is in the copy shows that the other is within it."""
+    rig.wording = Wording(reference="gateway_key")
+    start = rig.start(1_800_000_000)
+    async with rig.running() as drain:
+        await rig.commit(drain, start)
+        await rig.drained()
+    later_life = copy_of(rig.rows)
+    older, later = rig.output(start, start.start + 20, 5), rig.output(start, start.start + 40, 7)
+    outbox = Outbox(rig.rows)
+    # What was parked with its interval comes back after what was made later.
+    backlog, live = (later, older) if first == "older" else (older, later)
+    outbox.commit(rig.next_commit(outbox, (backlog,)))
+    outbox.resume()
+    outbox.commit(rig.next_commit(outbox, (live,)))
+    copy, rig.rows = copy_of(rig.rows), later_life
+    async with rig.running() as drain:
+        await rig.commit(drain, replace(older, timestamp=start.start + 60, raw_data={"yield": 5 + 7 + 4}))
+        await rig.drained()
+    rig.rows = copy
+    begin_life(Outbox(copy), LifeMark(tmp_path / "outbox", tmp_path))
+    async with rig.running():
+        await rig.drained()
+    assert entries(oden) == {(start.start + 60, 16): 1}
