@@ -118,6 +118,9 @@ class _Search:
         self._taken: dict[str, set[tuple[int, int]]] = defaultdict(set)
         """By the id of an interval at Oden, which of its entries are taken already: by time stamp, and place among
         those that share it."""
+        self._into: dict[str, int] = {}
+        """By the key of what waits, and is taken to be within an entry that carries no key: the time stamp of that. It
+        is in one alone, whichever life has told that."""
 
     async def look_at_all(self, stretches: Sequence[Stretch], untils: Sequence[float]) -> None:
         """Look at each stretch, with time stamps up to its time of `untils`."""
@@ -320,13 +323,17 @@ class _Search:
         key = next(iter(waiting.values())).interval
         interval, span = await self._outbox(Outbox.interval, key), await self._outbox(lambda outbox: outbox.span)
         times = {one.timestamp for one in waiting.values()} | {at for at, _ in entries}
-        theirs = [one for one in shown if one[0] in times]
-        found = taken_up_by_time([*waiting.values()], theirs, interval.start if interval is not None else 0, span)
+
+        def within(at: int) -> list[Output]:
+            return [one for key, one in waiting.items() if self._into.get(key) == at]
+
+        theirs = [(at, _without(raw, within(at))) for at, raw in shown if at in times]
+        left = [one for key, one in waiting.items() if key not in self._into]
+        found = taken_up_by_time(left, theirs, interval.start if interval is not None else 0, span)
         rest = [one for one in listed if one.unsure and one.where in ("waiting", "parked") and one.record.key in found]
-        found = {one.record.key: found[one.record.key] for one in rest}
+        self._into |= {one.record.key: found[one.record.key] for one in rest}
         self.found.within += rest
-        within = {at: [waiting[key] for key, into in found.items() if into == at] for at in times}
-        return [(at, _without(raw, within[at])) for at, raw in entries]
+        return [(at, _without(raw, within(at))) for at, raw in entries]
 
     async def _waiting(self, interval: str) -> list[Listed]:
         """The output of the interval that waits here."""

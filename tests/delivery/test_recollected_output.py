@@ -221,6 +221,33 @@ async def test_p4_a_copy_of_a_life_that_could_not_ask_yet_tells_nothing_twice(
     assert (await gateway.total(), len(oden.runs())) == (gateway.made, 4)
 
 
+async def test_p4_what_waits_is_within_the_entry_of_one_life_alone(
+    gateway: Gateway, oden: Oden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Copies are put back one after the other before Oden can be asked, and entries carry no keys: what waits in them
+    can be within what each of the lives in between has told, and is taken off once."""
+    monkeypatch.setattr(recollection, "AGAIN", 0.0)
+    gateway.rig.wording = Wording(reference=None)
+    gateway.makes(1)
+    copy, url = gateway.copy(), oden.url
+    for life in ("first", "second"):
+        gateway.makes(2)
+        await gateway.compares_later()
+        await gateway.lives(minutes=0)
+        (tmp_path / life).mkdir()
+        oden.url = "http://127.0.0.1:1/v2"
+        await gateway.put_back(copy, tmp_path / life, compared=False)
+        gateway.makes(1)
+        copy, oden.url = gateway.copy(), url
+    await gateway.compares_later()
+    texts = [notice.text for notice in Outbox(gateway.rig.rows).notices(50)]
+    assert [text.partition(": ")[2] for text in texts if "waited" in text] == [
+        "yield 200 waited, and is taken to be within what Oden shows"
+    ]
+    await gateway.lives(minutes=3)
+    assert (await gateway.total(), len(oden.runs())) == (gateway.made, 1)
+
+
 @pytest.mark.parametrize("is_later", [False, True])
 async def test_p4_what_waits_of_a_line_that_is_configured_no_more_is_told_once(
     rig: Rig, oden: Oden, is_later: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
