@@ -298,6 +298,26 @@ class StepContext:
         self.notice("reject", by, text)
         self.puzzling.add(changed[0])
 
+    def changed_at(self, names: Collection[str], readings: Readings) -> float | None:
+        """When the newest of the inputs changed, in the plant's time; None where the sample at hand changed none.
+
+        That a default holds is known late: what rests on it is so since the newest of all that it rests on was said.
+        """
+        if readings.keys().isdisjoint(names):
+            return None
+        changed = [name for name in names if name in readings and readings[name].changed]
+        if any(readings[name].sample.value is None and self._is_by_default(name) for name in changed):
+            known = {each for name in names for each in (name, *self.plans[name].relies_on)} & self.inputs.keys()
+            return max(self.inputs[name].at for name in known)
+        return max((readings[name].memory.at for name in changed), default=None)
+
+    def _is_by_default(self, name: str) -> bool:
+        """Whether the input, or one of those that it follows from, has nothing but its default."""
+        return any(
+            self.plans[each].default is not None and each in self.inputs and not self.inputs[each].received
+            for each in (name, *self.plans[name].relies_on)
+        )
+
     def unavailable(self, names: Iterable[str]) -> bool:
         """Whether one of the inputs has no good value at the moment, because its source is lost or it is quiet."""
         return any(is_unavailable(self.plans, self.inputs, self.losses, name) for name in names)
@@ -354,13 +374,3 @@ class StepContext:
             for sample, names in of_sample.values()
             if not self.refused.keys().isdisjoint(names) and self.taken.isdisjoint(names)
         )
-
-
-def changed_at(names: Collection[str], readings: Readings) -> float | None:
-    """When the newest of the inputs changed, in the plant's time; None where the sample at hand
-    changed none of them."""
-    if readings.keys().isdisjoint(names):
-        return None
-    return max(
-        (readings[name].memory.at for name in names if name in readings and readings[name].changed), default=None
-    )

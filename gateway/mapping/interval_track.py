@@ -8,7 +8,7 @@ from math import floor, inf, nextafter
 from typing import Literal
 
 from gateway.frozen import replace
-from gateway.mapping.context import Fed, Readings, StepContext, changed_at
+from gateway.mapping.context import Fed, Readings, StepContext
 from gateway.mapping.derived import RUN
 from gateway.mapping.events import ends_another, event_by, events_with, is_older_repeat, name_at_start, note_missed
 from gateway.mapping.inputs import InputPlan, Reading
@@ -139,7 +139,7 @@ class IntervalTrack:
         if not readings.keys().isdisjoint(self.plan.heeds):
             self._on_end(readings)
             self._on_start(readings)
-            if self.state.current is not None and changed_at(self.plan.inputs, readings) is not None:
+            if self.state.current is not None and self.context.changed_at(self.plan.inputs, readings) is not None:
                 self.state = replace(self.state, correction_due=self.context.now + self.plan.settle)
         self.retry_start()
 
@@ -157,7 +157,7 @@ class IntervalTrack:
                 note_missed(self.plan, start, self.state, self.context, key)
                 self._carry_out(on_key(self.state, key, memory.at, now + self.plan.settle_time(key), self.plan.settle))
             case ByCondition():
-                at = changed_at(start.condition.names, readings)
+                at = self.context.changed_at(start.condition.names, readings)
                 holds = self.context.holds(start.condition) if at is not None else None
                 if at is not None and holds is not None:
                     self._on_start_condition(start, at, holds=holds)
@@ -189,14 +189,14 @@ class IntervalTrack:
         end = self.plan.end
         match end:
             case ByCondition():
-                at = changed_at(end.condition.names, readings)
+                at = self.context.changed_at(end.condition.names, readings)
                 holds = self.context.holds(end.condition) if at is not None else None
                 if holds is not None and RUN in readings:
                     self.state = replace(self.state, end_holds=holds)  # because of the run: nobody has said so
                 elif at is not None and holds is not None:
                     self._on_end_condition(end.hold, at, holds=holds, watched=True)
             case ByIdleness():
-                at = changed_at(end.inputs, readings)
+                at = self.context.changed_at(end.inputs, readings)
                 if at is not None:
                     watched = not any(readings[name].sample.initial for name in end.inputs if name in readings)
                     self._on_end_condition(end.hold, at, holds=False, watched=watched)

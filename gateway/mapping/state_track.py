@@ -5,7 +5,7 @@ from math import floor, inf, nextafter
 from typing import Literal
 
 from gateway.frozen import replace
-from gateway.mapping.context import JsonObject, Readings, StepContext, changed_at
+from gateway.mapping.context import JsonObject, Readings, StepContext
 from gateway.mapping.events import is_event
 from gateway.mapping.states import (
     MOST_PARTS,
@@ -78,7 +78,7 @@ class StateTrack:
     def on_sample(self, readings: Readings) -> None:
         """What the inputs say after a moment."""
         came_back = self._source_came_back()
-        changed = changed_at(self.plan.inputs, readings)
+        changed = self.context.changed_at(self.plan.inputs, readings)
         concerned = changed is not None or not readings.keys().isdisjoint(self.plan.selector.inputs)
         if came_back or (concerned and not self.state.offline):
             self._choose(readings, changed, came_back=came_back)
