@@ -62,7 +62,9 @@ class CountedTrack(IntervalTrack):
         super().__init__(plan, state, context, listener, host)
         self._count = start
         over = state.last.ended if state.last is not None else -inf
-        self._told = deque(sorted((batch for batch in told if batch.ended > over), key=lambda batch: batch.begun))
+        on = state.current.interval if state.current is not None else None
+        left = [batch for batch in told if batch.ended > over or batch.interval == on]
+        self._told = deque(sorted(left, key=lambda batch: (batch.begun, batch.start)))
         """Those that are yet to come, or on."""
 
     def _on_start(self, readings: Readings) -> None:
@@ -71,7 +73,7 @@ class CountedTrack(IntervalTrack):
             self._keep_up(reading.memory.at)
             if reading.counted:
                 self._on_count(reading)
-            self._keep_up(nextafter(reading.memory.at, inf))
+            self._keep_up(nextafter(reading.memory.at, inf), by_part=True)
 
     def _on_count(self, reading: Reading) -> None:
         at, amount = reading.memory.at, reading.counted + self.state.counted_undecided
@@ -122,14 +124,18 @@ class CountedTrack(IntervalTrack):
         current, told = self.state.current, self._told[0] if self._told else None
         return told if told is not None and current is not None and current.interval == told.interval else None
 
-    def _keep_up(self, at: float, begun_by: float = inf) -> None:
-        """Let what was told begin and end that did so by `at`, and had begun by `begun_by`."""
+    def _keep_up(self, at: float, begun_by: float = inf, *, by_part: bool = False) -> None:
+        """Let what was told begin and end that did so by `at`, and had begun by `begun_by`. `by_part`: a part has come
+        that was made just before; what begins with it was filled by another, which is yet to come, be it of the same
+        time."""
         while self._told:
             told = self._told[0]
             if self._told_one_on is None:
                 if told.begun > min(at, begun_by) or self._is_undecided(told.begun):
                     return
                 self._begin_told(told)
+                if by_part:
+                    return
             if told.ended > at:
                 return
             if self.state.counted != told.counted:

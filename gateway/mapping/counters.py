@@ -252,7 +252,10 @@ class _Move:
         """It is back from the excursion, and `back` farther than it was then."""
         amount, ago = back - excursion.counted, f"{excursion.seconds:.0f} s before"
         how = f"{self.went} after {excursion.value}, {ago}: a glitch, {displayed(back)} counted"
-        memory = replace(self.memory, excursion=_later(excursion.before, amount, 0))
+        under_way = _later(excursion.before, amount, 0)
+        if self.end < _count(self.counter, excursion.value):  # over the rollover, or the glitch goes on
+            under_way = Excursion(excursion.value, back, excursion.seconds, under_way, possible=True)
+        memory = replace(self.memory, excursion=under_way)
         return CounterDelta(amount, how, memory.with_move(back) if back else memory, "back")
 
     def _goes_on(self) -> bool:

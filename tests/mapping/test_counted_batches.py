@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import floor
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.mapping.again import at_once
@@ -15,7 +15,7 @@ from gateway.mapping.line import LineState, Tick
 from gateway.mapping.trail import Feed
 from gateway.model import Output, Record, Sample, StartInterval, UpdateInterval
 from tests.mapping.laws import examples
-from tests.mapping.recording import plan
+from tests.mapping.recording import T0, fed, message, order, plan, scrap, tick
 from tests.mapping.test_late_properties import DELAYS, INPUTS, SECTIONS, Made, arrivals, effective, facts
 from tests.mapping.test_trail_log import CUTS, run
 
@@ -109,3 +109,48 @@ def _said(record: Record) -> Record:
     if isinstance(record, Output):
         return replace(record, key="", timestamp=0, after=())
     return replace(record, key="") if isinstance(record, UpdateInterval) else record
+
+
+BOOKED = plan(
+    inputs={name: INPUTS[name] for name in (*NAMES, "scrap")},
+    run=SECTIONS["run"],
+    states=None,
+    batches={"every": 30, "count": "good", "name": "{order}-{batch}"},
+    scrap_yield={
+        "every": "60s",
+        "entries": [
+            {"count": "good", "of": "batch", "raw_data": {"made": "{n}"}},
+            {"count": "scrap.qty", "raw_data": {"scrap": "{n}"}},
+        ],
+    },
+)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([0, 0, 7, 30, 90]), st.integers(0, 70)), min_size=2, max_size=20),
+    st.lists(st.tuples(st.integers(1, 300), st.sampled_from([20.0, 100.0, 300.0])), max_size=4),
+)
+@example([(10, 5), (10, 30), (0, 35), (20, 10), (10, 25), (90, 20), (7, 25)], [(15, 60.0)])
+@examples(60)
+def test_p13_what_is_heard_late_and_of_no_batch_moves_none(
+    counts: list[tuple[int, int]], bookings: list[tuple[int, float]]
+) -> None:
+    """Scrap of the run. Several counts can be of one time, each of which fills a batch."""
+    times, totals = accumulate(gap for gap, _ in counts), accumulate(made for _, made in counts)
+    events = [order(0, "A"), count_of(1.0, 0.0, 0)]
+    for number, (at, total) in enumerate(zip(times, totals, strict=True)):
+        events.append(count_of(2.0 + at, 0.01 * number, total))
+    late = [scrap(at + delay, 1, at=at) for at, delay in bookings]
+    assert _of_batches([*events, *late]) == _of_batches(events)
+
+
+def count_of(at: float, delay: float, total: int) -> Sample:
+    """A count of a time, and when it is heard."""
+    return message(at + delay, "count", {"n": total, "at": T0 + at})
+
+
+def _of_batches(events: Sequence[Sample]) -> tuple[set[object], dict[object, float]]:
+    played = fed(BOOKED, *sorted(events, key=lambda event: event.received), tick(4000))
+    intervals, sums = facts(effective(played.records))
+    batches: set[object] = {each for each in intervals if isinstance(each, tuple) and ("type", "BATCH") in each}
+    return batches, {key: amount for key, amount in sums.items() if isinstance(key, tuple) and key[0] == "BATCH"}

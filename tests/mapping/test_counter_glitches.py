@@ -223,3 +223,27 @@ def test_p2_a_glitch_behind_which_it_has_rolled_over(spec: dict[str, Any], shown
     total, gaps = counted(policy(**spec), shown)
     assert total == made
     assert gaps
+
+
+@pytest.mark.parametrize(
+    ("spec", "shown", "made"),
+    [
+        ({"rollover": 1000, "max_rate": "5/s"}, [988, 990, 700, 0, 992, 994], 6),
+        ({"rollover": 1000, "max_rate": "5/s"}, [988, 990, 700, 4, 992, 994], 6),
+        ({"rollover": 1000, "max_rate": "5/s"}, [988, 990, 700, 0, 0, 992, 994], 6),
+        ({"rollover": 1000, "max_rate": "5/s"}, [988, 990, 700, 0, 600, 992, 994], 6),
+        ({"rollover": 1000, "max_rate": "5/s"}, [988, 990, 700, 0, 2, 992, 994, 0, 3], 15),
+        ({"rollover": 1000, "max_rate": "5/s", "too_fast": "ignore"}, [988, 990, 700, 0, 992, 994], 6),
+        ({"rollover": 65536, "max_rate": "5/s"}, [65530, 65534, 7000, 0, 65535, 65535], 5),
+        ({"signed": 16, "max_rate": "5/s"}, [-8, -6, 9000, 0, -4, -2], 6),
+        ({"direction": "down", "rollover": 1000, "max_rate": "5/s"}, [12, 10, 300, 999, 8, 6], 6),
+    ],
+)
+def test_p2_a_glitch_that_ends_behind_the_rollover_may_go_on(
+    spec: dict[str, Any], shown: list[float], made: int
+) -> None:
+    """Near its end, what it shows last of a glitch can be what it made over its rollover: until it goes on from there,
+    it may come back all the same, and no turn is counted that nobody has made."""
+    total, gaps = counted(policy(**spec), shown)
+    assert total == made
+    assert gaps
