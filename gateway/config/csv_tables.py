@@ -169,6 +169,8 @@ def _row(text: str, at: int, separator: str, lines: LineIndex) -> tuple[list[Nod
             break
         at += 1
     if text[at : at + 1] not in {"", "\r", "\n"}:
+        if _BREAK.search(row[-1].written):  # it has taken the quote of a row below for its own
+            raise BrokenFileError(row[-1].position, "the quote that is opened here is never closed on its line")
         raise BrokenFileError(lines.position(at), f"after the closing quote comes a '{separator}' or the next line")
     return row, at
 

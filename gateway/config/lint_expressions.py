@@ -46,6 +46,7 @@ _HINTS: tuple[tuple[str, str], ...] = (
     (r"(?i)\b(if|then|else)\b", 'write "condition ? one : another" for "if"'),
     (r"(?i)\b(is|equals?)\b", 'write "==" to compare'),
     (r"===", 'write "==" to compare'),
+    (r"!==|/=|~=", 'write "!=" for "{}"'),
     (r"<>", 'write "!=" for "not equal"'),
     (r"=<", 'write "<="'),
     (r"=>", 'write ">="'),

@@ -27,6 +27,7 @@ LINE_PARAMETERS = frozenset({"factory", "line"})
 """Keys of a line that are also parameters of its template."""
 
 _PLACEHOLDER = re.compile(r"(?P<escaped>\$?)\$\{(?!secret:)(?P<name>[^{}]*)\}")
+_UNCLOSED = re.compile(r"(?<!\$)\$\{(?P<name>[A-Za-z_]\w*)(?![^{}]*\})")
 _ESCAPE = "; for the characters '${' write '$${'"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FOREIGN = re.compile(
@@ -124,6 +125,12 @@ class Substituter:
 
     def _text(self, node: Node, text: str, position: Position, annotation: Any, parameters: Parameters) -> Node:
         """The value of `text`, in which there are placeholders."""
+        unclosed = [match["name"] for match in _UNCLOSED.finditer(text) if match["name"] in (parameters.values or {})]
+        if unclosed:
+            reason = f"the parameter ${{{unclosed[0]}}} is never closed: a '}}' is missing behind its name"
+            self.report(position, reason)
+            parameters.used.update(unclosed, (match["name"] for match in _PLACEHOLDER.finditer(text)))
+            return Node(position, None, incomplete=True)
         whole = _PLACEHOLDER.fullmatch(text)
         if whole and not whole["escaped"]:
             parameter = self._parameter(whole["name"], position, parameters)

@@ -24,8 +24,12 @@ _SIGN = re.compile(r"(?P<before>[ \t]*(?:- +)?[\w.-]+)(?P<sign>[ \t]*(?:=>|->|=|
 _NO_CODE = re.compile(r"[ \t]*(?P<key>\*|[>|]=?[ \t]*[\d.]+)(?=[ \t]*:(?:[ \t]|\Z))")
 _BULLET = re.compile(r"[ \t]*(?P<sign>[–—•·‣▪*+](?=[ \t])|-(?=[A-Za-z_{]))[ \t]*(?=[\w\"'{]+[^:]*:(?:[ \t]|\Z))")
 """An item of a list as text programs write it."""
-_NO_LINE = re.compile(r"[ \t]*(?P<sign>--(?!-)|;|/\*|\*/|```|<!--|\.{3}[ \t]*\Z)")
-"""A comment of another language, or what a chat program puts around a text."""
+_NO_LINE = re.compile(
+    r"[ \t]*(?P<sign>--(?!-)|;|/\*|\*/|```|<!--|\.{3}[ \t]*\Z"
+    r"|(?P<rule>[-=*_~])(?P=rule){3,}[ \t]*\Z|(?:<{7}|>{7}|\|{7})(?=[ \t]|\Z))"
+)
+"""A comment of another language, what a chat program puts around a text, a rule, or what two versions that were merged
+leave."""
 _OPENED_KEY = re.compile(r"[ \t]*(?:- +)?(?P<quote>[\"'])(?=\w[\w-]*:(?:[ \t]|\Z))")
 _SECRET = re.compile(r"\$\{secret:(?P<blank>[ \t]+)(?=[\w.-]+\})")
 _SLASHES = re.compile(r"(?:^|[ \t])(//)(?=[ \t]|\Z)")
@@ -50,7 +54,7 @@ _ENTRY = re.compile(
     r"(?P<key>[ \t]*(?:- +)*[^\s#'\"{}\[\],:&*!|>%@`-][^#'\"{}\[\]:]*:[ \t]+)(?P<value>[^\s#|>].*?)[ \t]*\Z"
 )
 _NO_BLANK = re.compile(r"[ \t]*(?:- +)?[A-Za-z_]\w*(?P<colon>:)(?=[^\s/:])")
-_NO_COLON = re.compile(r"[ \t]*(?:- +)?(?P<word>[A-Za-z_]\w*)(?P<rest>[ \t]+[^\s#].*|[ \t]*\Z)")
+_NO_COLON = re.compile(r"[ \t]*(?:- +)?(?P<word>[A-Za-z_]\w*|\d+(?=[ \t]*\Z))(?P<rest>[ \t]+[^\s#].*|[ \t]*\Z)")
 
 
 class Repair(NamedTuple):

@@ -238,10 +238,11 @@ class _Repaired:
                 yield [*([guess] for guess in guesses), *distinct.values()]
 
     def _changes(self, number: int, repair: Repair) -> bool:
-        """Whether `repair` is another line than the one there is, and no more than what was written in quotes: to put
-        quotes around those of the last guess doubles them, each time anew."""
-        written = self._written[number - 1]
-        return repair.line != self._lines[number - 1] and len(repair.line) <= 2 * len(written) + _MOST_ADDED
+        """Whether `repair` is another line than the one there is and the one that was written, which would only take
+        back what was guessed before, and no more than what was written in quotes: to put quotes around those of the
+        last guess doubles them, each time anew."""
+        written, line = self._written[number - 1], self._lines[number - 1]
+        return repair.line not in (line, written) and len(repair.line) <= 2 * len(written) + _MOST_ADDED
 
     def _with_neighbours(self, number: int, repair: Repair, first: int, found: _Neighbours) -> list[Guess]:
         """`repair` of a line, and the like ones of the lines beside it, indented alike and without a gap, in order;

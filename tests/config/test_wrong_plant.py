@@ -142,9 +142,19 @@ CASES: dict[str, Wrong] = {
     "no heading": edit("lines.csv", "line,plc,rollover", "line,▲,rollover", "no heading"),
     "heading twice": edit("lines.csv", "line,plc,rollover", "line,plc,▲plc", "'plc' is there already"),
     "quote": edit("lines.csv", "Line 02,", 'Line 02,▲"', "never closed"),
+    "quote before the next row's": edit("tags.csv", '"ns=2;s=${plc}.State"', '▲"ns=2;s=${plc}.State', "never closed"),
     "after a quote": edit("lines.csv", "Line 02,", '"Line 02"▲x,', "after the closing quote"),
     "unknown column": edit("tags.csv", ";counter.max_rate", ";▲counter.maxrate", "unknown key 'maxrate'", "max_rate"),
     "cell of a tag": edit("tags.csv", "good;press_plc", "good;▲pres_plc", "unknown source", "'press_plc'"),
+    "parameter in a cell never closed": edit(
+        "tags.csv", '"ns=2;s=${plc}.State"', '▲"ns=2;s=${plc.State"', "${plc} is never closed", "a '}' is missing"
+    ),
+    "parameter in a topic never closed": edit(
+        MAIN, '"${site}/${plc}/order"', '▲"${site}/${plc/order"', "${plc} is never closed"
+    ),
+    "parameter before another never closed": edit(
+        MAIN, '"${site}/${plc}/order"', '▲"${site/${plc}/order"', "${site} is never closed"
+    ),
     "node in a cell": edit(
         "tags.csv", '"ns=2;s=${plc}.Good"', "▲${plc}.Good", "not a node id", "used at lines.csv:2:1"
     ),
