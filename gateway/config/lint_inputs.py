@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from gateway.config.addresses import JSON_PATH, meant_node_id, own_path
-from gateway.config.error_messages import one_slip_apart, suggestion
+from gateway.config.error_messages import nearest, one_slip_apart, suggestion
 from gateway.config.invisible import CURLY_QUOTES, TYPESET, in_curly_quotes, name_of
 from gateway.config.schema import Line, LookupTable
 from gateway.config.schema_io import Counter, Input
@@ -93,7 +93,8 @@ def find_doubtful_tables(tables: Mapping[str, LookupTable], lines: Sequence[Line
         loc: Loc = ("tables", name)
         if table.learned_from not in inputs:
             text = f"no line has the input {quoted(table.learned_from)}{suggestion(table.learned_from, sorted(inputs))}"
-            yield ConfigFault((*loc, "from"), text, warning=True, rests_on=(("lines",), (*loc, "from")))
+            is_slip = nearest(table.learned_from, inputs) is not None
+            yield ConfigFault((*loc, "from"), text, warning=not is_slip, rests_on=(("lines",), (*loc, "from")))
         key = table.key or ""
         if "{" in key:
             text = f"a field of the messages is named here, without braces: write {quoted(key.strip('{ }'))}"

@@ -8,6 +8,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
+from gateway.config.error_messages import meant_key
 from gateway.config.schema import PREPROCESSED_KEYS, Config, Line, Template
 from gateway.config.schema_walk import alternatives, child_annotation, section_keys, section_models, tag_key
 from gateway.config.tree import Finding, Key, Node, quoted
@@ -124,7 +125,7 @@ class _Section:
     def _is_none_here(self, key: Key, item: Node, above: Key) -> bool:
         """Whether `key` can be none of this section itself."""
         if self._known is not None:
-            return key not in self._known
+            return key not in self._known and meant_key(str(key), [*map(str, self._known)]) is None
         if not isinstance(item.value, dict):
             return item.value is not None  # which leaves out what a template has
         inner = child_annotation(child_annotation(self._annotation, above, None), key, None)

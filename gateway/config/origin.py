@@ -23,6 +23,8 @@ class Located:
     diagnostic: Diagnostic
     warning: bool = False
     loc: Loc | None = None
+    text_begins: Position | None = None
+    """Where the text begins within which it is; None: it is about all of what is at its position."""
 
 
 def in_order(diagnostics: Collection[Located]) -> list[Diagnostic]:
@@ -59,7 +61,7 @@ def _is_of_a_row(located: Located) -> bool:
 
 def once_each(found: Collection[Located]) -> list[Located]:
     """`found` without warnings of what something else is said of as well: who mends that will look at it anyway."""
-    told = {located.position for located in found if not located.warning}
+    told = {place for located in found if not located.warning for place in (located.position, located.text_begins)}
     kept: list[Located] = []
     for located in found:
         if located.warning and located.position is not None:
@@ -68,6 +70,14 @@ def once_each(found: Collection[Located]) -> list[Located]:
             told.add(located.position)
         kept.append(located)
     return kept
+
+
+def without_consequences(faults: Sequence[ConfigFault]) -> list[ConfigFault]:
+    """`faults` without those that rest on what another one says is wrong: a value that names nothing, or an input
+    with a key of another kind."""
+    wrong = {fault.loc for fault in faults if not fault.warning}
+    wrong |= {fault.loc[:-1] for fault in faults if fault.at_key and fault.loc[2:3] == ("inputs",)}
+    return [fault for fault in faults if wrong.isdisjoint(set(fault.rests_on or ()) - {fault.loc})]
 
 
 def all_wrong(found: Iterable[Located]) -> ConfigError:
@@ -110,7 +120,8 @@ class Origin:
             for key, item in section.value.items() if isinstance(section.value, dict) else ():
                 if item.value is None and f"'{key}'" in fault.text:
                     position, text = section.keys[key], f"nothing is written behind '{key}'; {fault.text}"
-        return replace(in_file(Finding(position, text, fault.warning, fault.absent)), loc=fault.loc)
+        begins = self._position(fault.loc, at_key=fault.at_key) if fault.at else None
+        return replace(in_file(Finding(position, text, fault.warning, fault.absent)), loc=fault.loc, text_begins=begins)
 
     def where(self, loc: Loc) -> str:
         return self.diagnose(ConfigFault(loc, "")).diagnostic.where
@@ -157,6 +168,8 @@ class Origin:
             return True
         path = self._path(loc)
         last = path[-1][0]
+        if loc[2:3] == ("inputs",) and any(other[:-1] == loc for other in left_out):
+            return True  # by a key that is written as another, or elsewhere
         if len(path) > len(loc):
             return last.has_gap() or (len(loc) == 1 and self.root.incomplete)
         misspelt = {str(other[-1]) for other in left_out if other[:-1] == loc[: len(path) - 1]}

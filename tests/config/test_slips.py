@@ -12,6 +12,7 @@ import pytest
 
 from tests.config.factory import COUNTER, END, NODE, T3, WHEN, Said, Slip, said_of, slip
 from tests.config.more_slips import MORE
+from tests.config.slips_of_places import OF_PLACES
 from tests.config.slips_of_plants import OF_PLANTS
 from tests.config.slips_of_signs import OF_SIGNS
 from tests.config.yet_more_slips import YET_MORE
@@ -308,6 +309,7 @@ GROUPS: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
     **YET_MORE,
     **OF_SIGNS,
     **OF_PLANTS,
+    **OF_PLACES,
     "all kinds at once": (
         HEAD,
         (*SYNTAX[:6], *SYNTAX_2[:3], *SCHEMA[:6], *REFERENCES[:8], *CERTAIN[:6], *DOUBTFUL[:9]),
