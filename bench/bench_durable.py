@@ -15,6 +15,7 @@ steady100  the same of 100 lines
 tags       the same counters and states as changes of tags of an OPC UA server
 summed     20,000 scrap events that wait at the broker, to be summed
 recorded   10,000 quality tests that wait at the broker
+queued     200,000 scrap events that wait at the broker: what memory the gateway takes while it takes them in
 latency    single events with an empty outbox, from the publisher to the stand-in
 
 Exits with 1 where a ratio is on the wrong side of its limit.
@@ -50,6 +51,8 @@ LIMITS = {
 """Of the gateway's figure over the script's: `rate` at least, the others at most."""
 STEADY_GB, STEADY_CPU = 0.3, 4.0
 """GB an hour, and per cent of a core, at most."""
+QUEUED, GROWTH = 200_000, 8.0
+"""Events that wait at the broker; and MiB by which what is resident may grow after the first tenth of them."""
 FLASH = {"an eMMC of 16 GB, 1,000 cycles": 16_000, "an SD card of 32 GB, 300 cycles": 9_600}
 """GB that can be written in all, where the card writes no more than it is told to."""
 
@@ -140,6 +143,35 @@ def beside(folder: Path, scenario: str, measure: Callable[[Taker, Plant], Figure
 
 def _median(figures: list[Figure]) -> Figure:
     return Figure(*(statistics.median(getattr(one, name) for one in figures) for name in ("disk", "cpu", "rate")))
+
+
+def queued(folder: Path, scenario: str) -> bool:
+    """So many events that wait at the broker, because the gateway stood still. One that does not keep to our window, as
+    mosquitto, confirms nothing before all that it has sent is read, so that up to 65,535 receipts are held."""
+    with mosquitto(folder, window=1_000) as port:
+        plant, gateway = Plant(port), Gateway(folder / "taker", port)
+        gateway.start()
+        known = plant.begin()
+        until("all is taken", lambda: gateway.stored() >= known)
+        gateway.be_steady()
+        known = gateway.stored()
+        os.kill(gateway.pid, signal.SIGSTOP)
+        plant.at_once("scrap", QUEUED)
+        before, most, begun = gateway.resident(), list[float](), time.monotonic()
+        os.kill(gateway.pid, signal.SIGCONT)
+        for tenth in range(1, 11):
+            until("a tenth is taken", lambda: gateway.stored() >= known + QUEUED * tenth // 10, gateway.look)  # noqa: B023
+            most.append(gateway.resident())
+        seconds = time.monotonic() - begun
+        gateway.stop()
+        plant.close()
+    grown = max(most) - most[0]
+    print(
+        f"{scenario:9} {QUEUED / seconds:,.0f} events/s; {before:.0f} MiB before, {most[0]:.0f} after a tenth, "
+        f"then up to {grown:.1f} more (at most {GROWTH}): {'yes' if grown <= GROWTH else 'NO'}",
+        flush=True,
+    )
+    return grown <= GROWTH
 
 
 def steady(folder: Path, scenario: str, lines: int = LINES) -> bool:
@@ -241,6 +273,7 @@ SCENARIOS: dict[str, Callable[[Path, str], bool]] = {
     "states": lambda folder, name: beside(folder, name, lambda taker, plant: spaced(taker, plant, "state", 4.0)),
     "summed": lambda folder, name: beside(folder, name, lambda taker, plant: backlog(taker, plant, "scrap", 20_000)),
     "recorded": lambda folder, name: beside(folder, name, lambda taker, plant: backlog(taker, plant, "lab", 10_000)),
+    "queued": queued,
     "steady": steady,
     "steady10": lambda folder, name: steady(folder, name, 10),
     "steady100": lambda folder, name: steady(folder, name, 100),

@@ -25,6 +25,8 @@ from tests.peers import free_port
 ROOT = Path(__file__).parents[1]
 LINES = 40
 PATIENCE = 300.0
+_AT_ONCE = 20_000
+"""Messages that are given to the publisher before it is waited for: it refuses more than there are packet ids."""
 SHOWN = 4.0
 """Seconds after which the gateway's status shows what it has taken."""
 
@@ -229,11 +231,18 @@ class Gateway(Taker):
         records = {} if status is None else status["outbox"]["records"]
         return sum(records.get(state, 1) for state in ("waiting", "sending", "in_doubt"))
 
+    def resident(self) -> float:
+        """What is resident, in MiB."""
+        return self._kib()["Rss"] / 1024
+
+    def _kib(self) -> dict[str, int]:
+        lines = Path(f"/proc/{self.pid}/smaps_rollup").read_text(encoding="ascii").splitlines()[1:]
+        return {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
+
     def memory(self) -> str:
         """What is resident, and the part that is its own: the rest are the files of libraries, which the kernel can
         read again."""
-        lines = Path(f"/proc/{self.pid}/smaps_rollup").read_text(encoding="ascii").splitlines()[1:]
-        kib = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
+        kib = self._kib()
         return f"{kib['Rss'] / 1024:.0f} MiB resident, {kib['Anonymous'] / 1024:.0f} of them its own"
 
 
@@ -247,14 +256,15 @@ def until(what: str, holds: Callable[[], object], look: float = 0.05) -> None:
 
 
 @contextlib.contextmanager
-def mosquitto(folder: Path) -> Iterator[int]:
-    """A broker that keeps any number of messages, in memory; its port."""
+def mosquitto(folder: Path, window: int = 0) -> Iterator[int]:
+    """A broker that keeps any number of messages, in memory, and sends so many before they are acknowledged, 0: as many
+    as there are; its port."""
     program = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if program is None:
         sys.exit("mosquitto is not installed")
     port = free_port()
     (folder / "mosquitto.conf").write_text(
-        f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\n"
+        f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages {window}\n"
     )
     process = subprocess.Popen([program, "-c", str(folder / "mosquitto.conf")], stderr=subprocess.DEVNULL)
     try:
@@ -318,4 +328,9 @@ class Plant:
         """As many events as fast as the broker takes them; returns once it has them."""
         for one in range(number):
             self.event(what, one % LINES)
+            if one % _AT_ONCE == _AT_ONCE - 1:
+                self._until_sent()
+        self._until_sent()
+
+    def _until_sent(self) -> None:
         until("the broker has all", lambda: not self._client._out_messages)  # noqa: SLF001 - paho has no other word for it

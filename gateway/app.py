@@ -14,11 +14,12 @@ from typing import Literal
 
 import structlog
 
-from gateway import clock_watch, control, ntp
+from gateway import clock_watch, control, ntp, ways
 from gateway.build import described
 from gateway.children import EDGES, SOURCES, core_child, edge_child, make_sources, source_child
 from gateway.clock import AnchoredClock
 from gateway.clock_watch import ClockWatch, KnownTime, Retiming, Witnesses
+from gateway.config.difference import in_effect, marks
 from gateway.config.loader import Loaded
 from gateway.config.schema import MAX_RATE, Config
 from gateway.delivery.drain import DeliveryOptions, Drain
@@ -68,10 +69,10 @@ class App:
     """
 
     def __init__(self, loaded: Loaded, plans: Sequence[LinePlan], reread: Callable[[], Configuration]) -> None:
-        self._loaded = loaded
+        self._loaded = self._started_by = loaded
         self._plans = plans
         self._clock = AnchoredClock()
-        self._problems = Problems(self._clock)
+        self._problems = Problems(self._clock, ways.here())
         self._clock_watch = ClockWatch(self._clock, self._problems, self._witnesses())
         self._systemd = Systemd()
         self._watchdog = Watchdog(self._systemd)
@@ -285,29 +286,32 @@ class App:
             raise loaded.error(faults)
         receives = wanted(old, self._plans), wanted(new, plans)
         before, after = ((read.lookups, read.schemas) for read in (self._loaded, loaded))
-        change = difference(old, new, receives, tables=before != after)
+        change = difference(old, new, receives, tables=before != after, started_by=self._started_by.config)
+        touched = {*change.sources.new, *change.sources.changed}
+        made = self._make_sources(new, plans)
+
+        def swap() -> None:
+            self._loaded, self._plans, self._tables = loaded, plans, Tables(loaded, self._clock)
+            self._sources = {name: made[name] if name in touched else self._sources[name] for name in made}
+            self._status.follow(self._parts())
+
         self._systemd.reloading()
         try:
             for name in (*change.sources.gone, *change.sources.changed):
                 if not await supervisor.stop(f"source {name}"):
                     raise GatewayError(f"source {name} does not end, so that the configuration cannot be changed")
-            self._loaded, self._plans = loaded, plans
-            await self._intake.replan(plans, change.lines.changed)
-            made = self._make_sources(new, plans)
-            touched = {*change.sources.new, *change.sources.changed}
-            self._sources = {name: made[name] if name in touched else self._sources[name] for name in made}
+            await supervisor.stop("tables")
+            await self._intake.replan(plans, change.lines.changed, swap)
             if change.delivery:
                 await supervisor.stop("delivery")
                 await self._begin_delivery()
                 if self._takes_in:
                     supervisor.start(core_child("delivery", self._drain))
-            self._status.follow(self._parts())
+                self._status.follow(self._parts())
             for name in touched if self._takes_in else ():
                 supervisor.start(source_child(self._sources[name], self._onlookers.take))
             if change.page:
                 await supervisor.replace(self._page())
-            await supervisor.stop("tables")
-            self._tables = Tables(loaded, self._clock)
             for child in self._table_children():
                 supervisor.start(child)
         finally:
@@ -315,10 +319,10 @@ class App:
         return change
 
     async def _begin_delivery(self) -> None:
-        """Make what delivers, by the configuration that counts now. One of before has ended."""
-        config = self._loaded.config
-        await self._clients.aclose()
-        loop = asyncio.get_running_loop()
+        """Make what delivers, by the configuration that counts now. One of before has ended; its client is closed when
+        nobody can ask by it any more."""
+        config, loop = self._loaded.config, asyncio.get_running_loop()
+        before = self._clients.pop_all()
         self._client = await self._clients.enter_async_context(configured_client(self._loaded, loop.time()))
         settings = DeliveryOptions(
             config.oden.settle,
@@ -333,6 +337,7 @@ class App:
         lines = {line.key: LineRef(line.factory, line.line, line.id) for line in config.lines}
         may_send = self._clock_watch.may_send
         self._drain = Drain(self._outbox, self._client, self._clock, settings, lines, may_send)
+        await before.aclose()
 
     def _parts(self) -> Parts:
         """What is to be looked at."""
@@ -381,10 +386,10 @@ class App:
         return control.Control(directory, control.places(directory), answer)
 
     def _present(self) -> Present:
-        remembered = self._intake.state
-        return Present(
-            self._loaded.config, self._plans, self._sources, self._onlookers, lambda line: remembered(line).inputs
-        )
+        remembered, config = self._intake.state, self._loaded.config
+        counts = partial(marks, in_effect(self._started_by.config, config), self._tables.lookups, self._loaded.schemas)
+        running = config, self._plans, self._sources, self._onlookers
+        return Present(*running, lambda line: remembered(line).inputs, counts)
 
     def _make_sources(self, config: Config, plans: Iterable[LinePlan]) -> dict[str, Source]:
         return make_sources(config, plans, self._clock, control.runtime_directory(), config.outbox.directory)

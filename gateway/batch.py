@@ -85,12 +85,16 @@ class Pauses:
     def __init__(self) -> None:
         self._until = time.perf_counter() + SLICE
 
+    @property
+    def due(self) -> bool:
+        """Whether there was no pause for a SLICE."""
+        return time.perf_counter() >= self._until
+
     async def pause(self, turn: Callable[[], None]) -> None:
-        """Call `turn` and pause, where there was no pause for a SLICE."""
-        if time.perf_counter() >= self._until:
-            turn()
-            await asyncio.sleep(0)
-            self._until = time.perf_counter() + SLICE
+        """Call `turn` and pause."""
+        turn()
+        await asyncio.sleep(0)
+        self._until = time.perf_counter() + SLICE
 
 
 @dataclass(slots=True)
@@ -268,11 +272,18 @@ def _kind(line: str, sample: Sample, text: str) -> tuple[str, str, str]:
 
 @dataclass(slots=True)
 class Replan:
-    """Other plans by which to map, and which lines they change."""
+    """Other plans by which to map, and which lines they change; `then` is called in the moment from which on they
+    count."""
 
     plans: Sequence[LinePlan]
     changed: frozenset[str]
+    then: Callable[[], None]
     done: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def count(self) -> None:
+        """They do."""
+        self.then()
+        self.done.set()
 
 
 async def in_slices(slices: Slices[T], turn: Callable[[], None]) -> T:
@@ -285,7 +296,8 @@ async def in_slices(slices: Slices[T], turn: Callable[[], None]) -> T:
         except StopIteration as done:
             result: T = done.value
             return result
-        await pauses.pause(turn)
+        if pauses.due:
+            await pauses.pause(turn)
 
 
 def because(event: Event) -> dict[str, str]:

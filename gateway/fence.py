@@ -102,6 +102,11 @@ class Fence:
         """Whether each cause is to be a commit of its own."""
         return now < self._careful_until
 
+    @property
+    def convicts(self) -> bool:
+        """Whether anything is known that could not be stored."""
+        return bool(self._culprits)
+
     def times(self, line: str, now: float) -> int:
         """How often what the timers of a line have made could not be stored: once, then it is dropped; or its state
         could not either, then the line stands still."""

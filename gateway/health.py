@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from gateway.clock import Clock
+from gateway.ways import BY_SYSTEMD, Ways
 
 SHOWN_FOR = 3600.0
 """Seconds that what happened at a moment, and was mended, stays among the problems."""
@@ -76,8 +77,8 @@ KindName = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of problem: which flows it stops as a whole, whether that is waiting by design, and what to do about
-    it.
+    """A kind of problem: which flows it stops as a whole, whether that is waiting by design, and what to do about it,
+    with the names of `Ways` for what depends on how the gateway was started.
     """
 
     name: KindName
@@ -92,43 +93,43 @@ _OUT: frozenset[Flow] = frozenset({"delivering"})
 KINDS: dict[KindName, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("not_turning", _IN | _OUT, remedy="journalctl -u oden-gateway -n 200"),
+        Kind("not_turning", _IN | _OUT, remedy="{log}"),
         Kind("clock_wrong", _IN | _OUT, by_design=True, remedy="timedatectl"),
-        Kind("outbox_removed", _IN, remedy="systemctl restart oden-gateway"),
-        Kind("outbox_full", _IN, by_design=True, remedy="oden-gateway outbox stats"),
-        Kind("outbox_unwritable", _IN, remedy="journalctl -u oden-gateway -n 50"),
-        Kind("intake_failing", _IN, remedy="journalctl -u oden-gateway -n 200"),
-        Kind("delivery_failing", _OUT, remedy="journalctl -u oden-gateway -n 200"),
-        Kind("outbox_unreadable", remedy="oden-gateway outbox verify"),
-        Kind("task_failed", remedy="journalctl -u oden-gateway -n 200"),
-        Kind("line_not_mapped", remedy="oden-gateway check"),
-        Kind("configuration_refused", remedy="oden-gateway check"),
-        Kind("outbox_damaged", remedy="oden-gateway outbox verify"),
-        Kind("delivery_paused", _OUT, by_design=True, remedy="oden-gateway outbox resume"),
+        Kind("outbox_removed", _IN, remedy="{restart}"),
+        Kind("outbox_full", _IN, by_design=True, remedy="{command} outbox stats"),
+        Kind("outbox_unwritable", _IN, remedy="{log}"),
+        Kind("intake_failing", _IN, remedy="{log}"),
+        Kind("delivery_failing", _OUT, remedy="{log}"),
+        Kind("outbox_unreadable", remedy="{command} outbox verify"),
+        Kind("task_failed", remedy="{log}"),
+        Kind("line_not_mapped", remedy="{command} check"),
+        Kind("configuration_refused", remedy="{command} check"),
+        Kind("outbox_damaged", remedy="{command} outbox verify"),
+        Kind("delivery_paused", _OUT, by_design=True, remedy="{command} outbox resume"),
         Kind("certificate_dates", _OUT, by_design=True, remedy="timedatectl"),
-        Kind("oden_held", _OUT, by_design=True, remedy="oden-gateway outbox stats"),
-        Kind("oden_silent", _OUT, by_design=True, remedy="oden-gateway outbox stats"),
-        Kind("line_held", remedy="oden-gateway outbox list"),
-        Kind("sources_away", _IN, by_design=True, remedy="journalctl -u oden-gateway -n 50"),
-        Kind("source_away", remedy="journalctl -u oden-gateway -n 50"),
-        Kind("source_waits", remedy="oden-gateway outbox stats"),
-        Kind("unconfirmed", remedy="journalctl -u oden-gateway -n 50"),
-        Kind("session_short", remedy="oden-gateway check"),
-        Kind("address_refused", remedy="oden-gateway check"),
-        Kind("source_late", remedy="journalctl -u oden-gateway -n 50"),
-        Kind("watched_otherwise", remedy="oden-gateway check"),
-        Kind("certificate_expires", remedy="oden-gateway pki list"),
-        Kind("page_certificate", remedy="oden-gateway check"),
-        Kind("source_unprotected", remedy="oden-gateway pki create"),
-        Kind("dead_letters", remedy="oden-gateway outbox list --where dead"),
-        Kind("unsettled", remedy="oden-gateway outbox list --where unsettled"),
-        Kind("deleted_at_oden", remedy="oden-gateway outbox list --where deleted"),
-        Kind("table_wrong", remedy="oden-gateway check"),
-        Kind("clock_unconfirmed", remedy="oden-gateway clock show"),
-        Kind("clock_set", remedy="oden-gateway clock show"),
-        Kind("output_lost", remedy="oden-gateway outbox stats"),
-        Kind("log_unwritable", remedy="df -h /var/log"),
-        Kind("restart_needed", remedy="systemctl restart oden-gateway"),
+        Kind("oden_held", _OUT, by_design=True, remedy="{command} outbox stats"),
+        Kind("oden_silent", _OUT, by_design=True, remedy="{command} outbox stats"),
+        Kind("line_held", remedy="{command} outbox list"),
+        Kind("sources_away", _IN, by_design=True, remedy="{log}"),
+        Kind("source_away", remedy="{log}"),
+        Kind("source_waits", remedy="{command} outbox stats"),
+        Kind("unconfirmed", remedy="{log}"),
+        Kind("session_short", remedy="{command} check"),
+        Kind("address_refused", remedy="{command} check"),
+        Kind("source_late", remedy="{log}"),
+        Kind("watched_otherwise", remedy="{command} check"),
+        Kind("certificate_expires", remedy="{command} pki list"),
+        Kind("page_certificate", remedy="{command} check"),
+        Kind("source_unprotected", remedy="{command} pki create"),
+        Kind("dead_letters", remedy="{command} outbox list --where dead"),
+        Kind("unsettled", remedy="{command} outbox list --where unsettled"),
+        Kind("deleted_at_oden", remedy="{command} outbox list --where deleted"),
+        Kind("table_wrong", remedy="{command} check"),
+        Kind("clock_unconfirmed", remedy="{command} clock show"),
+        Kind("clock_set", remedy="{command} clock show"),
+        Kind("output_lost", remedy="{command} outbox stats"),
+        Kind("log_unwritable", remedy="df -h"),
+        Kind("restart_needed", remedy="{restart}"),
     )
 }
 """What is to be known of each kind."""
@@ -159,10 +160,10 @@ class Problem:
 
 
 class Problems:
-    """The registry."""
+    """The registry; `ways` are those of the process that it is of."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, ways: Ways = BY_SYSTEMD) -> None:
+        self._clock, self._ways = clock, ways
         self._lasting: dict[tuple[KindName, str], Problem] = {}
         self._noted: dict[tuple[KindName, str], tuple[float, Problem]] = {}
 
@@ -176,14 +177,14 @@ class Problems:
             key = condition.kind, condition.object
             if key not in self._lasting:
                 since = before[key].since if key in before else now
-                self._lasting[key] = _problem(condition, since)
+                self._lasting[key] = self._problem(condition, since)
 
     def note(self, kind: KindName, object_: str, text: str) -> None:
         """Something happened, and may be over already."""
         key = kind, object_
         _, before = self._noted.pop(key, (0.0, None))
         since = before.since if before is not None else self._clock.now()
-        self._noted[key] = self._clock.monotonic(), _problem(Condition(kind, object_, text), since)
+        self._noted[key] = self._clock.monotonic(), self._problem(Condition(kind, object_, text), since)
         if len(self._noted) > MOST_NOTED:
             del self._noted[next(iter(self._noted))]
 
@@ -203,9 +204,9 @@ class Problems:
             sorted([*self._lasting.values(), *noted], key=lambda problem: (_RANK[problem.kind], problem.since))
         )
 
-
-def _problem(condition: Condition, since: float) -> Problem:
-    return Problem(condition.kind, condition.object, since, condition.text, KINDS[condition.kind].remedy)
+    def _problem(self, condition: Condition, since: float) -> Problem:
+        remedy = self._ways.filled(KINDS[condition.kind].remedy)
+        return Problem(condition.kind, condition.object, since, condition.text, remedy)
 
 
 @dataclass(frozen=True, slots=True)

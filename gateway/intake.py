@@ -105,12 +105,13 @@ class Intake:
             for route in plan.subscriptions:
                 self._routes[route].append(plan)
 
-    async def replan(self, plans: Sequence[LinePlan], changed: Collection[str]) -> None:
-        """Map by `plans` from the next batch on, and return once that is so. Lines may have come and gone; `changed`
-        are the keys of those whose plan is another now, which go on with what is remembered of them. What is
-        remembered of a line that has gone is on disk.
+    async def replan(
+        self, plans: Sequence[LinePlan], changed: Collection[str], then: Callable[[], None] = lambda: None
+    ) -> None:
+        """Map by `plans` from the next batch on, call `then` in that moment, and return after it. `changed` are keys of
+        lines that have another plan now and go on with what is remembered of them; of lines that are gone, disk has it.
         """
-        asked = self._asked = Replan(plans, frozenset(changed))
+        asked = self._asked = Replan(plans, frozenset(changed), then)
         if self._running:
             self._poke.set()
             await asked.done.wait()
@@ -306,7 +307,7 @@ class Intake:
         self._lines.update(lines)
         self.follow(asked.plans)
         self._asked = None
-        asked.done.set()
+        asked.count()
 
     async def _map(self, arrivals: Sequence[Arrival]) -> Batch:
         """What `arrivals`, and the time that has passed, mean. Changes nothing but what is new in the batch."""
@@ -346,9 +347,10 @@ class Intake:
 
     async def _step(self, plan: LinePlan, event: Event, batch: Batch) -> None:
         """Take `event` into a batch."""
-        await batch.pauses.pause(self._turned)
+        if batch.pauses.due:
+            await batch.pauses.pause(self._turned)
         before = self._line_in(batch, plan)
-        if self._fence.times(plan.key, self._clock.monotonic()) > 1:
+        if self._fence.convicts and self._fence.times(plan.key, self._clock.monotonic()) > 1:
             self._fail(plan, event, RuntimeError(OF_TIME), batch)
             return
         if needs_preparation(plan, before, event):

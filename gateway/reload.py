@@ -16,10 +16,9 @@ from typing import TypeVar
 import structlog
 
 from gateway.clock import Clock
-from gateway.config.difference import Names, names_between
+from gateway.config.difference import LIVE, Names, after_a_restart, names_between
 from gateway.config.loader import Loaded
 from gateway.config.schema import Config, Line, OpcuaConfig
-from gateway.config.schema_process import OutboxConfig
 from gateway.errors import ConfigError, ConfigFault
 from gateway.health import Condition
 from gateway.mapping.compile import LinePlan
@@ -39,13 +38,10 @@ EVERY = 5.0
 Wanted = Mapping[str, frozenset[Tag | tuple[str, str, str]]]
 """By source, what is to be received: OPC UA tags with how they are watched; topics, and of each device the metrics."""
 
-_LIVE = frozenset({"backlog", "ends"})
-"""Settings of the outbox that delivery reads; the others are the outbox's own, which stays open."""
-
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What has to be done; `restart` are settings that count only after a restart."""
+    """What has to be done; `restart` are settings that do not count before a restart."""
 
     sources: Names
     lines: Names
@@ -113,7 +109,7 @@ class Reload:
         for warning in loaded.warnings:
             log.warning("configuration_warning", where=warning.where, text=warning.text)
         self._refused = None
-        self._restart = tuple(dict.fromkeys((*self._restart, *changed.restart)))
+        self._restart = changed.restart
         log.info("configuration_reloaded", **changed.words())
 
     def conditions(self) -> Iterator[Condition]:
@@ -140,9 +136,11 @@ def wanted(config: Config, plans: Iterable[LinePlan]) -> dict[str, frozenset[Tag
     return {source: frozenset(addresses) for source, addresses in found.items()}
 
 
-def difference(old: Config, new: Config, receives: tuple[Wanted, Wanted], *, tables: bool) -> Difference:
+def difference(
+    old: Config, new: Config, receives: tuple[Wanted, Wanted], *, tables: bool, started_by: Config | None = None
+) -> Difference:
     """From `old` to `new`; `receives` is what is received before and after, `tables` whether the look-up tables read
-    otherwise now.
+    otherwise now; `started_by` is what the process was started by, unless that is `old`.
     """
     before, after = receives
     sources = names_between(
@@ -158,7 +156,7 @@ def difference(old: Config, new: Config, receives: tuple[Wanted, Wanted], *, tab
         lines,
         delivery=_of_delivery(old) != _of_delivery(new),
         page=old.status != new.status,
-        restart=tuple(_after_a_restart(old, new)),
+        restart=after_a_restart(started_by or old, new),
     )
 
 
@@ -192,13 +190,4 @@ def _known_as(other: Line, line: Line) -> str:
 
 def _of_delivery(config: Config) -> object:
     names = {line.key: (line.factory, line.line, line.id) for line in config.lines}
-    return config.oden, names, [getattr(config.outbox, name) for name in sorted(_LIVE)]
-
-
-def _after_a_restart(old: Config, new: Config) -> Iterator[str]:
-    for name in OutboxConfig.model_fields:
-        if name not in _LIVE and getattr(old.outbox, name) != getattr(new.outbox, name):
-            yield f"outbox.{name}"
-    for name in type(old.log).model_fields:
-        if getattr(old.log, name) != getattr(new.log, name):
-            yield f"log.{name}"
+    return config.oden, names, [getattr(config.outbox, name) for name in sorted(LIVE)]

@@ -22,6 +22,7 @@ from gateway.config.lookups import Stamps, read_lookups, stamps
 from gateway.errors import ConfigError, InvalidConfig
 from gateway.health import Condition
 from gateway.mapping.compile import LinePlan, compile_lines
+from gateway.model import Lookups
 
 log = structlog.get_logger()
 
@@ -44,6 +45,11 @@ class Tables:
         self._asked_at: float | None = None
         """Since when the disk has not answered."""
         self.turned_at = clock.monotonic()
+
+    @property
+    def lookups(self) -> Lookups:
+        """What the plans have at present."""
+        return self._lookups
 
     async def run(self, follow: Callable[[Sequence[LinePlan]], None]) -> None:
         """Look at the files until cancelled; `follow` takes the new plans."""

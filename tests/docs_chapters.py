@@ -31,6 +31,9 @@ TRYING = (
     Typed("oden-gateway test -c gateway.yaml --accept"),
     Typed("oden-gateway check --live", "press_plc"),
     Typed("oden-gateway check --expanded", "press_plc"),
+    Typed("oden-gateway check --json", '"lines"'),
+    Typed("oden-gateway check --strict", "is right"),
+    Typed("oden-gateway replay --json", "interval/set"),
     Typed("oden-gateway check -c FILE", "is right"),
 )
 """docs/trying.md and docs/templates.md, beside a running gateway."""
@@ -57,6 +60,7 @@ OPERATIONS = (
         """oden-gateway call line search --body '{"factory": {"name": "Factory A"}, "match": "all"}'""",
         "Line 01",
     ),
+    Typed("""oden-gateway call line search --body '{"match": "all", …}'""", "Line 01"),
     Typed("oden-gateway call interval set --body @run.json --json", "id"),
     Typed("oden-gateway call oql query --body @query.json --format csv", "4711"),
     Typed("oden-gateway call OBJECT ACTION --body …", "Line 01"),
@@ -72,6 +76,14 @@ OPERATIONS = (
     Typed("oden-gateway version", "oden-gateway"),
 )
 """docs/operations.md, docs/oden-client.md and docs/opcua.md, beside the same gateway."""
+LETTERS = (
+    Typed("oden-gateway outbox export --where dead > letters.jsonl"),
+    Typed("oden-gateway outbox import letters.jsonl", "1 record will be sent as the file says"),
+    Typed("oden-gateway outbox settle KEY --id ID", "is not unsettled: Oden refused it", 1),
+    Typed("oden-gateway outbox recreate KEY", "was deleted at Oden: Oden refused it", 1),
+    Typed("oden-gateway outbox drop KEY", "Dropped 1 dead letter"),
+)
+"""docs/operations.md, beside a gateway to which Oden has refused a run."""
 SIMULATOR = (
     Typed("oden-gateway simulate oden --help", "--fault"),
     Typed("oden-gateway simulate oden --port 8400 --ledger oden.jsonl", goes_on=True),
@@ -84,6 +96,7 @@ SIMULATOR = (
     Typed("curl -X DELETE http://127.0.0.1:8401/faults"),
     Typed("""curl -d '{"range": "start"}' http://127.0.0.1:8401/manners""", "start"),
     Typed("oden-gateway simulate plant --opcua-port 48400 --mqtt-port 18800 --at-once", goes_on=True),
+    Typed("oden-gateway simulate plant --at-once", goes_on=True),
 )
 """docs/simulator.md and docs/trying.md."""
 FIRST = (
@@ -114,6 +127,7 @@ RESTORING = (Typed("oden-gateway outbox restore FILE"),)
 CHAPTERS = {
     "trying": TRYING,
     "operations": OPERATIONS,
+    "letters": LETTERS,
     "simulator": SIMULATOR,
     "first": FIRST,
     "readme": README,

@@ -15,6 +15,9 @@ PROGRAMS = (
 )
 COMMAND = re.compile(rf"^(?:[A-Z_]+=\S+ +)*(?:sudo )?(?:\S*/)?(?:{'|'.join(PROGRAMS.split())}) (?!=)\S")
 
+BARE = re.compile(r"^(?:call|check|clock|explain|init|outbox|pki|record|rejects|replay|simulate|tail|test) [a-z-]")
+"""A command of the gateway as a sentence abbreviates it: `outbox list`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -52,3 +55,5 @@ def commands() -> Iterator[tuple[str, str]]:
                 command = " ".join(piece.split())
                 if COMMAND.match(command):
                     yield str(path.relative_to(ROOT)), command
+                elif BARE.match(command):
+                    yield str(path.relative_to(ROOT)), f"oden-gateway {command}"

@@ -122,6 +122,7 @@ def rig_in(place: Path) -> Rig:
     program(bin_, "curl", f"#!{sys.executable}\n{CURL}")
     folder = place / "here"
     folder.mkdir()
-    ports = {port: str(free_port()) for port in ("48400", "18800", "8400", "8401")}
+    words = {port: str(free_port()) for port in ("48400", "18800", "8400", "8401")}
+    words["plant --at-once"] = f"plant --at-once --opcua-port {free_port()} --mqtt-port {free_port()}"
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ODEN_")}
-    return Rig(folder, ports, {**kept, "PATH": f"{bin_}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)})
+    return Rig(folder, words, {**kept, "PATH": f"{bin_}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)})

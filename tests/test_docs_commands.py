@@ -7,18 +7,23 @@ import shutil
 import textwrap
 import threading
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from gateway.cli.startup import read_config
-from tests.docs_chapters import FIRST, OPERATIONS, README, RESTORING, SIMULATOR, TRYING, Typed
+from tests.docs_chapters import FIRST, LETTERS, OPERATIONS, README, RESTORING, SIMULATOR, TRYING, Typed
 from tests.docs_pages import ROOT, blocks
 from tests.docs_rig import ENDS, Rig, rig_in
 from tests.peers import PATIENCE, free_port, wait_for
 from tests.processes import next_line, status_json
+
+REFUSED = "NO-SUCH-ORDER"
+"""What the stand-in refuses wherever it stands."""
 
 
 @pytest.fixture
@@ -36,7 +41,7 @@ def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str,
     opcua, broker, oden = (rig.words[port] for port in ("48400", "18800", "8400"))
     try:
         plant = rig.go_on(f"oden-gateway simulate plant --at-once --opcua-port {opcua} --mqtt-port {broker}")
-        stand_in = rig.go_on(f"oden-gateway simulate oden --port {oden}")
+        stand_in = rig.go_on(f"oden-gateway simulate oden --port {oden} --manner refuse={REFUSED}")
         for process in (plant, stand_in):
             assert next_line(process)
         yield {
@@ -119,6 +124,8 @@ def running(configured: Rig) -> Rig:
         "backup FILE": "backup outbox.backup",
         "restore FILE": "restore outbox.backup",
         "show 17": "show 1",
+        '"all", …': '"all", "factory": {"name": "Factory A"}',
+        "replay --json": "replay --json monday.jsonl",
         "--topic orders": "--topic order",
         "OBJECT ACTION --body …": """line search --body '{"factory": {"name": "Factory A"}, "match": "all"}'""",
         "THUMBPRINT": 64 * "0",
@@ -140,13 +147,30 @@ RUN = {
 }
 
 
+def order_what_is_refused(rig: Rig) -> None:
+    """Somebody orders what the stand-in refuses."""
+    port = int(rig.words["mqtt://broker.plant-a.local"].rsplit(":")[-1])
+    client = mqtt.Client(CallbackAPIVersion.VERSION2)
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    said = json.dumps({"number": REFUSED, "sku": "Film", "at": datetime.now(UTC).isoformat()})
+    client.publish("plant-a/L01/events/order", said, qos=1).wait_for_publish()
+    client.disconnect()
+
+
+def dead_letters(rig: Rig) -> Any:
+    """As `outbox list` has them."""
+    assert rig.type(Typed("oden-gateway outbox list --where dead --json > dead.json")) is None
+    return json.loads((rig.folder / "dead.json").read_text())["records"]
+
+
 def all_wrong(rig: Rig, chapter: tuple[Typed, ...]) -> list[str]:
     """What is wrong with them, typed one after another."""
     return [wrong for typed in chapter if (wrong := rig.type(typed)) is not None]
 
 
-def test_what_the_pages_say_of_a_gateway_that_runs_can_be_typed(running: Rig) -> None:
-    """docs/trying.md, operations.md, oden-client.md, opcua.md, in their order; last of all the backup is put back."""
+def test_what_the_page_about_trying_says_can_be_typed(running: Rig) -> None:
+    """docs/trying.md, templates.md and configuration.md, in their order."""
     recorded = next(place for place, typed in enumerate(TRYING) if " record " in typed.command) + 1
     assert all_wrong(running, TRYING[:recorded]) == []
     states = (
@@ -156,10 +180,24 @@ def test_what_the_pages_say_of_a_gateway_that_runs_can_be_typed(running: Rig) ->
     with (running.folder / "monday.jsonl").open("a") as recording:  # a long time in which something happens
         recording.writelines(f"{json.dumps(state)}\n" for state in states)
     assert all_wrong(running, TRYING[recorded:]) == []
+
+
+def test_what_the_pages_say_of_a_gateway_that_runs_can_be_typed(running: Rig) -> None:
+    """docs/operations.md, oden-client.md, opcua.md, in their order; last of all the backup is put back."""
     assert all_wrong(running, OPERATIONS) == []
     running.processes[-1].terminate()
     running.processes[-1].wait(PATIENCE)
     assert all_wrong(running, RESTORING) == []
+
+
+def test_what_oden_has_refused_is_seen_to_as_the_page_says(running: Rig) -> None:
+    """docs/operations.md: a dead letter is mended, is no record of another kind, and is given up."""
+    order_what_is_refused(running)
+    wait_for(lambda: dead_letters(running))
+    assert all_wrong(running, LETTERS[:2]) == []
+    wait_for(lambda: dead_letters(running))  # nothing was mended
+    running.words = {**running.words, "drop KEY": "drop KEY --yes", "KEY": dead_letters(running)[0]["record"]["key"]}
+    assert all_wrong(running, LETTERS[2:]) == []
 
 
 def test_what_the_pages_say_of_the_stand_ins_can_be_typed(opened: Rig) -> None:

@@ -107,10 +107,7 @@ BLOCKS = {
     ("docs/oden-client.md", "python"): "tests/oden/test_objects.py::test_the_example_of_the_documentation",
     ("docs/opcua.md", "yaml"): "tests/test_docs_commands.py::test_the_examples_of_the_page_about_opc_ua_are_right",
     ("docs/simulator.md", "yaml"): "tests/test_docs_commands.py::test_the_plant_of_the_page_about_the_stand_in_is_one",
-    (
-        "docs/trying.md",
-        "yaml",
-    ): "tests/test_docs_commands.py::test_what_the_pages_say_of_a_gateway_that_runs_can_be_typed",
+    ("docs/trying.md", "yaml"): "tests/test_docs_commands.py::test_what_the_page_about_trying_says_can_be_typed",
     ("docs/trying.md", ""): "tests/test_docs_commands.py::test_what_check_is_shown_to_say_is_what_it_says",
 }
 """By page and kind, the test of each block that is not for the shell, all of that kind on the page."""

@@ -20,6 +20,7 @@ from gateway.health import (
     Problems,
     health,
 )
+from gateway.ways import BY_SYSTEMD
 
 
 class Clock:
@@ -50,7 +51,7 @@ def test_what_is_observed_lasts_from_its_beginning_to_its_end() -> None:
     begun = clock.at
     clock.at += 30
     problems.set_conditions([Condition("source_away", "floor", "timed out")])
-    assert problems.current() == (Problem("source_away", "floor", begun, "timed out", KINDS["source_away"].remedy),)
+    assert problems.current() == (Problem("source_away", "floor", begun, "timed out", BY_SYSTEMD.log),)
     problems.set_conditions([])
     assert problems.current() == ()
 
@@ -173,4 +174,4 @@ def test_a_wait_begins_with_the_first_that_stopped_the_flow() -> None:
 def test_every_kind_has_a_remedy() -> None:
     """A person who reads of a problem is told what to do."""
     assert set(KINDS) == set(get_args(KindName))
-    assert [kind.name for kind in KINDS.values() if not kind.remedy] == []
+    assert [kind.name for kind in KINDS.values() if not BY_SYSTEMD.filled(kind.remedy)] == []

@@ -1,5 +1,6 @@
 """SIGHUP: another configuration while the gateway runs. What differs is changed, and a wrong one changes nothing."""
 
+import asyncio
 import http.client
 import json
 import os
@@ -18,9 +19,11 @@ import pytest
 from cryptography import x509
 
 from gateway.cli.startup import read_config
-from gateway.config.difference import Names
+from gateway.config.difference import Names, marks
 from gateway.config.schema_process import PageTls
+from gateway.control import ask, places
 from gateway.errors import ConfigFault
+from gateway.live.look import SOURCE_LOOK, LookDifference, LookQuestion
 from gateway.reload import Difference, difference, renamed, wanted
 from gateway.simulator.oden.model import OdenModel
 from gateway.simulator.oden.persistence import replay
@@ -83,9 +86,14 @@ class Plant:
         return process
 
     def up(self) -> subprocess.Popen[bytes]:
+        gateway = self.up_unconnected()
+        wait_for(self.is_connected)
+        return gateway
+
+    def up_unconnected(self) -> subprocess.Popen[bytes]:
         self.start("simulate", "oden", "--port", str(self.oden), "--ledger", str(self.ledger))
         gateway = self.start("run", "-c", str(self.folder / "gateway.yaml"))
-        wait_for(self.is_connected)
+        wait_for(lambda: self.status()["lines"])
         return gateway
 
     def status(self) -> Any:
@@ -241,6 +249,45 @@ async def test_what_counts_after_a_restart_is_said(plant: Plant) -> None:
     plant.configure(outbox_more=", size_limit: 3 GB")
     assert plant.reload(gateway)["after_a_restart"] == "outbox.size_limit"
     await wait_until(lambda: [p["kind"] for p in plant.status()["problem_details"]] == ["restart_needed"])
+    plant.configure()
+    assert "after_a_restart" not in plant.reload(gateway)  # as it was at the start
+    await wait_until(lambda: not plant.status()["problem_details"])
+
+
+EXTRA = 'sources: {extra: {type: opcua, url: "opc.tcp://127.0.0.1:1", security: none}, '
+
+
+async def test_whoever_asks_during_a_reload_is_answered_by_one_configuration(plant: Plant) -> None:
+    """While sources and lines come and go and delivery changes: each question by the one before or the one after, none
+    by half of each."""
+    text = (plant.folder / "gateway.yaml").read_text()
+    more = text.replace("sources: {", EXTRA, 1).replace("token: t0k3n", "token: t0k3n, timeout: 20s")
+    more += LINE.format(name="Line 02", topic="l02", product="Film", more="")
+    (plant.folder / "gateway.yaml").write_text(more)
+    loaded, _ = read_config(plant.folder / "gateway.yaml", {})
+    known = marks(loaded.config, loaded.lookups, loaded.schemas, "a")
+    question = LookQuestion(seconds=0, salt="a", marks=known).model_dump(mode="json")
+    directory, over = plant.folder / "outbox", False
+    gateway, seen = plant.up_unconnected(), Counter[tuple[str, ...]]()
+
+    async def asking() -> None:
+        while not over:
+            first, *looks = [item async for item in ask(directory, places(directory), "look", question)]
+            differs = LookDifference.model_validate(first["differs"])
+            names = tuple(SOURCE_LOOK.validate_python(item["look"]).name for item in looks)
+            assert names == (("extra", "floor") if not differs.by_reload else ())  # floor has the topics of both lines
+            assert differs.sources == (Names(changed=("floor",), new=("extra",)) if differs.by_reload else Names())
+            assert differs.lines == (Names(new=("Factory A/Line 02",)) if differs.by_reload else Names())
+            assert differs.oden is differs.by_reload
+            seen[names] += 1
+
+    asked = [asyncio.create_task(asking()) for _ in range(3)]
+    for number in range(2 * RELOADS):
+        (plant.folder / "gateway.yaml").write_text(more if number % 2 else text)
+        assert (await asyncio.to_thread(plant.reload, gateway))["event"] == "configuration_reloaded"
+    over = True
+    await asyncio.gather(*asked)
+    assert len(seen) == 2
 
 
 async def test_p4_nothing_is_lost_or_doubled_over_reloads_under_load(plant: Plant) -> None:

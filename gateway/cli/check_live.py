@@ -118,7 +118,9 @@ async def _looks(
 
     directory = await asyncio.to_thread(loaded.config.outbox.directory.absolute)
     salt = secrets.token_hex(16)
-    question = LookQuestion(seconds=seconds, salt=salt, marks=marks(loaded.config, salt))
+    question = LookQuestion(
+        seconds=seconds, salt=salt, marks=marks(loaded.config, loaded.lookups, loaded.schemas, salt)
+    )
     answer = control.ask(directory, control.places(directory), "look", question.model_dump(mode="json"))
 
     async def seen() -> list[SourceLook]:

@@ -12,7 +12,7 @@ from gateway.cli.startup import add_config_option, read_config
 from gateway.config.loader import Loaded
 from gateway.errors import GatewayError
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.coverage import Coverage
+from gateway.mapping.coverage import NEVER, Coverage
 from gateway.model import Notice
 from gateway.oden.exchange import iso
 from gateway.oden.requests import Wording
@@ -149,7 +149,7 @@ def _test(arguments: argparse.Namespace) -> int:
             print(f"{'FAILED' if result.differences else 'ok'}  {result.name}  ({result.where})")
             for line in (*result.differences, *map(_notice, result.notices)):
                 print(f"    {line}")
-    said = [f"in no case: {each}" if each.endswith("never had a value") else each for each in coverage.sentences(plans)]
+    said = [f"in no case: {each}" if each.endswith(NEVER) else each for each in coverage.sentences(plans)]
     failed = sum(bool(result.differences) for result in told)
     if arguments.json:
         print(json.dumps({"cases": [*map(_case, told)], "said": said}, ensure_ascii=False))

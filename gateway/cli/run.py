@@ -21,6 +21,7 @@ from gateway.config.loader import Loaded
 from gateway.errors import ConfigError, NotThereYet
 from gateway.mapping.compile import LinePlan
 from gateway.status.notify import STEADY, Restarts, Systemd, pause_after
+from gateway.ways import here
 
 log = structlog.get_logger()
 
@@ -108,7 +109,7 @@ def _rest(systemd: Systemd, restarts: Restarts) -> None:
     text = f"It has ended {starts} times in a row soon after its start, and begins again in {pause:.0f} s."
     print(f"oden-gateway: {text}", file=sys.stderr, flush=True)
     systemd.starting(pause + PATIENCE)
-    systemd.status(f"{text} At once: sudo systemctl restart oden-gateway")
+    systemd.status(f"{text} At once: {here().restart}")
     time.sleep(pause)
     signal.signal(signal.SIGTERM, before)
 

@@ -102,12 +102,13 @@ def read_config(
     draft = read(path, environ)
     if draft.config is None:
         return draft.finished(()), []
-    faults = [*find_faults(draft.config, draft.unread), *find_doubts(draft.config)]
+    faults = [*find_faults(draft.config, draft.unread), *find_doubts(draft.config, draft.overridden)]
     plans: list[LinePlan] = []
     try:
         plans = compile_lines(draft.config.lines, draft.lookups, draft.config.keepers, draft.schemas)
     except InvalidConfig as error:
-        faults += error.faults
+        told = {fault.loc for fault in faults if not fault.warning}
+        faults += (fault for fault in error.faults if told.isdisjoint(fault.rests_on or ()))
     return draft.finished(faults, though_absent=though_absent), plans
 
 

@@ -6,14 +6,14 @@ and, doubled, quotes. Empty rows are passed over.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.config.error_messages import told_once
-from gateway.config.invisible import INVISIBLE, invisible_in, name_of, without_invisible
-from gateway.config.schema_walk import alternatives, number_keys, takes_only_text
+from gateway.config.error_messages import nearest, told_once
+from gateway.config.invisible import INVISIBLE, without_invisible
+from gateway.config.schema_walk import alternatives, child_annotation, keys_of, takes_only_text
 from gateway.config.tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, quoted
 from gateway.config.yaml_tree import scalar
 from gateway.model import Scalar
@@ -23,26 +23,13 @@ MAX_CELLS = 200_000
 
 _QUOTED = re.compile(r'"((?:[^"]|"")*+)"')
 _PLAIN = {separator: re.compile(rf"[^{separator}\r\n]*") for separator in ",;"}
-_SPOILT = re.compile(
+CUT_OR_ERROR = re.compile(
     r"(?:^|[,;\t\"])(?P<cell>(?P<cut>\d[.,]\d+E\+\d+)|(?P<mark>=\"|'\d+(?=[,;\t]|\Z))|#(?:REF!|N/A|NAME\?|VALUE!|DIV/0!|NUM!|NULL!|BEZUG!|NV|WERT!|ZAHL!))"
     r"(?=[,;\t\"]|\Z)"
 )
-_DECIMAL = re.compile(r"[-+]?\d+(?:[.,]\d+)?")
-_NO_NUMBER = re.compile(
-    r"-+|\?+|k\. ?A\.|n/?a|none|null|nan|tbd|unknown|unbekannt|keine?\b.*|[-+]?\d+(?:[.,]\d+)?\s+\S.*", re.IGNORECASE
-)
-"""What stands in a column of numbers for none, or is one with its unit."""
-_GARBLED = re.compile(r"[ÃÂ][\x80-\xbf\u0152-\u2122]")
-"""A letter of two bytes in UTF-8 that was read in another encoding, and saved so."""
-_LOST = {
-    "\ufffd": "a letter was lost here when this was saved (U+FFFD): type it anew, and save the table in UTF-8",
-    "\0": "a character that is nothing (U+0000) stands here: delete it, and save the table in UTF-8",
-}
-_CELLS = {
-    separator: re.compile(rf'(?:^|{separator})[ \t]*(?:"(?P<quoted>(?:[^"]|"")*+)"|(?P<plain>[^{separator}]*))')
-    for separator in ",;"
-}
-"""Of one line."""
+"""What a spreadsheet writes instead of what was in a cell."""
+_NEAR_KEY = 0.75
+"""How alike a heading and a key are of which the one is most likely a slip of the other."""
 _BREAK = re.compile(r"[\r\n]")
 _HEADER = re.compile(r'(?:"(?:[^"]|"")*"|[^"\r\n])*')
 
@@ -130,82 +117,6 @@ def read_csv(text: str, file: Path) -> Sheet:
     return sheet
 
 
-def doubtful_cells(text: str, file: Path) -> list[Finding]:
-    """What a table has in it that nobody wrote: characters that nobody sees (a blank of another kind within a cell may
-    be meant), the errors of formulas, long numbers that a spreadsheet has cut, and letters that were lost."""
-    findings: list[Finding] = []
-    has_spoilt = any(sign in text for sign in ("#", "E+", "'", "=", "Ã", "Â", *_LOST))
-    has_invisible = INVISIBLE.search(text) is not None
-    cells, headings = _CELLS[_separator(text)], list[str]()
-    for row, line in enumerate(re.split(r"\r\n|\n|\r", text), 1) if has_spoilt or has_invisible else ():
-        for at, character in enumerate(line) if not _LOST.keys().isdisjoint(line) else ():
-            if character in _LOST:
-                findings.append(Finding(Position(row, at + 1, file), _LOST[character], warning=True))
-        for match in _GARBLED.finditer(line):
-            text = "this letter was read in another encoding, and saved so: type it anew"
-            findings.append(Finding(Position(row, match.start() + 1, file), text, warning=True))
-        for match in _SPOILT.finditer(line):
-            reason = "this is the error of a formula; mend it in the spreadsheet"
-            if match["cut"]:
-                reason = (
-                    "the spreadsheet has cut this number to its first digits: make the column text and type it anew"
-                )
-            if match["mark"]:
-                reason = (
-                    "the sign before this is part of the text here, and no mark for text as in a spreadsheet: remove it"
-                )
-            position = Position(row, match.start("cell") + 1, file)
-            findings.append(Finding(position, reason, warning=not match[0].lstrip(',;\t"').startswith("#")))
-        for number, cell in enumerate(cells.finditer(line)) if has_invisible else ():
-            part = "plain" if cell["quoted"] is None else "quoted"
-            if row == 1:
-                headings.append(cell[part].strip())
-            heading = headings[number] if number < len(headings) else ""
-            for at, meant in invisible_in(cell[part], is_number=heading.rpartition(".")[2] in number_keys()):
-                reason = f"{name_of(cell[part][at])} stands here; delete it, or type a blank"
-                findings.append(Finding(Position(row, cell.start(part) + at + 1, file), reason, meant))
-    return findings
-
-
-def mixed_decimals(sheet: Sheet) -> Iterator[Finding]:
-    """Numbers of which some have a decimal comma and others a point: the first of those that are fewer, in each column
-    or, where that has only one of them, in all columns of numbers together."""
-    columns = [[row.cells[name] for row in sheet.rows if name in row.cells] for name in sheet.headings]
-    numbers = [cells for cells in columns if all(_DECIMAL.fullmatch(cell.written) for cell in cells)]
-    found = [finding for cells in numbers if (finding := _mixed(cells, "in its column")) is not None]
-    if (
-        not found
-        and (anywhere := _mixed([cell for cells in numbers for cell in cells], "in other columns")) is not None
-    ):
-        found.append(anywhere)
-    yield from found
-
-
-def _mixed(cells: list[Node], place: str) -> Finding | None:
-    commas = [cell for cell in cells if "," in cell.written]
-    points = [cell for cell in cells if "." in cell.written]
-    if not commas or not points:
-        return None
-    fewer, others = (commas, points) if len(commas) < len(points) else (points, commas)
-    signs = ("comma", "point") if fewer is commas else ("point", "comma")
-    text = (
-        f"this number has a decimal {signs[0]}, and {len(others)} {place}, such as "
-        f"{quoted(others[0].written)}, a {signs[1]}: is it what was meant? Write all alike"
-    )
-    return Finding(fewer[0].position, text, warning=True)
-
-
-def spoilt_numbers(sheet: Sheet) -> Iterator[Finding]:
-    """Cells by which a column of numbers becomes one of texts: a word for nothing, or a number with its unit."""
-    for name in sheet.headings:
-        cells = [row.cells[name] for row in sheet.rows if name in row.cells]
-        others = [cell for cell in cells if not _DECIMAL.fullmatch(cell.written)]
-        if not others or len(others) * 2 > len(cells) or not all(_NO_NUMBER.fullmatch(cell.written) for cell in others):
-            continue
-        text = "by this all of the column is text, and no number: leave the cell empty, or write a number alone"
-        yield Finding(others[0].position, text, warning=True)
-
-
 def _refuse_foreign(text: str, lines: LineIndex) -> None:
     """Raise BrokenFileError for what is no table of cells between ',' or ';'."""
     header = text.lstrip("\r\n").partition("\n")[0]
@@ -221,7 +132,8 @@ def _refuse_foreign(text: str, lines: LineIndex) -> None:
             raise BrokenFileError(lines.position(at), f"the cells are set apart by {name}; save it with ',' or ';'")
 
 
-def _separator(text: str) -> str:
+def separator_of(text: str) -> str:
+    """What separates the cells of the table `text`."""
     header = _HEADER.match(text.lstrip())
     unquoted = _QUOTED.sub("", header[0]) if header else ""
     return ";" if ";" in unquoted else ","
@@ -229,7 +141,7 @@ def _separator(text: str) -> str:
 
 def _rows(text: str, lines: LineIndex, faults: list[Finding]) -> Iterator[list[Node]]:
     """The rows that are not empty. Where one below the first line cannot be read, that is added to `faults`."""
-    separator = _separator(text)
+    separator = separator_of(text)
     at, is_first = 0, True
     while at < len(text):
         begin = at
@@ -272,7 +184,7 @@ def _cell(text: str, at: int, separator: str, lines: LineIndex) -> tuple[Node, i
     else:
         plain = _PLAIN[separator].match(text, at)
         content, end = (plain[0].strip(), plain.end()) if plain else ("", at)
-    is_spoilt = content.startswith("#") and _SPOILT.fullmatch(content) is not None
+    is_spoilt = content.startswith("#") and CUT_OR_ERROR.fullmatch(content) is not None
     return Node(position, content, written=content, separator=separator, incomplete=is_spoilt or "\0" in content), end
 
 
@@ -338,6 +250,37 @@ def row_as_section(
         text = f"the column {quoted(name)} means a value in, or instead of, that of another"
         findings.append(Finding(headings[name], text))
     return section
+
+
+def empty_columns(sheet: Sheet) -> Iterator[str]:
+    """The headings below which every cell is empty: nothing of them is looked at as a key."""
+    filled = {name for row in sheet.rows for name in row.cells}
+    return (name for name in sheet.headings if name not in filled)
+
+
+def misspelt_key(heading: str, annotation: Any) -> str | None:
+    """The key, or the keys with dots between them, that `heading` most likely means where the schema has `annotation`;
+    None where it is one, or like none."""
+    meant: list[str] = []
+    for part in heading.split("."):
+        known = keys_of(annotation)
+        key = part if known is None or part in known else nearest(part, known, _NEAR_KEY)
+        if key is None:
+            return None
+        meant.append(key)
+        annotation = child_annotation(annotation, key, None)
+    written = ".".join(meant)
+    return written if written != heading else None
+
+
+def doubtful_headings(sheet: Sheet, annotation: Any, asked: Collection[str] = ()) -> Iterator[Finding]:
+    """Headings of empty columns of a table with items of `annotation` that are nearly keys, and none of the parameters
+    `asked` for: with a cell that is not empty, they would be unknown."""
+    for heading in empty_columns(sheet):
+        meant = misspelt_key(heading, annotation) if heading not in asked else None
+        if meant is not None:
+            text = f"no key is called {quoted(heading)}, and all cells below it are empty"
+            yield Finding(sheet.headings[heading], f"{text}; did you mean {quoted(meant)}?", warning=True)
 
 
 def typed(cell: Node, annotation: Any) -> Scalar:

@@ -14,10 +14,25 @@ from typing import TypeVar
 
 from pydantic import BaseModel, SecretStr
 
+from gateway.config.message_schemas import Schemas
 from gateway.config.schema import Config
+from gateway.config.schema_process import Log, OutboxConfig, Status
+from gateway.model import Lookup, Lookups
 
 T = TypeVar("T")
 Mark = str
+
+_SECTIONS: Mapping[str, type[BaseModel]] = {"outbox": OutboxConfig, "status": Status, "log": Log}
+"""The sections of which each setting is compared by itself."""
+LIVE = frozenset({"backlog", "ends"})
+"""Settings of the outbox that delivery reads; the others are the outbox's own, which stays open."""
+AFTER_A_RESTART = tuple(
+    f"{section}.{name}"
+    for section in ("outbox", "log")
+    for name in _SECTIONS[section].model_fields
+    if section != "outbox" or name not in LIVE
+)
+"""The settings that count from the start on, whatever is read later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +63,19 @@ def names_between(before: Mapping[str, T], after: Mapping[str, T]) -> Names:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Of a configuration: each source with the inputs that it feeds, each line by its key, and how Oden is asked."""
+    """Of a configuration: each source with the inputs that it feeds, each line by its key with the JSON Schemas that it
+    names, how Oden is asked, each table with what is in it, and each setting of the process, as `log.level`."""
 
     sources: Mapping[str, Mark]
     lines: Mapping[str, Mark]
     oden: Mark
+    tables: Mapping[str, Mark]
+    settings: Mapping[str, Mark]
 
 
-def marks(config: Config, salt: str) -> Marks:
-    """The marks of `config`. Paths count as where they lead to, by whichever way the file was named."""
+def marks(config: Config, lookups: Lookups, schemas: Schemas, salt: str) -> Marks:
+    """The marks of `config`, with its tables and schemas as they were read. Paths count as where they lead to, by
+    whichever way the file was named."""
 
     def mark(*things: object) -> Mark:
         return hashlib.blake2b(repr(_form(things)).encode(), key=salt.encode()[:64], digest_size=16).hexdigest()
@@ -71,9 +90,40 @@ def marks(config: Config, salt: str) -> Marks:
     }
     return Marks(
         {name: mark(section, fed[name]) for name, section in config.sources.items()},
-        {line.key: mark(line) for line in config.lines},
+        {
+            line.key: mark(line, [schemas[path].text for given in line.inputs.values() if (path := given.json_schema)])
+            for line in config.lines
+        },
         mark(config.oden),
+        {name: mark(table, _cells(lookups[name])) for name, table in config.tables.items()},
+        {name: mark(value) for name, value in settings(config).items()},
     )
+
+
+def _cells(table: Lookup) -> object:
+    """What a table holds, in whichever order it was written."""
+    return sorted(table.columns), sorted((key, sorted(row.items())) for key, row in table.rows.items())
+
+
+def settings(config: Config) -> dict[str, object]:
+    """The settings of the process, by section and name."""
+    return {
+        f"{section}.{name}": getattr(getattr(config, section), name)
+        for section, model in _SECTIONS.items()
+        for name in model.model_fields
+    }
+
+
+def in_effect(started_by: Config, read: Config) -> Config:
+    """What counts of `read` in a process that was started by another configuration."""
+    at_start = {name: getattr(started_by.outbox, name) for name in OutboxConfig.model_fields if name not in LIVE}
+    return read.model_copy(update={"log": started_by.log, "outbox": read.outbox.model_copy(update=at_start)})
+
+
+def after_a_restart(started_by: Config, read: Config) -> tuple[str, ...]:
+    """The settings of `read` that do not count yet in that process."""
+    before, after = settings(started_by), settings(read)
+    return tuple(name for name in AFTER_A_RESTART if before[name] != after[name])
 
 
 def _form(value: object) -> object:

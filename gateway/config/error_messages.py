@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway.config.invisible import CURLY_QUOTES, foreign_letter, in_curly_quotes
@@ -194,9 +194,13 @@ def _config_fault(details: ErrorDetails, at: SchemaLocation) -> ConfigFault:
             name = str(next(iter(value)))
             if name.startswith("secret"):
                 return ConfigFault(at.loc, "write ${secret:NAME}, with the '$' before the braces")
-            return ConfigFault(at.loc, f'put quotes around the braces: "{{{name if name.isidentifier() else "..."}}}"')
+            may_show = name.isidentifier() and SecretStr not in alternatives(at.annotation)
+            return ConfigFault(at.loc, f'put quotes around the braces: "{{{name if may_show else "..."}}}"')
         case "int_type" | "float_type" if isinstance(value, list | dict) and at.annotation is None:
             return ConfigFault(at.loc, _SINGLE)
+        case "int_type" | "float_type" if isinstance(value, str) and re.fullmatch(r"\d{1,3}([_'’ ]\d{3})+", value):
+            digits = "".join(filter(str.isdigit, value))
+            return ConfigFault(at.loc, f"write a number here without any sign between its thousands: {digits}")
         case "int_type" | "float_type" if isinstance(value, str) and re.fullmatch(r"[-+]?[\d.]+,[\d.,]+", value):
             return ConfigFault(at.loc, "write the number with a point, as in 0.5, and thousands without any sign: 1000")
     return ConfigFault(at.loc, _message(kind, context, at), at_key=at.at_key)
@@ -298,6 +302,10 @@ def _message(kind: str, context: Mapping[str, Any], at: SchemaLocation) -> str:
             return f"must be more than {context['gt']:g}{_unit(at)}"
         case "greater_than_equal":
             return f"must be at least {context['ge']:g}{_unit(at)}"
+        case "less_than":
+            return f"must be less than {context['lt']:g}{_unit(at)}{_description(at)}"
+        case "less_than_equal":
+            return f"must be at most {context['le']:g}{_unit(at)}{_description(at)}"
         case "string_type" if at.at_key:
             return _NAME
         case "string_type" if at.annotation is None:  # one of several kinds of single values

@@ -17,7 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from gateway.config.csv_tables import Sheet, doubtful_cells, mixed_decimals, read_csv, spoilt_numbers
+from gateway.config.csv_tables import Sheet, read_csv
+from gateway.config.spoilt_cells import doubtful_cells, doubtful_columns
 from gateway.config.tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, printable, quoted
 from gateway.config.yaml_repair import read_yaml
 from gateway.errors import GatewayError
@@ -211,7 +212,7 @@ class Files:
     def _sheet(self, text: str, path: Path) -> Sheet:
         self.findings += doubtful_cells(text, path)
         sheet = read_csv(text, path)
-        self.findings += [*sheet.faults, *mixed_decimals(sheet), *spoilt_numbers(sheet)]
+        self.findings += [*sheet.faults, *doubtful_columns(sheet)]
         return sheet
 
     def _included(self, root: Node, seen: set[Path]) -> Iterator[Node | None]:

@@ -1,38 +1,51 @@
 """What looks right in a configuration and is not: an error where that is certain, else a warning with its cure."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel
 
 from gateway.config.lint_expressions import find_doubtful_comparisons
-from gateway.config.lint_inputs import (
-    find_doubtful_codes,
-    find_doubtful_inputs,
-    find_doubtful_tables,
-    find_near_topics,
-)
-from gateway.config.lint_texts import find_doubtful_texts, find_near_misses, find_repeated_entries
+from gateway.config.lint_inputs import find_doubtful_inputs, find_doubtful_tables, find_near_topics
+from gateway.config.lint_sense import find_doubtful_codes, find_meant_as_text, find_senseless
+from gateway.config.lint_sources import find_doubtful_sources
+from gateway.config.lint_texts import find_doubtful_texts, find_near_misses
 from gateway.config.schema import Config
+from gateway.config.schema_process import Status
 from gateway.config.schema_walk import Loc
 from gateway.errors import ConfigFault
 
 _CONDITIONS = frozenset({"when", "expr"})
 
 
-def find_doubts(config: Config) -> Iterator[ConfigFault]:
-    """All that is certainly (an error) or probably (a warning) not meant as it is written."""
+def find_doubts(config: Config, overridden: Collection[Loc] = ()) -> Iterator[ConfigFault]:
+    """All that is certainly (an error) or probably (a warning) not meant as it is written. What stands at the key paths
+    `overridden` is set by the environment."""
+    learned_from = {table.learned_from for table in config.tables.values() if table.learned_from is not None}
     for index, line in enumerate(config.lines):
         loc: Loc = ("lines", index)
         yield from _by_themselves(find_doubtful_texts(line, loc))
-        yield from find_repeated_entries(line, loc)
+        yield from find_senseless(line, loc, learned_from)
+        yield from _by_themselves(find_doubtful_codes(line, loc))
         yield from find_doubtful_comparisons(line, loc, _expressions(line, loc))
+        yield from find_meant_as_text(line, loc, _expressions(line, loc))
     yield from find_doubtful_inputs(config.lines)
     yield from _by_themselves(find_near_topics(config.lines))
-    yield from _by_themselves(find_doubtful_codes(config.lines))
     yield from find_doubtful_tables(config.tables, config.lines)
     yield from find_near_misses(config.lines, config.status.categories)
+    yield from find_doubtful_sources(config)
+    if ("status", "listen") not in overridden:  # a container listens for the host, which says who reaches it
+        yield from _open_page(config.status)
+
+
+def _open_page(status: Status) -> Iterator[ConfigFault]:
+    """That anybody on the network may read the page."""
+    host = status.listen.rpartition(":")[0].strip("[]")
+    if status.token is None and host != "localhost" and not re.match(r"127\.|::1\Z", host):
+        text = "whoever reaches this address can read the page, because 'status' has no 'token': write one, or"
+        yield ConfigFault(("status", "listen"), f"{text} 127.0.0.1 for this machine alone", warning=True)
 
 
 def _by_themselves(faults: Iterable[ConfigFault]) -> Iterator[ConfigFault]:

@@ -5,8 +5,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from gateway.config.addresses import JSON_PATH, meant_node_id, own_path
-from gateway.config.error_messages import nearest, one_slip_apart, suggestion
+from gateway.config.error_messages import one_slip_apart, suggestion
 from gateway.config.invisible import CURLY_QUOTES, TYPESET, in_curly_quotes, name_of
+from gateway.config.lint_texts import texts_of
 from gateway.config.schema import Line, LookupTable
 from gateway.config.schema_io import Counter, Input
 from gateway.config.schema_messages import OwnTime
@@ -18,7 +19,6 @@ _ADDRESSES = ("node", "topic", "device", "metric", "field", "time", "event", "ty
 _SIGNED = {2**15 - 1: 16, 2**31 - 1: 32}
 _LARGEST = frozenset({255, 9999, 32767, 65535, 99999, 999999, 9999999, 99999999, 2**24 - 1, 2**31 - 1, 2**32 - 1})
 """What counters show before they begin again: words full of ones, displays full of nines."""
-_ALL_OTHERS = frozenset({"else", "default", "other", "others", "any"})
 _PLACE = re.compile(r"(?:^|/)(\$[A-Za-z_]\w*|\$\([A-Za-z_]\w*\)|<[^/<>]+>|%\w+%|:\w+|\*)(?=/|\Z)")
 _IN_BRACES = re.compile(r"\{[A-Za-z_][\w.]*\}")
 _ELEMENT = re.compile(r"\[-?\d{1,6}\]")
@@ -61,29 +61,6 @@ def find_doubtful_inputs(lines: Sequence[Line]) -> Iterator[ConfigFault]:
                 yield ConfigFault(loc, text, at_key=True, warning=True)
 
 
-def find_doubtful_codes(lines: Sequence[Line]) -> Iterator[ConfigFault]:
-    """Codes of states that no machine shows as they are written."""
-    for index, line in enumerate(lines):
-        states = line.states
-        for code in states.codes if states is not None else ():
-            said = states is not None and states.other is not None  # what all others are: this is one of the machine's
-            loc: Loc = ("lines", index, "states", "codes", code)
-            if isinstance(code, str) and re.fullmatch(r"\s*\d+\s*(-|\.\.+|,|;|\+|to|or|and|/)\s*\d+.*", code):
-                text = (
-                    f"this is one code, the text {quoted(code)}: write a line for each number, or `ladder` for ranges"
-                )
-                yield ConfigFault(loc, text, at_key=True, warning=True)
-            elif isinstance(code, str) and (code in {"*", "_"} or (not said and code.casefold() in _ALL_OTHERS)):
-                text = f"this is one code, the text {quoted(code)}: for all others write `other` beside `codes`"
-                yield ConfigFault(loc, text, at_key=True, warning=True)
-            elif isinstance(code, str) and re.fullmatch(r"[<>]=?\s*\d+", code):
-                text = f"this is one code, the text {quoted(code)}: ranges are conditions of a `ladder`"
-                yield ConfigFault(loc, text, at_key=True, warning=True)
-            elif isinstance(code, str) and re.fullmatch(r"0\d+", code):
-                text = f"a number is never shown as {quoted(code)}, only a text is: write {int(code)} for the number"
-                yield ConfigFault(loc, text, at_key=True, warning=True)
-
-
 def find_doubtful_tables(tables: Mapping[str, LookupTable], lines: Sequence[Line]) -> Iterator[ConfigFault]:
     """What is probably not meant in the tables that learn from inputs of `lines`."""
     inputs = {name for line in lines for name in line.inputs}
@@ -93,8 +70,9 @@ def find_doubtful_tables(tables: Mapping[str, LookupTable], lines: Sequence[Line
         loc: Loc = ("tables", name)
         if table.learned_from not in inputs:
             text = f"no line has the input {quoted(table.learned_from)}{suggestion(table.learned_from, sorted(inputs))}"
-            is_slip = nearest(table.learned_from, inputs) is not None
-            yield ConfigFault((*loc, "from"), text, warning=not is_slip, rests_on=(("lines",), (*loc, "from")))
+            texts = (text for index, line in enumerate(lines) for _, text in texts_of(line, ("lines", index)))
+            is_used = any(f"{{{name}[" in text for text in texts)
+            yield ConfigFault((*loc, "from"), text, warning=not is_used, rests_on=(("lines",), (*loc, "from")))
         key = table.key or ""
         if "{" in key:
             text = f"a field of the messages is named here, without braces: write {quoted(key.strip('{ }'))}"

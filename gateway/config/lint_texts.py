@@ -13,10 +13,8 @@ from gateway.config.error_messages import one_slip_apart
 from gateway.config.invisible import CURLY_QUOTES, in_curly_quotes
 from gateway.config.schema import Line
 from gateway.config.schema_intervals import Categories, Interval, Operator, PerformanceTarget, StateCode
-from gateway.config.schema_io import Input
-from gateway.config.schema_rules import WorkOrderRule
 from gateway.config.schema_walk import Loc, section_keys
-from gateway.config.tree import Finding, Key, Node, quoted
+from gateway.config.tree import quoted
 from gateway.errors import ConfigFault
 
 _TOLD = frozenset({"product", "product_id"})
@@ -42,21 +40,18 @@ _PART = r"(?:\"[^\"]*\"|'[^']*'|[A-Za-z_]\w*(?:\.\w+)*)"
 _SUM = re.compile(rf"\s*{_PART}(?:\s*[+&]\s*{_PART})+\s*")
 _WORDS = re.compile(_PART)
 _STAND_IN = re.compile(r"\|([A-Za-z_]\w*)\}")
-_FIELD = re.compile(r"\{([A-Za-z_]\w*)\.[A-Za-z_]")
 _LOOKED_UP = re.compile(r"[A-Za-z_]\w*\[([A-Za-z_]\w*)(?:\.\w+)*\]\.\w+(?:\.\w+)*")
 _MOST_COMPARED = 200
 """Names of a kind of which each is compared with each."""
 _SLIPS_IN = ("category", "reason", "factory", "metric group", "type")
 USUAL_CATEGORIES = ("Uptime", "Planned Downtime", "Unplanned Downtime", "No Data")
 """What state categories are called at Oden, where a factory has no others."""
-_NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
-_FILLED = re.compile(r"\{[^{}]*\}")
 
 
 def find_doubtful_texts(line: Line, loc: Loc) -> Iterator[ConfigFault]:
     """The texts of `line`, which stands at `loc`, that are certainly or probably not meant as they are."""
     types = {interval.type for interval in line.intervals}
-    for at, value in _texts(line, loc):
+    for at, value in texts_of(line, loc):
         yield from _quotes_and_blanks(value, at)
         if value in types:
             continue  # the name of a type, as that of an input may be
@@ -64,90 +59,8 @@ def find_doubtful_texts(line: Line, loc: Loc) -> Iterator[ConfigFault]:
             yield from _placeholders(value, at, line.inputs)
 
 
-def find_repeated_entries(line: Line, loc: Loc) -> Iterator[ConfigFault]:
-    """Entries of output that are there twice or count whole messages, and targets that are no numbers."""
-    entries = line.scrap_yield.entries if line.scrap_yield is not None else []
-    for index, entry in enumerate(entries):
-        if entry in entries[:index]:
-            text = "this entry is there already: what is counted would be told twice; remove one of them"
-            yield ConfigFault((*loc, "scrap_yield", "entries", index), text, warning=True, rests_on=())
-        name, path = entry.amount
-        if entry.each is None and not path and name in line.inputs and _is_object(line.inputs[name]):
-            text = (
-                f"{quoted(name)} is a whole message with fields, which is no amount: it counts nothing. Name the field "
-                f'that says how many, such as "{name}.qty", or write `each: 1` where each message is one'
-            )
-            rests_on = ((*loc, "inputs", name),)
-            yield ConfigFault((*loc, "scrap_yield", "entries", index, "count"), text, warning=True, rests_on=rests_on)
-    yield from _wrong_inputs(line, loc)
-    for section, at in _sections(line, loc):
-        for key in ("value", "lsl", "usl") if isinstance(section, PerformanceTarget) else ():
-            value = getattr(section, key)
-            if isinstance(value, str) and not _may_be_number(value):
-                text = "a target is a number, without a unit and with a point: write it as 12.5"
-                yield ConfigFault((*at, key), text, rests_on=())
-        for key in ("started_at", "completed_at") if isinstance(section, WorkOrderRule) else ():
-            value = getattr(section, key)
-            if value is not None and "{" not in value and not any(map(str.isdigit, value)):
-                text = 'this is no time: write "{at}" for that of the event, or the field that says it, "{work.from}"'
-                yield ConfigFault((*at, key), text, rests_on=())
-        if isinstance(section, PerformanceTarget):
-            lowest, highest = section.lsl, section.usl
-            if isinstance(lowest, int | float) and isinstance(highest, int | float) and lowest > highest:
-                text = f"the lower limit, {lowest:g}, is above the upper one, {highest:g}: are they exchanged?"
-                yield ConfigFault((*at, "lsl"), text, warning=True, rests_on=())
-
-
-def _wrong_inputs(line: Line, loc: Loc) -> Iterator[ConfigFault]:
-    """Whole messages that are to name a run or an interval, and counts that are to name a state."""
-    entries = line.scrap_yield.entries if line.scrap_yield is not None else []
-    with_fields = {name for name, path in (entry.amount for entry in entries) if path}
-    with_fields |= {match[1] for _, value in _texts(line, loc) for match in _FIELD.finditer(value)}
-    for section, at in _sections(line, loc):
-        key = getattr(section, "key", None)
-        given = line.inputs.get(key) if isinstance(key, str) else None
-        if given is None or given.event is not None or given.node is not None or not _is_whole(given):
-            continue
-        if _is_object(given) or key in with_fields:
-            text = (
-                f"{quoted(key)} is a whole message with fields, which names nothing: each would be rejected. Name the "
-                f"field in an input of its own, by 'field', and write that one here"
-            )
-            yield ConfigFault((*at, "key"), text, rests_on=((*loc, "inputs", str(key)),))
-    states = line.states
-    counted = line.inputs.get(states.input) if states is not None and states.input is not None else None
-    if states is not None and counted is not None and counted.counter is not None:
-        text = (
-            f"{quoted(states.input)} is a running count, and each of its values another state: is another input meant?"
-        )
-        yield ConfigFault(
-            (*loc, "states", "input"), text, warning=True, rests_on=((*loc, "inputs", str(states.input)),)
-        )
-
-
-def _is_object(given: Input) -> bool:
-    """Whether all that comes of an input are messages with fields: other keys of it name some."""
-    named = given.time is not None or given.only or given.id or given.event is not None
-    return bool(named) and _is_whole(given)
-
-
-def _is_whole(given: Input) -> bool:
-    """Whether what comes is the value as it is, not a part or a count of it."""
-    parts = (given.field, given.capture, given.counter, given.edge, given.binary)
-    return all(part is None for part in parts)
-
-
-def _may_be_number(text: str) -> bool:
-    """Whether `text` is a number, or can be one once its placeholders are filled in."""
-    around = text
-    while (outside := _FILLED.sub("", around)) != around:  # placeholders stand in placeholders: {a|{b}}
-        around = outside
-    if around == text:
-        return "{" in text or _NUMBER.fullmatch(text) is not None
-    return re.search(r"[^\s\d.eE+{}-]", around) is None
-
-
-def _texts(section: BaseModel, loc: Loc) -> Iterator[tuple[Loc, str]]:
+def texts_of(section: BaseModel, loc: Loc) -> Iterator[tuple[Loc, str]]:
+    """The texts of a section, but for addresses and expressions, with their places."""
     for key, info in section_keys(type(section)).items():
         if key in _AS_WRITTEN or key == "inputs":
             continue
@@ -160,7 +73,7 @@ def _of_value(value: Any, loc: Loc) -> Iterator[tuple[Loc, str]]:
         case str():
             yield loc, value
         case BaseModel():
-            yield from _texts(value, loc)
+            yield from texts_of(value, loc)
         case Mapping():
             for key, item in value.items():
                 yield from _of_value(item, (*loc, key))
@@ -202,6 +115,10 @@ def _placeholders(value: str, loc: Loc, inputs: Collection[str]) -> Iterator[Con
     if double is not None:
         known = double[1] in inputs or double[1] == "n"
         text = f'double braces stand for the braces themselves: write "{{{double[1]}{double[2]}}}"'
+        if not known:
+            text = f"{text} with the name of an input, or without any braces where this is a text"
+            if not double[1].isascii():
+                text = f"double braces are braces in the text: write {double[1]} without any, no input is called so"
         yield ConfigFault(loc, text, warning=not known)
     foreign = next(
         (found for match in _FOREIGN.finditer(value) if (found := match[match.lastindex or 0]) in inputs), None
@@ -277,7 +194,7 @@ def _nearly_usual(categories: Mapping[str, Loc], known: Collection[str]) -> Iter
 def _names(line: Line, loc: Loc) -> Iterator[tuple[str, str, Loc]]:
     yield "factory", line.factory, (*loc, "factory")
     yield f"line of {line.factory}", line.line, (*loc, "line")
-    for section, at in _sections(line, loc):
+    for section, at in sections_of(line, loc):
         match section:
             case StateCode():
                 yield "category", section.category, (*at, "category")
@@ -293,19 +210,20 @@ def _names(line: Line, loc: Loc) -> Iterator[tuple[str, str, Loc]]:
                 yield "type", section.type, (*at, "type")
 
 
-def _sections(value: Any, loc: Loc) -> Iterator[tuple[BaseModel, Loc]]:
+def sections_of(value: Any, loc: Loc) -> Iterator[tuple[BaseModel, Loc]]:
+    """The sections in a part of the configuration but for inputs, with their places."""
     match value:
         case BaseModel():
             yield value, loc
             for name, info in type(value).model_fields.items():
                 if name != "inputs":
-                    yield from _sections(getattr(value, name), (*loc, info.alias or name))
+                    yield from sections_of(getattr(value, name), (*loc, info.alias or name))
         case Mapping():
             for key, item in value.items():
-                yield from _sections(item, (*loc, key))
+                yield from sections_of(item, (*loc, key))
         case list():
             for index, item in enumerate(value):
-                yield from _sections(item, (*loc, index))
+                yield from sections_of(item, (*loc, index))
 
 
 def _folded(name: str) -> str:
@@ -328,36 +246,3 @@ def _slips(
             loc = groups[_folded(slip)][slip]
             text = f"{kind} {quoted(slip)} is one letter apart from {quoted(other)}: are these two?"
             yield ConfigFault(loc, text, at_key=loc[0] == "status", warning=True)
-
-
-_THOUSANDS = re.compile(r"[1-9]\d{0,2}\.\d{3}")
-_EMPTY_DECIMALS = re.compile(r"[1-9]\d{0,2}\.000")
-"""Scales with three decimals show 2.500; nobody writes decimals that are all noughts."""
-
-
-def find_thousands(root: Node) -> Iterator[Finding]:
-    """What the lines of the configuration `root` have as decimals that were most likely thousands."""
-    lines = _entries(root).get("lines")
-    for line in _items(lines):
-        for given in _entries(_entries(line).get("inputs")).values():
-            counter = _entries(_entries(given).get("counter"))
-            yield from _doubtful(counter.get("rollover"), _THOUSANDS)
-            yield from _doubtful(counter.get("scale"), _EMPTY_DECIMALS)
-        for entry in _items(_entries(_entries(line).get("scrap_yield")).get("entries")):
-            yield from _doubtful(_entries(entry).get("max"), _EMPTY_DECIMALS)
-            yield from _doubtful(_entries(entry).get("min"), _EMPTY_DECIMALS)
-            yield from _doubtful(_entries(entry).get("factor"), _EMPTY_DECIMALS)
-
-
-def _doubtful(node: Node | None, pattern: re.Pattern[str]) -> Iterator[Finding]:
-    if node is not None and isinstance(node.value, float) and pattern.fullmatch(node.written):
-        text = f"this is {node.value:g}, because a point is for decimals: is {node.written.replace('.', '')} meant?"
-        yield Finding(node.position, text, warning=True)
-
-
-def _entries(node: Node | None) -> Mapping[Key, Node]:
-    return node.value if node is not None and isinstance(node.value, dict) else {}
-
-
-def _items(node: Node | None) -> list[Node]:
-    return node.value if node is not None and isinstance(node.value, list) else []

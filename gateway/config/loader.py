@@ -28,7 +28,7 @@ from gateway.config.environment import (
     with_values,
 )
 from gateway.config.files import Files, NoFileError, all_may_read
-from gateway.config.lint_texts import find_thousands
+from gateway.config.lint_numbers import find_thousands
 from gateway.config.lookups import gather_lookups
 from gateway.config.message_schemas import Schemas, gather_schemas
 from gateway.config.misplaced import put_in_place
@@ -116,6 +116,11 @@ class Draft:
     _mended: Mended | None
     _origin: Origin
     _loaded: Callable[[Config], Loaded]
+
+    @property
+    def overridden(self) -> Collection[Loc]:
+        """The key paths that the environment has set."""
+        return self._origin.variables.keys()
 
     def finished(self, faults: Iterable[ConfigFault], *, though_absent: bool = False) -> Loaded:
         """The configuration that can run, with its warnings. Raises ConfigError with all that is wrong with it, which

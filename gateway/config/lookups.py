@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from gateway.config.csv_tables import Sheet, doubtful_cells, mixed_decimals, read_csv, spoilt_numbers
+from gateway.config.csv_tables import Sheet, read_csv
 from gateway.config.error_messages import suggestion
 from gateway.config.files import NoFileError, as_named, read_text
 from gateway.config.schema import LookupTable
 from gateway.config.schema_walk import Loc
+from gateway.config.spoilt_cells import doubtful_cells, doubtful_columns
 from gateway.config.tree import BrokenFileError, Finding, Node, Position, quoted
 from gateway.errors import ConfigError, ConfigFault, Diagnostic
 from gateway.model import Learned, Lookup, Lookups, Scalar
@@ -46,7 +47,7 @@ def gather_lookups(tables: Mapping[str, LookupTable], folder: Path) -> tuple[Loo
             text = read_text(table.file)
             findings += doubtful_cells(text, named)
             sheet = read_csv(text, named)
-            findings += [*sheet.faults, *mixed_decimals(sheet), *spoilt_numbers(sheet)]
+            findings += [*sheet.faults, *doubtful_columns(sheet)]
             lookups[name] = _lookup(table, sheet, findings)
         except NoFileError as error:
             faults.append(ConfigFault(("tables", name, "file"), f"{named}: {error}", absent=error.absent))

@@ -7,16 +7,19 @@ and what it is asked about is bounded. The library is imported only where a sche
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from gateway.config.files import NoFileError, as_named, read_text
+from gateway.config.json_schema_words import near_keywords, why_no_schema
+from gateway.config.json_text import JsonFlaw, Places, Way, places_of, read_json
 from gateway.config.patterns import MOST_REPEATS, repeats_too_much
 from gateway.config.schema import Line
-from gateway.config.tree import BrokenFileError, Finding, Position
+from gateway.config.tree import BrokenFileError, Finding, LineIndex
 from gateway.errors import ConfigFault
 
 MOST_VALUES = 10_000
@@ -29,21 +32,31 @@ _TOO_LONG = "?" * (LONGEST_REMEMBERED + 1)
 _LONGEST_REASON = 200
 
 
+class SchemaFlaw(ValueError):
+    """A schema cannot be used; the message says why, what is on the way `at` to it."""
+
+    def __init__(self, at: Sequence[str | int | None], text: str) -> None:
+        self.at: Way = (*at,)
+        super().__init__(text)
+
+
 class MessageSchema:
     """The schema in a file; two with the same name and text are equal."""
 
     def __init__(self, name: str, text: str) -> None:
-        """Raises json.JSONDecodeError where `text` is no JSON, another ValueError, with the end of a sentence, where
-        its schema cannot be used."""
+        """Raises JsonFlaw where `text` is no JSON, SchemaFlaw where its schema cannot be used."""
         self.name = name
         self.text = text
+        self.doubts: Sequence[tuple[Way, str]] = ()
+        """Where something of it is most likely not meant so, and what is."""
         self._answers: dict[str, str | None] = {}
         """What was answered lately, by what was asked: a sender that is wrong says the same thousands of times."""
         try:
-            self._validator = _validator(json.loads(text))
+            document, self.places = read_json(text)
+            self._validator, self.doubts = _validator(document)
             self._first_error(None)
         except RecursionError:
-            raise ValueError("refers to itself without end") from None
+            raise SchemaFlaw((), "the schema refers to itself without end") from None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, MessageSchema) and (other.name, other.text) == (self.name, self.text)
@@ -95,44 +108,68 @@ def gather_schemas(lines: Iterable[Line], folder: Path) -> tuple[Schemas, list[C
     for path, loc in named.items():
         shown = as_named(path, folder)
         try:
-            schemas[path] = MessageSchema(path.name, read_text(path))
+            text = read_text(path)
         except NoFileError as error:
             faults.append(ConfigFault(loc, f"{shown}: {error}", absent=error.absent))
+            continue
         except BrokenFileError as error:
-            findings.append(error.finding)
-        except json.JSONDecodeError as error:
-            findings.append(Finding(Position(error.lineno, error.colno, shown), f"this is no JSON: {error.msg}"))
-        except ValueError as error:
-            faults.append(ConfigFault(loc, f"the schema in {shown} {error}"))
+            findings.append(error.finding._replace(position=replace(error.finding.position, file=shown)))
+            continue
+        places = LineIndex(text, shown)
+        try:
+            schema = schemas[path] = MessageSchema(path.name, text)
+            for at, doubt in schema.doubts:
+                findings.append(Finding(places.position(_index(at, schema.places)), doubt, warning=True))
+        except JsonFlaw as error:
+            findings.append(Finding(places.position(error.at), str(error)))
+        except SchemaFlaw as error:
+            findings.append(Finding(places.position(_index(error.at, places_of(text))), str(error)))
     return schemas, faults, findings
 
 
-def _validator(document: object) -> Any:
-    """What asks the schema `document`. Raises ValueError where it cannot be used."""
+def _index(at: Way, places: Places) -> int:
+    """Where what is on the way `at` stands, or what is around it."""
+    return next(places[at[:depth]] for depth in range(len(at), -1, -1) if at[:depth] in places)
+
+
+def _validator(document: object) -> tuple[Any, Sequence[tuple[Way, str]]]:
+    """What asks the schema `document`, and what of it is doubtful. Raises SchemaFlaw where it cannot be used."""
     from jsonschema import Draft202012Validator, SchemaError, validators  # noqa: PLC0415 - see above
     from referencing.jsonschema import specification_with  # noqa: PLC0415
 
     if not isinstance(document, dict):
-        raise ValueError("is no object")  # noqa: TRY004 - the file is wrong
+        raise SchemaFlaw((), "a schema of messages is an object: {...}")
     version = document.get("$schema", Draft202012Validator.META_SCHEMA["$schema"])
     kind: Any = validators.validator_for({"$schema": version}, default=None) if isinstance(version, str) else None
     if kind is None:
-        raise ValueError(f"is of a version that is not known ($schema): {_cut(str(version))}")
+        known = "write https://json-schema.org/draft/2020-12/schema, or leave it out"
+        raise SchemaFlaw(("$schema",), f"this version of JSON Schema is not known; {known}")
     try:
         kind.check_schema(document)
     except SchemaError as error:
-        raise ValueError(f"is wrong{_place(error.absolute_path)}: {_cut(error.message)}") from None
+        raise SchemaFlaw(error.absolute_path, why_no_schema(error)) from None
     resource = specification_with(kind.META_SCHEMA.get("$schema", version)).create_resource(document)
     registry = validators.SPECIFICATIONS.with_resource(resource.id() or "", resource).crawl()
-    for problem in _problems(resource, registry.resolver_with_root(resource)):
-        raise ValueError(problem)
+    ways = {id(value): way for way, value in _objects(document)}
+    for schema, keyword, problem in _problems(resource, registry.resolver_with_root(resource)):
+        raise SchemaFlaw((*ways.get(id(schema), ()), *keyword), problem)
     checks = {"uniqueItems": _unique, "multipleOf": _multiple, "pattern": _pattern}
     checks = {keyword: check for keyword, check in checks.items() if keyword in kind.VALIDATORS}
-    return validators.extend(kind, checks)(document, registry=registry)
+    doubts = [((*ways[id(of)], word, None), text) for of, word, text in near_keywords(resource, kind.VALIDATORS)]
+    return validators.extend(kind, checks)(document, registry=registry), doubts
 
 
-def _problems(resource: Any, resolver: Any) -> Iterator[str]:
-    """What stands in a schema, and in those inside it, that cannot be used here."""
+def _objects(value: Any, way: Way = ()) -> Iterator[tuple[Way, Any]]:
+    """All objects in a document, with the ways to them."""
+    if isinstance(value, dict):
+        yield way, value
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in inner:
+        yield from _objects(item, (*way, key))
+
+
+def _problems(resource: Any, resolver: Any) -> Iterator[tuple[Any, Way, str]]:
+    """What stands in a schema, and in those inside it, that cannot be used here: the schema, where in it, and why."""
     from referencing.exceptions import Unresolvable  # noqa: PLC0415 - see above
 
     schema = resource.contents if isinstance(resource.contents, dict) else {}
@@ -141,12 +178,19 @@ def _problems(resource: Any, resolver: Any) -> Iterator[str]:
             try:
                 resolver.lookup(schema[keyword])
             except Unresolvable:
-                yield f"refers to what is not in it: {_cut(str(schema[keyword]))}; put all of it into one file"
-    for pattern in (schema.get("pattern", ""), *schema.get("patternProperties", ())):
+                what = _cut(str(schema[keyword]))
+                yield schema, (keyword,), f"this refers to what is not in the file: {what}; put all of it into one file"
+    patterns: list[tuple[Way, str]] = [(("pattern",), schema["pattern"])] if "pattern" in schema else []
+    patterns += [(("patternProperties", each, None), each) for each in schema.get("patternProperties", ())]
+    for way, pattern in patterns:
         if repeats_too_much(pattern):
             yield (
-                f"has a pattern that could take for ever: {_cut(pattern)}; single characters can be repeated, "
-                f"at most {MOST_REPEATS} times, with * or + or {{2,}}"
+                schema,
+                way,
+                (
+                    f"this pattern could take for ever: {_cut(pattern)}; single characters can be repeated, "
+                    f"at most {MOST_REPEATS} times, with * or + or {{2,}}"
+                ),
             )
     for inner in resource.subresources():
         yield from _problems(inner, resolver.in_subresource(inner))

@@ -61,13 +61,15 @@ def _is_of_a_row(located: Located) -> bool:
 
 def once_each(found: Collection[Located]) -> list[Located]:
     """`found` without warnings of what something else is said of as well: who mends that will look at it anyway."""
-    told = {place for located in found if not located.warning for place in (located.position, located.text_begins)}
+    places = {at: replace(at, used_at=None) for each in found for at in (each.position, each.text_begins) if at}
+    wrong = (at for each in found if not each.warning for at in (each.position, each.text_begins) if at)
+    told = {places[at] for at in wrong}
     kept: list[Located] = []
     for located in found:
         if located.warning and located.position is not None:
-            if located.position in told:
+            if places[located.position] in told:
                 continue
-            told.add(located.position)
+            told.add(places[located.position])
         kept.append(located)
     return kept
 
@@ -121,7 +123,8 @@ class Origin:
                 if item.value is None and f"'{key}'" in fault.text:
                     position, text = section.keys[key], f"nothing is written behind '{key}'; {fault.text}"
         begins = self._position(fault.loc, at_key=fault.at_key) if fault.at else None
-        return replace(in_file(Finding(position, text, fault.warning, fault.absent)), loc=fault.loc, text_begins=begins)
+        located = in_file(Finding(position, text, fault.warning, fault.absent))
+        return replace(located, loc=fault.loc, text_begins=begins)
 
     def where(self, loc: Loc) -> str:
         return self.diagnose(ConfigFault(loc, "")).diagnostic.where

@@ -24,6 +24,18 @@ class Section(BaseModel):
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _NUMBER = r"(\d+(?:\.\d+)?)\s*"
+_UNITS = {
+    "ms": ("msec", "msecs", "millis", "milliseconds", "Millisekunden"),
+    "s": ("sec", "secs", "second", "seconds", "Sek", "sek", "Sekunde", "Sekunden"),
+    "min": ("mins", "minute", "minutes", "Minute", "Minuten"),
+    "h": ("hr", "hrs", "hour", "hours", "Std", "std", "Stunde", "Stunden"),
+    "d": ("day", "days", "Tag", "Tage"),
+    "kB": ("KByte", "kByte", "kb"),
+    "MB": ("M", "Mb", "MByte", "Mbyte", "megabytes", "Megabyte"),
+    "GB": ("G", "Gb", "GByte", "Gbyte", "gigabytes", "Gigabyte"),
+    "TB": ("T", "Tb", "TByte", "Tbyte", "Terabyte"),
+}
+"""Units as others write them."""
 
 
 def _parse(value: object, pattern: str, example: str) -> tuple[float, str]:
@@ -39,8 +51,19 @@ def _parse(value: object, pattern: str, example: str) -> tuple[float, str]:
             raise ValueError(f"write {example}: one number with one unit")
         comma = isinstance(value, str) and re.search(r"\d,\d", value)
         point = "the number with a point, as in 0.5, and " if comma else ""
-        raise ValueError(f"write {point}{example}")
+        meant = _meant(value, pattern) if isinstance(value, str) else None
+        raise ValueError(f"write {point}{example}{f'; did you mean {meant}?' if meant is not None else ''}")
     return float(match[1]), match[2]
+
+
+def _meant(value: str, pattern: str) -> str | None:
+    """What `value` is most likely meant to be: its unit as others write it, without what is counted (`300 pcs/min`)."""
+    match = re.fullmatch(rf"{_NUMBER}[^\W\d/]*?\s*(/?)\s*(?:1\s*)?([^\W\d]+)\.?", value.replace(",", "."))
+    unit = next((unit for unit, others in _UNITS.items() if match and match[3] in others), None)
+    if match is None or unit is None:
+        unit = next((unit for unit in _UNITS if match and match[3].casefold() == unit.casefold()), None)
+    written = f"{match[1]}{match[2]}{unit}" if match is not None and unit is not None else ""
+    return written if re.fullmatch(_NUMBER + pattern, written) else None
 
 
 def _seconds(value: object) -> float:

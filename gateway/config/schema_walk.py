@@ -113,6 +113,13 @@ def child_annotation(annotation: Any, key: object, tag: object) -> Any:
     return field and field.annotation
 
 
+def keys_of(annotation: Any) -> tuple[str, ...] | None:
+    """The keys of the sections that `annotation` allows; None: names of one's own, or no keys."""
+    if any(get_origin(part) is dict for part in alternatives(annotation)):
+        return None
+    return tuple(dict.fromkeys(key for model in section_models(annotation) for key in section_keys(model))) or None
+
+
 def takes_only_text(annotation: Any) -> bool:
     """Whether `annotation` allows only text, so that what looks like a number is text as well."""
     return all(

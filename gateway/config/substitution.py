@@ -12,7 +12,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import SecretStr
 
-from gateway.config.csv_tables import table_as_list, table_as_section, typed
+from gateway.config.csv_tables import doubtful_headings, table_as_list, table_as_section, typed
 from gateway.config.error_messages import nearest
 from gateway.config.files import Files, resolve_path
 from gateway.config.schema_walk import alternatives, child_annotation, section_collection, tag_of
@@ -33,6 +33,8 @@ _FOREIGN = re.compile(
     r"(?<!\$)\$(?P<dollar>[A-Za-z_]\w*)|%(?P<percent>[A-Za-z_]\w*)%|<(?P<angle>[A-Za-z_]\w*)>"
     r"|\$\((?P<round>[A-Za-z_]\w*)\)|\{\s*(?P<braces>[A-Za-z_]\w*)\s*\}"
 )
+_NEAR = 0.8
+"""How alike two names of parameters are of which the one is most likely a slip of the other."""
 _SIGNS = frozenset("$%<{")
 """A parameter as other tools write it."""
 
@@ -72,7 +74,7 @@ class Substituter:
         self.inputs: Collection[str] = ()
         """Names of inputs that nobody gives as parameters."""
         self._told: set[Finding] = set()
-        self._asked: set[str] = set()
+        self.asked: set[str] = set()
         """Names that placeholders have asked for."""
         self._without_value: list[tuple[str, str | None, Position, Finding]] = []
         """Those without a value, each with the parameter that is like it, where it is asked for, and what is said."""
@@ -191,8 +193,12 @@ class Substituter:
                 (name, near, position, Finding(parameters.lacks or parameters.used_at or position, text))
             )
         parameters.used.add(name)
-        self._asked.add(name)
+        self.asked.add(name)
         return parameters.values.get(name)
+
+    def nearly_asked_for(self, name: str) -> str | None:
+        """The parameter of which `name`, which no placeholder asks for, is most likely a slip."""
+        return None if name in self.asked else nearest(name, sorted(self.asked), _NEAR)
 
     def report_without_value(self, given: Mapping[Key, Position]) -> None:
         """Report the parameters that have no value: where a template has a slip of one that is asked for elsewhere, in
@@ -200,10 +206,10 @@ class Substituter:
         at the heading of a table; else where the line does not give it."""
         told: set[str] = set()
         for name, near, position, finding in sorted(self._without_value, key=lambda each: each[3].position == each[2]):
-            if near in self._asked and finding.position != position:
+            if near in self.asked and finding.position != position:
                 text = f"no value for ${{{name}}}; did you mean ${{{near}}}?"
                 self._report_once(Finding(replace(position, used_at=None), text))
-            elif near is not None and near in given and near not in self._asked:
+            elif near is not None and near in given and near not in self.asked:
                 asked = replace(position, used_at=None)
                 text = f"nothing asks for ${{{near}}}; did you mean {quoted(name)}, which {asked} asks for?"
                 self._report_once(Finding(given[near], text))
@@ -243,6 +249,8 @@ class Substituter:
         match str(name.value).lower().rpartition(".")[2]:
             case "csv":
                 sheet = self._files.sheet(path, name.position)
+                for finding in () if sheet is None else doubtful_headings(sheet, get_args(annotation)[-1]):
+                    self._report_once(finding)
                 if sheet is not None and is_list:
                     content = table_as_list(sheet, self._files.findings)
                 elif sheet is not None:

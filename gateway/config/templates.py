@@ -7,13 +7,13 @@ template's, and `~` leaves out what the template has.
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from gateway.config.csv_tables import Row, Sheet, row_as_section
+from gateway.config.csv_tables import Row, Sheet, doubtful_headings, empty_columns, misspelt_key, row_as_section
 from gateway.config.error_messages import meant_key, nearest, suggestion
 from gateway.config.files import Files, resolve_path
 from gateway.config.schema import Config, Line, LineKeys, TopLevelKeys
 from gateway.config.schema_walk import child_annotation, section_keys
 from gateway.config.substitution import LINE_PARAMETERS, Parameters, Substituter, overlay, without_keys
-from gateway.config.tree import Key, Node, Position, quoted
+from gateway.config.tree import Finding, Key, Node, Position, quoted
 from gateway.model import Scalar
 
 MAX_CHAIN = 10
@@ -63,6 +63,8 @@ class _Expander:
         self._used: set[Key] = set()
         self._lost: Position | None = None
         """A line that most likely uses a template, which it does not say or which there is not."""
+        self._sheets: list[Sheet] = []
+        """Tables of lines."""
 
     def expanded(self) -> Node:
         root = self._root
@@ -94,6 +96,8 @@ class _Expander:
             lines += [self._whole(line) for line in self._stand_ins(item)]
         if self._lost is not None:
             lines += [self._whole(line) for line in self._stand_ins(Node(self._lost, {}))]
+        for sheet in self._sheets:
+            self._report_headings(sheet)
         return Node(node.position, list(lines), incomplete=node.incomplete or (bool(unread) and not lines))
 
     def _stand_ins(self, item: Node) -> list[Node]:
@@ -148,11 +152,23 @@ class _Expander:
             sheet = self._files.sheet(resolve_path(file.position, file.value), file.position)
         if sheet is None or not sheet.rows:
             return None
+        self._sheets.append(sheet)
         common = without_keys(item, {"file"})
         entries: Mapping[Key, Node] = common.value if isinstance(common.value, dict) else {}
         if "use" not in sheet.headings and "use" not in entries and not _misspells(entries, "use"):
             self._report_no_template(item, sheet)
         return [overlay(common, self._row(sheet, row, entries)) for row in sheet.rows]
+
+    def _report_headings(self, sheet: Sheet) -> None:
+        """Report what is nearly a key of a line, or a parameter, and has only empty cells below it."""
+        self._files.findings += doubtful_headings(sheet, Line)
+        for heading in empty_columns(sheet):
+            meant = self._substituter.nearly_asked_for(heading)
+            if meant is not None and heading not in {*section_keys(Line), "use"} and "." not in heading:
+                text = (
+                    f"nothing asks for ${{{heading}}}, and all cells below it are empty; did you mean {quoted(meant)}?"
+                )
+                self._files.findings.append(Finding(sheet.headings[heading], text, warning=True))
 
     def _report_no_template(self, item: Node, sheet: Sheet) -> None:
         """Report that nothing says which template the parameters are for that are columns of `sheet`, if there are."""
@@ -325,7 +341,9 @@ class _Expander:
         for key in arguments:
             if key not in used and key not in LINE_PARAMETERS and not base.has_gap():
                 name, known = node.value["use"].value, sorted(used - LINE_PARAMETERS)
-                text = f"the template {quoted(name)} has no ${{{key}}}{suggestion(str(key), known)}"
+                of_line = misspelt_key(str(key), Line) if "." in str(key) else None
+                meant = f"; did you mean {quoted(of_line)}, a key of the line itself?" if of_line else ""
+                text = f"the template {quoted(name)} has no ${{{key}}}{meant or suggestion(str(key), known)}"
                 self._report(node.value["with"].keys[key], text)
 
     def _report_sections(self, templates: Node) -> None:

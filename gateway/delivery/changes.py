@@ -51,7 +51,9 @@ def change_of(record: UpdateInterval, shown: Mapping[str, JsonValue], told: Mapp
     theirs = set[str]()
     for name, value in set_fields(record).items():
         there = plain_metadata(seen.get(name))
-        if name == "end" or says_same(there, value):
+        # What Oden has just as it was told is not a later word that it has shortened, however that begins.
+        untouched = told is not None and there is not None and there == told.get(name) != value
+        if name == "end" or (says_same(there, value) and not untouched):
             continue
         if there in (None, "") or told is None or says_same(there, told.get(name)):
             write[name] = value

@@ -4,6 +4,7 @@ An OPC UA server is asked in the gateway's own session, because small ones have 
 of another name: what is subscribed in the gateway's session stays as it is.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
@@ -23,6 +24,7 @@ from gateway.mapping.inputs import InputMemory
 from gateway.sources.base import Source
 from gateway.sources.found import Found, Metric, Topic, is_within
 from gateway.sources.mqtt_topics import scalars_in
+from gateway.ways import here
 
 
 def remembered(present: Present, question: BrowseQuestion, heard: Sequence[Found]) -> list[Topic | Metric]:
@@ -98,7 +100,8 @@ async def _look(question: object, present: Present, clock: Clock) -> Items:
         asked = LookQuestion.model_validate(question)
     except ValidationError:
         raise GatewayError("this gateway does not understand the question: it may be of another version") from None
-    differs = differing(present.config, asked)
+    ours = await asyncio.to_thread(present.marks, asked.salt)  # tables can be large
+    differs = differing(ours, asked.marks, here())
     yield {"differs": differs.model_dump(mode="json")}
     others = {*differs.sources.changed, *differs.sources.gone}
     same = {name: source for name, source in present.sources.items() if name not in others}

@@ -161,7 +161,7 @@ def source_findings(
         yield Finding(kind, "wrong", look.name, look.detail + silence, cure.format_map(known))
         return
     for concern, text in look.concerns.items():
-        cure = _CONCERNS.get(concern, "journalctl -u oden-gateway -n 50")
+        cure = _CONCERNS.get(concern, "see what the log of the gateway says of {source}")
         yield Finding(concern, "note", look.name, text, cure.format_map(known))
     if look.clock_ahead is not None and abs(look.clock_ahead) > APART:
         way = "ahead of" if look.clock_ahead > 0 else "behind"
@@ -181,16 +181,21 @@ def source_findings(
 
 def not_running(differs: LookDifference | None) -> Iterator[Finding]:
     """What the running gateway does not go by yet; `differs` is None where none runs."""
-    if differs is None or not (differs.sources or differs.lines or differs.oden):
+    if differs is None or not (differs.by_reload or differs.restart):
         return
-    parts = [f"{what} {names}" for what, names in (("sources", differs.sources), ("lines", differs.lines)) if names]
-    text = f"it does not go by this file yet: {'; '.join([*parts, *(['~oden'] if differs.oden else [])])}"
+    named = (("sources", differs.sources), ("lines", differs.lines), ("tables", differs.tables))
+    changed = (*(["oden"] if differs.oden else []), *differs.settings, *differs.restart)
+    parts = (*(f"{what} {names}" for what, names in named if names), *(f"~{name}" for name in changed))
+    text = f"it does not go by this file yet: {'; '.join(parts)}"
     if differs.sources.new or differs.sources.changed:
         seen = ", ".join((*differs.sources.new, *differs.sources.changed))
         text += f". What is found of {seen} is by this file, looked at by a client of its own"
     if differs.oden:
         text += ". Oden was asked as the running gateway asks it"
-    yield Finding("not_running", "note", "the running gateway", text, "sudo systemctl reload oden-gateway")
+    if differs.restart:
+        text += f". A reload does not change {', '.join(differs.restart)}: that takes a restart, which has the rest too"
+    cure = differs.by.restart if differs.restart else differs.by.reload
+    yield Finding("not_running", "note", "the running gateway", text, cure)
 
 
 def _known(source: str, section: SourceConfig, option: str) -> dict[str, str]:

@@ -13,11 +13,12 @@ from pydantic import BaseModel, TypeAdapter
 
 from gateway.clock import Clock
 from gateway.config.addresses import SPARKPLUG
-from gateway.config.difference import Marks, Names, marks, names_between
-from gateway.config.schema import Config, OpcuaConfig
+from gateway.config.difference import AFTER_A_RESTART, Marks, Names, names_between
+from gateway.config.schema import OpcuaConfig
 from gateway.errors import SourceError
 from gateway.live.tail import InputReading, Present, known, readings
 from gateway.sources.base import Arrival, Source
+from gateway.ways import Ways
 
 if TYPE_CHECKING:  # its library is loaded only where a source speaks OPC UA
     from gateway.sources.opcua.description import Description
@@ -66,20 +67,34 @@ class LookQuestion(BaseModel):
 
 
 class LookDifference(BaseModel):
-    """From what runs to the state that is meant."""
+    """From what runs to the state that is meant. `settings` are those that a reload changes, `restart` those that count
+    after a restart alone; `by` is how one asks the running gateway for either."""
 
     sources: Names
     lines: Names
     oden: bool
+    tables: Names
+    settings: tuple[str, ...]
+    restart: tuple[str, ...]
+    by: Ways
+
+    @property
+    def by_reload(self) -> bool:
+        """Whether a reload changes anything."""
+        return any((self.sources, self.lines, self.oden, self.tables, self.settings))
 
 
-def differing(running: Config, question: LookQuestion) -> LookDifference:
+def differing(ours: Marks, theirs: Marks, by: Ways) -> LookDifference:
     """How what runs differs from what is meant."""
-    ours, theirs = marks(running, question.salt), question.marks
+    settings = names_between(ours.settings, theirs.settings).changed
     return LookDifference(
         sources=names_between(ours.sources, theirs.sources),
         lines=names_between(ours.lines, theirs.lines),
         oden=ours.oden != theirs.oden,
+        tables=names_between(ours.tables, theirs.tables),
+        settings=tuple(name for name in settings if name not in AFTER_A_RESTART),
+        restart=tuple(name for name in settings if name in AFTER_A_RESTART),
+        by=by,
     )
 
 

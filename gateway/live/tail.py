@@ -8,6 +8,7 @@ from functools import partial
 
 from pydantic import TypeAdapter
 
+from gateway.config.difference import Marks
 from gateway.config.schema import Config
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.inputs import InputMemory, InputPlan, read
@@ -75,13 +76,14 @@ class InputReading:
 @dataclass(frozen=True, slots=True)
 class Present:
     """What runs at this moment. `onlookers` are those of all its sources, and stay the same when these change.
-    `memories` gives what is remembered of the inputs of the line with a key."""
+    `memories` gives what is remembered of the inputs of the line with a key, `marks` with a salt by what it runs."""
 
     config: Config
     plans: Sequence[LinePlan]
     sources: Mapping[str, Source]
     onlookers: Onlookers
     memories: Callable[[str], Mapping[str, InputMemory]] = lambda _: {}
+    marks: Callable[[str], Marks] = lambda _: Marks({}, {}, "", {}, {})
 
 
 NO_VALUE = "it has no value yet"

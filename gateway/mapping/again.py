@@ -9,7 +9,7 @@ not is decided again. Else that the source was lost stands.
 """
 
 from bisect import bisect_right
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from itertools import chain
 from math import inf
 from typing import TypeVar
@@ -18,19 +18,31 @@ from gateway.frozen import replace
 from gateway.mapping import facts
 from gateway.mapping.clocks import CALM
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.context import Recorder, Refused, Share
+from gateway.mapping.context import Full, Recorder, Refused, Share
 from gateway.mapping.facts import NOTHING, fold
 from gateway.mapping.intervals import EndedInterval, OpenInterval
-from gateway.mapping.line import LineState, Step, Tick, step
+from gateway.mapping.line import LineState, LineSteps, Step, Tick
 from gateway.mapping.output import packed
 from gateway.mapping.owed import Owed, split, waiting
 from gateway.mapping.sessions import Moved
 from gateway.mapping.stamps import MOST_STAMPS, Stamps, free_stamp, with_stamp
-from gateway.mapping.trail import MOST_AT_ALL, Entry, Feed, place_of, shortened, told_by, with_entries, with_stamps
+from gateway.mapping.trail import (
+    MOST_AT_ALL,
+    MOST_NEWEST,
+    PART,
+    Entry,
+    Feed,
+    place_of,
+    shortened,
+    told_by,
+    with_entries,
+    with_stamps,
+)
 from gateway.model import Contact, IntervalType, Moment, Notice, Recovered, Sample
 
 MOST_CORRECTED = 64
-"""Intervals of which the time stamps are remembered that were told before a correction, and for it."""
+"""Intervals of which the time stamps are remembered that were told before a correction, and for it; and batches that
+were told full."""
 
 Late = Sequence[tuple[Sample | Moment, float]]
 """What comes late, with the times of which it speaks, in that order: messages, and moments that a source has kept."""
@@ -58,12 +70,13 @@ def recalled(plan: LinePlan, line: Feed) -> Slices[Feed]:
     trail = [*line.trail()]
     since = next((place for place, entry in enumerate(trail) if entry.number > line.corrected_at), len(trail))
     until = trail[since - 1].at if since else base.at
-    entries, last = yield from _stepped(plan, before, trail[:since], until if since < len(trail) else state.now)
+    at = until if since < len(trail) else state.now
+    entries, last = yield from _stepped(plan, before, trail[:since], at, 0, full=line.full)
     after = with_stamps((entries[-1] if entries else base).after or before, line.stamps)
     if entries:
         entries[-1] = replace(entries[-1], after=after)
     if since < len(trail):
-        newer, last = yield from _stepped(plan, after, trail[since:], state.now)
+        newer, last = yield from _stepped(plan, after, trail[since:], state.now, since, full=line.full)
         entries += newer
     if not entries:
         told = told_by(last)
@@ -74,23 +87,34 @@ def recalled(plan: LinePlan, line: Feed) -> Slices[Feed]:
 def _stepped(
     plan: LinePlan,
     state: LineState,
-    steps: Iterable[Entry],
+    steps: Sequence[Entry],
     until: float,
+    first: int | None = None,
     refused: list[Refused] | None = None,
+    full: Full = (),
 ) -> Slices[tuple[list[Entry], Step]]:
     """The entries of `steps`, taken from `state` on, and what time tells after the last and up to `until`. What is owed
-    is not of these steps, but of what was told. Samples of which nothing could be used are added to `refused`."""
+    is not of these steps, but of what was told. Samples of which nothing could be used are added to `refused`. Batches
+    by count that were told `full` stay as they are.
+
+    `first`: so many entries of the trail are before them; then only those have their states that need them
+    (`with_entries`), since to make a state costs as much as a part of a step.
+    """
     entries: list[Entry] = []
-    state, rests_until = replace(state, owed=()), None
-    for one in steps:
+    line, newest = LineSteps(plan, replace(state, owed=()), full=full), len(steps) - MOST_NEWEST
+    for place, one in enumerate(steps, 1):
         if one.sample is not None:
-            result = step(plan, state, one.sample, rests_until)
-            state, rests_until = result.state, result.rests_until
-            entries.append(replace(one, after=state, own=told_by(result), later=()))
+            line.on(one.sample)
+            needed = first is None or place > newest or (first + place) % PART == 0
+            result = line.result(known=needed)
+            after = result.state if needed else None
+            entries.append(Entry(one.at, one.sample, after, one.said, told_by(result), (), one.again, one.number))
             if refused is not None:
                 refused += result.refused
             yield
-    last = step(plan, state, Tick(until), rests_until)
+    line.on(Tick(until))
+    last = line.result()
+    line.part()
     if entries and told_by(last) is not NOTHING:
         entries[-1] = replace(entries[-1], later=(told_by(last),))
     return entries, last
@@ -175,8 +199,11 @@ class Again:
     def derive(self) -> Slices[None]:
         """Take the steps again."""
         start = replace(self.before, seq=self.line.state.seq)
-        steps, refused = filter(self._counts, self._steps), list[Refused]()
-        entries, last = yield from _stepped(self.plan, start, steps, self.line.state.now, refused)
+        steps, refused = [*filter(self._counts, self._steps)], list[Refused]()
+        first = self.first if self._known[0] is self.line.base else None
+        entries, last = yield from _stepped(
+            self.plan, start, steps, self.line.state.now, first, refused, tuple(self.told.full.values())
+        )
         self.refused = tuple(
             one._replace(sample=self._late[id(one.sample)]) for one in refused if id(one.sample) in self._late
         )
@@ -266,6 +293,7 @@ class Again:
             state=state,
             stamps=newest,
             swings=swings,
+            full=tuple(({batch.interval: batch for batch in self.line.full} | now.full).values())[-MOST_CORRECTED:],
             numbered=self.numbered,
             corrected_at=self.numbered,
         )

@@ -54,8 +54,9 @@ def _learning(scope: Scope, table: str, learned: Learned, loc: Loc) -> InputPlan
     if table in scope.inputs:
         scope.fault((*loc, table), f"there is a table '{table}' under 'tables', which learns: give one another name")
     if not section.has_fields or section.field is not None or section.counter is not None:
-        text = f"'{table}' learns from whole messages, each with its key: an input with a 'topic' and no 'field'"
-        scope.fault((*loc, learned.input), text)
+        text = f"'{learned.input}' is no whole message, and a table learns from those, each with its key"
+        at = ("tables", table, "from")
+        scope.fault(at, f"{text}: write an input with a 'topic' and no 'field'", rests_on=[at, (*loc, learned.input)])
     origin = f"learned from {learned.input} by {'.'.join(learned.key)}"
     return InputPlan(table, "", "", origin, learned=learned, relies_on=(learned.input,))
 

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from gateway.config.schema_intervals import Categories, Operator, StateCode, States
+from gateway.config.state_presets import ALSO_CALLED, PACKML, PACKML_MODES, TMC, TMC_MODES, Table
 from gateway.mapping.expressions import Condition
 from gateway.mapping.scope import Loc, Scope
 from gateway.mapping.states import (
@@ -23,62 +24,6 @@ from gateway.mapping.states import (
 )
 from gateway.mapping.templates import Pattern
 from gateway.mapping.values import text
-
-PresetCategory = Literal["uptime", "planned", "unplanned"]
-
-Table = tuple[tuple[int, str, PresetCategory], ...]
-"""Number, name and kind of each state."""
-
-PACKML: Table = (
-    (1, "Clearing", "unplanned"),
-    (2, "Stopped", "unplanned"),
-    (3, "Starting", "planned"),
-    (4, "Idle", "planned"),
-    (5, "Suspended", "unplanned"),
-    (6, "Execute", "uptime"),
-    (7, "Stopping", "unplanned"),
-    (8, "Aborting", "unplanned"),
-    (9, "Aborted", "unplanned"),
-    (10, "Holding", "unplanned"),
-    (11, "Held", "unplanned"),
-    (12, "Unholding", "unplanned"),
-    (13, "Suspending", "unplanned"),
-    (14, "Unsuspending", "unplanned"),
-    (15, "Resetting", "planned"),
-    (16, "Completing", "planned"),
-    (17, "Complete", "planned"),
-)
-"""ISA-TR88.00.02, StateCurrent. Libraries by its edition of 2022 call the last one Completed."""
-
-TMC: Table = (
-    (0, "Stopped", "unplanned"),
-    (1, "Resetting", "planned"),
-    (2, "Idle", "planned"),
-    (3, "Starting", "planned"),
-    (4, "Execute", "uptime"),
-    (5, "Completing", "planned"),
-    (6, "Complete", "planned"),
-    (7, "Aborting", "unplanned"),
-    (8, "Aborted", "unplanned"),
-    (9, "Stopping", "unplanned"),
-    (10, "Clearing", "unplanned"),
-    (11, "Suspending", "unplanned"),
-    (12, "Suspended", "unplanned"),
-    (13, "Unsuspending", "unplanned"),
-    (14, "Holding", "unplanned"),
-    (15, "Held", "unplanned"),
-    (16, "Unholding", "unplanned"),
-)
-"""OPC 30060, State in LiveStatus: the states of PackML with numbers of its own."""
-
-PACKML_MODES: Table = ((2, "Maintenance", "planned"), (3, "Manual", "planned"))
-"""The unit modes (UnitModeCurrent) in which the mode says more than the state. In production (1) and in a maker's own
-modes (from 4) the state decides."""
-
-TMC_MODES: Table = (*PACKML_MODES, (5, "Clean", "planned"))
-"""ControlMode of OPC 30060."""
-
-ALSO_CALLED: Mapping[str, tuple[str, ...]] = MappingProxyType({"Complete": ("Completed",)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +92,8 @@ def _check_categories(scope: Scope, codes: Iterable[CodePlan], categories: Itera
     known = sorted({str(pattern.render(lambda _: None)) for pattern in patterns})
     for place, category in enumerate(categories):
         if category not in known:
-            scope.fault((*loc, place), f"no state has the category {category!r}; there are: {', '.join(known)}")
+            text = f"no state has the category {category!r}; there are: {', '.join(known)}"
+            scope.fault((*loc, place), text, rests_on=[(*loc[:-2], part) for part in ("codes", "bits", "ladder")])
 
 
 def _selector(scope: Scope, states: States, loc: Loc) -> StateSelector | None:

@@ -46,6 +46,22 @@ Share = tuple[tuple[tuple[str, Scalar], ...], tuple[str, ...], Number]
 amount."""
 
 
+class ToldBatch(NamedTuple):
+    """A batch by count that was told from its beginning to its end, which is when it was full: `counted` is how much it
+    had then. `start` is the second that Oden shows, `begun` and `ended` are exact."""
+
+    interval: str
+    start: int
+    begun: float
+    ended: float
+    name: str | None
+    counted: Number
+
+
+Full = tuple[ToldBatch, ...]
+"""Batches by count that were told full."""
+
+
 class Because(NamedTuple):
     """Why something that was told is told otherwise: the message that came late, and what that means, in words; the
     input that it feeds, and by how many seconds it was late."""
@@ -74,10 +90,10 @@ class Recorder:
     """Gathers the records of one step, in order.
 
     `number` is that of the next record. `rules` has, by the key of a record, the key of the rule by which it is made,
-    where one is; `shares` by the key of an entry of output the sums that it holds.
+    where one is; `shares` by the key of an entry of output the sums that it holds; `full` are batches that have ended.
     """
 
-    __slots__ = ("line", "number", "records", "rules", "shares")
+    __slots__ = ("full", "line", "number", "records", "rules", "shares")
 
     def __init__(self, line: str, number: int) -> None:
         self.line = line
@@ -85,6 +101,11 @@ class Recorder:
         self.records: list[Record] = []
         self.rules: dict[str, str] = {}
         self.shares: dict[str, tuple[Share, ...]] = {}
+        self.full: list[ToldBatch] = []
+
+    def begin_step(self) -> None:
+        """Forget what was gathered."""
+        self.records, self.rules, self.shares, self.full = [], {}, {}, []
 
     def _key(self, at: float) -> str:
         key = record_key(self.line, self.number, at)
@@ -227,6 +248,16 @@ class StepContext:
     missed: dict[Missed, bool] = field(default_factory=dict)
     """What was looked up and is not in its table; whether that was said."""
     _resolver: tuple[Mapping[str, InputMemory], Resolver] | None = None
+
+    def begin_step(self) -> None:
+        """Forget what the step has gathered: another begins."""
+        if self.recorder.records:
+            self.recorder.begin_step()
+        self.fed = ()
+        if self.notices:
+            self.notices = []
+        for gathered in (self.refused, self.puzzling, self.taken, self.missed):
+            gathered.clear()
 
     @property
     def resolve(self) -> Resolver:

@@ -211,11 +211,18 @@ class _Move:
             return None
         found: tuple[Excursion, Number] | None = None
         while excursion is not None and not (excursion.possible and (found is not None or self._explains(excursion))):
-            back = self.end - _count(self.counter, excursion.value)
+            back = self._ahead_of(excursion)
             if 0 <= back <= self._made_since(excursion) and (found is None or back < found[1]):
                 found = excursion, back
             excursion = excursion.before
         return None if found is None else self._glitch(*found)
+
+    def _ahead_of(self, excursion: Excursion) -> Number:
+        """How far it is ahead of what it showed before the excursion. With a known rate it may have rolled over behind
+        one that it cannot have made; not behind zero, from where less than it showed is what was made since a reset."""
+        ahead, turn = self.end - _count(self.counter, excursion.value), self.counter.turn
+        may_roll_over = self.counter.max_rate is not None and self.last != 0 and not excursion.possible
+        return ahead + turn if ahead < 0 and may_roll_over and turn is not None else ahead
 
     def _dips(self, excursion: Excursion) -> bool:
         """Whether it has shown nothing but zero, and not for long, since it fell to that by more than it can make."""

@@ -14,6 +14,8 @@ from gateway.model import Sample
 
 MOST_SHOWN = 20
 """So many names or keys are shown in one sentence; of others only how many they are."""
+NEVER = ("never had a value", "and its default counts", "has learned nothing")
+"""The ends of sentences about what has not come so far, and may come yet."""
 
 
 @dataclass(slots=True)
@@ -46,16 +48,26 @@ class Coverage:
             yield f"{len(self.unmatched) - MOST_SHOWN} more addresses of which no input takes anything"
         for plan in plans:
             seen = self.valued.get(plan.key)
-            never = [name for name in plan.inputs if seen is not None and name not in seen]
-            if never:
-                yield f"line {plan.line}: {_shown(never)} never had a value"
+            never = [each for name, each in plan.inputs.items() if seen is not None and name not in seen]
+            by_default = [each.name for each in never if each.default is not None]
+            others = [each.name for each in never if each.default is None and each.learned is None]
+            if others:
+                yield f"line {plan.line}: {_shown(others)} never had a value"
+            if by_default:
+                yield f"line {plan.line}: of {_shown(by_default)} nothing came, and its default counts"
+            learning = [(each.name, each.learned.input) for each in never if each.learned is not None]
+            for name, of in learning:
+                yield f"line {plan.line}: nothing came of {of}, so that the table {name} has learned nothing"
             for table, keys in self.missed.get(plan.key, {}).items():
                 yield f"line {plan.line}: the table {table} has nothing for {_shown([*keys])}"
 
 
 def is_taken(plans: Sequence[LinePlan], sample: Sample) -> bool:
     """Whether any input takes the sample."""
-    return any(plan.fed_by(sample) for plan in plans)
+    for plan in plans:  # noqa: SIM110 - it is asked of each sample
+        if plan.fed_by(sample):
+            return True
+    return False
 
 
 def without_value(plan: LinePlan, state: LineState) -> Iterator[str]:
@@ -69,19 +81,25 @@ def without_value(plan: LinePlan, state: LineState) -> Iterator[str]:
 
 def missed(plan: LinePlan, state: LineState) -> Mapping[str, Sequence[str]]:
     """What was looked up and not found, by table, and still is not there: neither learned since nor, in a file that was
-    read again, added."""
-    tables: dict[str, list[str]] = {}
+    read again, added. Where there is a row for it, what that lacks stands behind: `4711 (no due)`."""
+    tables: dict[str, dict[str, list[str]]] = {}
     for each in state.missed:
         table = plan.tables.get(each.table)
         if table is None:
             continue
-        value = table.find(each.key, each.column)
+        value, has_row = table.find(each.key, each.column), each.key in table.rows
         if table.learned is not None:
             known = state.inputs.get(each.table)
-            value = scalar(find(known.value, (each.key, *each.column.split(".")))) if known is not None else None
-        if value is None and each.key not in tables.setdefault(each.table, []):
-            tables[each.table].append(each.key)
-    return {name: keys for name, keys in tables.items() if keys}
+            rows = known.value if known is not None else None
+            value = scalar(find(rows, (each.key, *each.column.split("."))))
+            has_row = isinstance(rows, Mapping) and each.key in rows
+        if value is None:
+            lacks = tables.setdefault(each.table, {}).setdefault(each.key, [])
+            lacks += [each.column] if has_row else []
+    return {
+        name: [f"{key} (no {', '.join(sorted(lacks))})" if lacks else key for key, lacks in keys.items()]
+        for name, keys in tables.items()
+    }
 
 
 def _shown(names: Sequence[str]) -> str:

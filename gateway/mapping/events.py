@@ -66,21 +66,21 @@ def is_older_repeat(
 ) -> bool:
     """Whether `sample`, which feeds the inputs `fed`, repeats a key or an event of `plan` that
     newer messages have followed."""
-    timed = [each for each in fed if each.time is not None]
-    if not timed:
-        return False
     event_inputs = {way.input for way in (plan.start, plan.end) if isinstance(way, ByEvent)}
-    for fed_plan in timed:
+    key = plan.start.input if isinstance(plan.start, ByKey) else None
+    for fed_plan in fed:
+        if fed_plan.time is None or not (fed_plan.name == key or fed_plan.name in event_inputs):
+            continue
         at = stated_time(fed_plan, sample)
         before = memory.get(fed_plan.name)
         if at is None or before is None or at > before.at or flaw(sample.value) is not None:
             continue
         if fed_plan.name in event_inputs and at < before.at and (at, digest(sample.value)) in state.past_events:
             return True
-        if isinstance(plan.start, ByKey) and fed_plan.name == plan.start.input:
+        if fed_plan.name == key:
             value = find(sample.value, fed_plan.field)
-            key = key_text(scalar(value))
-            if value is not ABSENT and key != key_text(scalar(before.value)) and _was_key(state, key, at):
+            said = key_text(scalar(value))
+            if value is not ABSENT and said != key_text(scalar(before.value)) and _was_key(state, said, at):
                 return True
     return False
 

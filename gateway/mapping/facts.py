@@ -17,7 +17,7 @@ from pydantic import JsonValue
 
 from gateway.frozen import dataclass, replace
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.context import Because, Recorder, Share
+from gateway.mapping.context import Because, Full, Recorder, Share, ToldBatch
 from gateway.mapping.values import DECIMALS, Number, excerpt, whole
 from gateway.model import (
     Moment,
@@ -43,6 +43,7 @@ class Told:
     notices: tuple[Notice, ...] = ()
     rules: Mapping[str, str] = field(default_factory=dict)
     shares: Mapping[str, tuple[Share, ...]] = field(default_factory=dict)
+    full: Full = ()
 
 
 NOTHING = Told()
@@ -77,6 +78,8 @@ class Facts:
     tests: list[Output] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     rules: dict[str, str] = field(default_factory=dict)
+    full: dict[str, ToldBatch] = field(default_factory=dict)
+    """Batches by count that were full, by interval."""
 
 
 def fold(told: Iterable[Told]) -> Facts:
@@ -85,6 +88,7 @@ def fold(told: Iterable[Told]) -> Facts:
     for part in told:
         facts.notices += part.notices
         facts.rules |= part.rules
+        facts.full |= {batch.interval: batch for batch in part.full}
         for record in part.records:
             _take(facts, record, part.shares)
     return facts
@@ -256,11 +260,11 @@ def because_of(
     sample, said = max(_samples(late), key=lambda one: one[0].received - one[1], default=(None, 0.0))
     if kept is not None or sample is None:
         source, since, at = (kept.source, kept.since, kept.received) if kept is not None else ("", 0.0, 0.0)
-        heard = f"what {source} had kept since {_clock(since)} was read at {_clock(at)}"
+        heard = f"what {source} had kept since {clock(since)} was read at {clock(at)}"
         sample, input_, delay = sample or Sample(source, "", None, at), "", 0.0
     else:
         others = f" and {len(late) - 1} others" if len(late) > 1 else ""
-        heard = f"{sample.address} ({_clock(said)}){others} was heard at {_clock(sample.received)}"
+        heard = f"{sample.address} ({clock(said)}){others} was heard at {clock(sample.received)}"
         input_, delay = plan.timed_by(sample), sample.received - said
     text = f"{what} {heard}; {requests} request{'' if requests == 1 else 's'}"
     return Because(sample, text, input_, delay)
@@ -303,7 +307,7 @@ def _moved(
             yield f"{amount:g} {what} to {name(interval)}"
 
 
-def _clock(at: float) -> str:
+def clock(at: float) -> str:
     """The time of the day, in UTC."""
     return f"{datetime.fromtimestamp(at, UTC):%H:%M:%SZ}"
 

@@ -295,6 +295,7 @@ def both(first: Step, then: Step) -> Step:
         {**first.because, **then.because},
         first.refused + then.refused,
         first.delays + then.delays,
+        first.full + then.full,
         then.rests_until,
     )
 
@@ -355,9 +356,9 @@ def _put_in_place(plan: LinePlan, line: Feed, at: float) -> Slices[tuple[Feed, S
     heard = [contact for out, contact in sorted(_heard_out(line), key=itemgetter(0)) if out <= at]
     line, result = replace(line, late=()), Step(line.state)
     new: list[Waiting] = []
-    entries = line.since(late[0].said - SOON)
-    streams = {stream_of(sample) for sample, _, _ in late}
-    known, together = Said(plan, streams, entries), Said(plan, streams)
+    since = late[0].said - SOON
+    entries, streams = line.since(since), {stream_of(sample) for sample, _, _ in late}
+    known, together = Said(plan, streams, entries, since), Said(plan, streams)
     at_beginning = entries[0] is line.base  # which has no place in time where the trail began anew
     for waiting in late:
         sample, said, _ = waiting

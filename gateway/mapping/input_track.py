@@ -47,6 +47,10 @@ class InputTrack:
         self.context = context
         self._news_of_run = 0
 
+    def begin_step(self) -> None:
+        """Another step begins."""
+        self._news_of_run = 0
+
     # Which inputs take a sample
 
     def admitted(

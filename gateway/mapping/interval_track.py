@@ -16,7 +16,6 @@ from gateway.mapping.intervals import (
     BATCH_NUMBER,
     KEYLESS,
     ByCondition,
-    ByCount,
     ByEvent,
     ByIdleness,
     ByKey,
@@ -30,7 +29,6 @@ from gateway.mapping.intervals import (
     PendingStart,
     StartPlan,
     end_without_successor,
-    is_undecided,
     key_text,
     on_end_condition,
     on_end_held,
@@ -43,7 +41,7 @@ from gateway.mapping.intervals import (
 from gateway.mapping.output import STAND_IN
 from gateway.mapping.shifts import ShiftCalendar
 from gateway.mapping.templates import Resolver, filled_mapping, inputs_of
-from gateway.mapping.values import scalar, whole
+from gateway.mapping.values import scalar
 from gateway.model import Sample
 
 Timer = Literal["settle", "end", "correct"]
@@ -171,8 +169,6 @@ class IntervalTrack:
                         pending_change=PendingChange(KEYLESS, reading.memory.at, now + self.plan.settle),
                         past_events=events_with(self.state, reading),
                     )
-            case ByCount() if start.input in readings:
-                self._on_count(start, readings[start.input])
             case _:
                 pass
 
@@ -188,28 +184,6 @@ class IntervalTrack:
             else:
                 state = replace(state, pending_change=None)
         self.state = replace(state, start_holds=holds)
-
-    def _on_count(self, start: ByCount, reading: Reading) -> None:
-        if not reading.counted:
-            return
-        at, amount = reading.memory.at, reading.counted + self.state.counted_undecided
-        if self.host is not None and is_undecided(self.host.state, at):
-            # Of the next run's first batch, if there is a next run.
-            self.state = replace(self.state, counted_undecided=amount)
-            return
-        self.state = replace(self.state, counted_undecided=0)
-        if self.state.current is None:
-            full = self.state.last if self.state.number else None  # the one before ended with its last part
-            begin = at if full is None else full.ended
-            self._carry_out(Decision(replace(self.state, key=KEYLESS), begin=begin))
-        counted = self.state.counted + amount
-        if counted < start.every:
-            self.state = replace(self.state, counted=whole(counted))
-        else:
-            after = nextafter(at, inf)  # the last part of a batch is in it
-            rest = whole(counted % start.every)  # without any, the next begins once something is made
-            self._carry_out(Decision(self.state, end=after, begin=after if rest else None))
-            self.state = replace(self.state, counted=rest)
 
     def _on_end(self, readings: Readings) -> None:
         end = self.plan.end
@@ -294,11 +268,18 @@ class IntervalTrack:
 
     def close(self, end: float) -> None:
         """The interval that is on, if any, ends at `end`."""
+        self._close(self._latest(end))
+
+    def _latest(self, end: float) -> float:
+        """When what is to end at `end` does: what is inside a run does not outlast it."""
+        if self.host is not None and self.host.state.pending_change is not None:
+            return min(end, self.host.state.pending_change.previous_end)
+        return end
+
+    def _close(self, end: float) -> None:
         current = self.state.current
         if current is None:
             return
-        if self.host is not None and self.host.state.pending_change is not None:
-            end = min(end, self.host.state.pending_change.previous_end)  # what is inside a run does not outlast it
         if self.listener is not None:
             self.listener.on_closing(end)
         self.state, ended = with_ended(self.state, current, end, self.plan.remembered)
@@ -392,9 +373,5 @@ class IntervalTrack:
     def on_run_begin(self, begun: float) -> None:
         """A run has begun."""
         change = self.state.pending_change
-        if isinstance(self.plan.start, ByCount):
-            counted = self.state.counted_undecided
-            self._carry_out(Decision(replace(self.state, key=KEYLESS, counted_undecided=0), begin=begun))
-            self.state = replace(self.state, counted=counted)
-        elif self.state.pending_start is not None and (change is None or change.at > begun):
+        if self.state.pending_start is not None and (change is None or change.at > begun):
             self._open(self.state.pending_start)

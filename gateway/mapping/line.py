@@ -12,7 +12,7 @@ are the same however a recording is cut into batches, ticks and restarts. When s
 which each input's memory has (`inputs.plant_time`). A timer that rests on what inputs say does not fire for a time at
 which nobody knew that, because their source was not heard (`hearing`): it waits until that is known.
 
-*A step* takes a sample, or the samples of one moment together, through the stages that `_LineStep.take` lists:
+*A step* takes a sample, or the samples of one moment together, through the stages that `LineSteps.take` lists:
 
 1. Timers that are due by the time of the sample fire.
 2. The inputs that it feeds are found. A message that the broker had kept and newer ones have followed is left out, and
@@ -21,17 +21,14 @@ which nobody knew that, because their source was not heard (`hearing`): it waits
    changed.
 4. Changes of runs, batches and intervals that the sample shows to be overdue are settled, by what was known before it.
 5. What the sample says becomes what is known, and each part of the line evaluates it in the order that
-   `_LineStep.evaluate` lists: amounts are kept for their owners, then intervals end and begin, then states, then rules,
+   `LineSteps.evaluate` lists: amounts are kept for their owners, then intervals end and begin, then states, then rules,
    and windows of output are opened.
 6. Timers that are due at once fire: a change that need not settle is recorded in the same step.
 
-*Timers* are not stored as such: each part says from its state what is due when (`_LineStep.timers`), and `due` answers
+*Timers* are not stored as such: each part says from its state what is due when (`LineSteps.timers`), and `due` answers
 the earliest. What is due at one time fires in the order: intervals (runs, batches, custom ones), states, windows of
 output, rules, inputs that turn quiet. After each, starts and tests that had to wait are tried again. A timer of a part
 that the plan no longer has does not fire.
-
-*The parts* of a line hang together at one place, the runs: output of runs is reported before their end is recorded,
-batches and intervals inside runs end and begin with them (`on_closing`, `on_closed`, `on_opened`).
 
 The stored state
 ----------------
@@ -76,14 +73,15 @@ from pydantic import Field, TypeAdapter
 
 from gateway.frozen import dataclass, replace
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.context import AT_ONCE, Because, Fed, Readings, Recorder, Refused, Share, StepContext
+from gateway.mapping.context import AT_ONCE, Because, Fed, Full, Readings, Recorder, Refused, Share, StepContext
+from gateway.mapping.counted_batches import batch_track
 from gateway.mapping.hearing import Losses, awaited, with_all_unheard, with_contact
 from gateway.mapping.input_track import InputTrack
 from gateway.mapping.inputs import InputMemory, InputPlan
 from gateway.mapping.interval_track import IntervalTrack
 from gateway.mapping.intervals import EndedInterval, IntervalsState, OwnerKind
 from gateway.mapping.output import OutputState
-from gateway.mapping.output_track import OutputTrack, output_track
+from gateway.mapping.output_track import output_track
 from gateway.mapping.owed import Owed, settle, waiting
 from gateway.mapping.rules import RulesState, RulesTrack
 from gateway.mapping.state_track import StateTrack
@@ -122,7 +120,8 @@ class LineState:
 @dataclass(frozen=True, slots=True)
 class Step:
     """The state after an event, and what it caused, in order; by the key of a record, `rules` has that of the rule that
-    made it, and `shares` the sums that an entry of output holds."""
+    made it, and `shares` the sums that an entry of output holds; `full` are batches by count that
+    were full."""
 
     state: LineState
     records: tuple[Record, ...] = ()
@@ -135,12 +134,12 @@ class Step:
     """Samples of which nothing could be used."""
     delays: tuple[tuple[str, float], ...] = ()
     """By how many seconds messages with times of their own came late, each with the input that it feeds."""
+    full: Full = ()
     rests_until: float | None = field(default=None, compare=False)
     """When the first timer of the state fires, or infinity; None where that was not looked at."""
 
 
 NO_CAUSES: Mapping[str, Because] = MappingProxyType({})
-
 LINE_STATE: TypeAdapter[LineState] = TypeAdapter(LineState)
 
 
@@ -170,10 +169,10 @@ def after_absence(plan: LinePlan, state: LineState, *, back: float | None = None
 
 def due(plan: LinePlan, state: LineState) -> float | None:
     """When the next timer fires; None while nothing but a sample can change anything."""
-    line = _LineStep(plan, state)
-    at = line.due()
+    line = LineSteps(plan, state)
+    at = min((at for at, _ in line.timers()), default=None)
     line.part()
-    return at
+    return AT_ONCE if any(track.needs_calendar for track in line.tracks) else at
 
 
 def step(
@@ -183,59 +182,43 @@ def step(
     of a moment change what is known together, so that it makes no difference which is first. `rests_until`: when the
     first timer of the state fires, where the step that led to it has found that out.
     """
-    line = _LineStep(plan, state, rests_until)
-    if isinstance(event, Tick):
-        line.advance(event.at)
-    elif isinstance(event, Contact):
-        line.hear(event)
-    else:
-        line.take(event.samples if isinstance(event, Moment) else (event,), event.received)
+    line = LineSteps(plan, state, rests_until)
+    line.on(event)
     result = line.result()
     line.part()
     return result
 
 
-class _LineStep:
-    """A line's state while one step is taken: its parts are replaced one by one, records and notices gathered.
-
-    It listens to the runs: output is reported to them, batches begin and end with them.
-    """
+class LineSteps:
+    """A line's state while steps are taken, one after another: its parts are replaced one by one, what each step tells
+    is gathered (`result`). It listens to the runs: output is reported to them, batches begin and end with them. Batches
+    by count that were told `full` stay as they are."""
 
     __slots__ = (
-        "batch_output", "batches", "context", "custom", "inputs", "inside_run", "output", "outputs", "plan",
-        "rests_until", "rules", "run", "state", "states", "tracks",
+        "batch_output", "batches", "context", "custom", "inputs", "inside_run", "is_begun", "missed", "output",
+        "outputs", "owed", "plan", "rests_until", "rules", "run", "state", "states", "tracks",
     )  # fmt: skip
 
-    def __init__(self, plan: LinePlan, state: LineState, rests_until: float | None = None) -> None:
-        self.plan = plan
-        self.state = state
-        self.rests_until = rests_until
+    def __init__(self, plan: LinePlan, state: LineState, rests_until: float | None = None, full: Full = ()) -> None:
+        self.plan, self.state, self.owed, self.missed = plan, state, state.owed, state.missed
+        self.rests_until, self.is_begun = rests_until, False
         recorder = Recorder(plan.key, state.seq)
         self.context = context = StepContext(state.now, state.inputs, plan.inputs, recorder, state.lost)
         self.inputs = InputTrack(plan, state.last_heard, context)
         self.output = output_track(plan.output, state.output, state.runs, context)
         self.batch_output = output_track(plan.batch_output, state.batch_output, state.batches, context)
-        self.run: IntervalTrack | None = None
-        self.batches: IntervalTrack | None = None
-        self.outputs: list[OutputTrack] = []
-        self.tracks: list[IntervalTrack] = []
-        if plan.run is not None:
-            self.run = IntervalTrack(plan.run, state.runs, context, self, None)
-            self.tracks.append(self.run)
-        if plan.batches is not None:
-            self.batches = IntervalTrack(plan.batches, state.batches, context, self.batch_output, self.run)
-            self.tracks.append(self.batches)
+        self.run = IntervalTrack(plan.run, state.runs, context, self, None) if plan.run is not None else None
+        self.batches = batch_track(plan.batches, state.batches, context, self.batch_output, self.run, full)
         if self.output is not None:
             self.output.track = self.run
-            self.outputs.append(self.output)
         if self.batch_output is not None:
             self.batch_output.track = self.batches
-            self.outputs.append(self.batch_output)
+        self.outputs = [output for output in (self.output, self.batch_output) if output is not None]
         self.custom = [
             IntervalTrack(interval, state.intervals.get(interval.type, IntervalsState()), context, None, self.run)
             for interval in plan.intervals
         ]
-        self.tracks += self.custom
+        self.tracks = [*[track for track in (self.run, self.batches) if track is not None], *self.custom]
         self.inside_run = [track for track in self.tracks if track.host is not None] if len(self.tracks) > 1 else []
         self.states = StateTrack(plan.states, state.states, context) if plan.states is not None else None
         owners: Mapping[OwnerKind, IntervalTrack | None] = {"run": self.run, "batch": self.batches}
@@ -246,32 +229,47 @@ class _LineStep:
         """What is known of runs now."""
         return self.run.state if self.run is not None else self.state.runs
 
-    def result(self) -> Step:
-        """The state as it is now, and what was gathered on the way."""
-        before, context, recorder = self.state, self.context, self.context.recorder
-        owed = before.owed
-        if owed:
+    def on(self, event: Sample | Moment | Contact | Tick) -> None:
+        """Take the step that `event` is."""
+        if self.is_begun:
+            self.context.begin_step()
+            self.inputs.begin_step()
+        self.is_begun = True
+        if isinstance(event, Sample | Moment):
+            self.take(event.samples if isinstance(event, Moment) else (event,), event.received)
+        elif isinstance(event, Contact):
+            self.hear(event)
+        else:
+            self.advance(event.at)
+
+    def result(self, *, known: bool = True) -> Step:
+        """What the last step has told, and the state after it, unless that need not be `known`."""
+        context, recorder = self.context, self.context.recorder
+        if self.owed:
             pending = waiting((output.plan.type, output.state) for output in self.outputs)
-            owed = settle(owed, pending, recorder, context.now)
+            self.owed = settle(self.owed, pending, recorder, context.now)
+        self.missed = context.say_missed(self.missed) if context.missed else self.missed
+        refused = context.refused_samples() if context.refused else ()
+        told = tuple(recorder.records), tuple(context.notices), recorder.rules, recorder.shares
+        state, full = self._known() if known else self.state, tuple(recorder.full) if recorder.full else ()
+        return Step(state, *told, NO_CAUSES, refused, (), full, self.rests_until)
+
+    def _known(self) -> LineState:
+        before, context = self.state, self.context
         custom = {track.plan.type: track.state for track in self.custom} if self.custom else {}
         intervals = {**before.intervals, **custom} if custom else before.intervals
-        missed = context.say_missed(before.missed) if context.missed else before.missed
         states = self.states.state if self.states is not None else before.states
         output = self.output.state if self.output is not None else before.output
         batches = self.batches.state if self.batches is not None else before.batches
         batch_output = self.batch_output.state if self.batch_output is not None else before.batch_output
         rules = self.rules.state if self.rules is not None else before.rules
-        state = LineState(
-            context.now, recorder.number, context.inputs, self.runs, states, output, batches, intervals, batch_output,
-            self.inputs.last_heard, rules, context.losses, missed, owed,
+        return LineState(
+            context.now, context.recorder.number, context.inputs, self.runs, states, output, batches, intervals,
+            batch_output, self.inputs.last_heard, rules, context.losses, self.missed, self.owed,
         )  # fmt: skip
-        refused = context.refused_samples() if context.refused else ()
-        told = tuple(recorder.records), tuple(context.notices), recorder.rules, recorder.shares
-        return Step(state, *told, NO_CAUSES, refused, (), self.rests_until)
 
     def part(self) -> None:
-        """The step is over: its parts let go of each other, so that memory is free at once. What refers to itself stays
-        until it is looked for, with all that was read, and to look for it is a fifth of a busy processor's work."""
+        """No more steps: the parts let go of each other, so that memory is free at once, not when it is looked for."""
         for track in self.tracks:
             track.listener = None
 
@@ -305,9 +303,7 @@ class _LineStep:
     def _settle_overdue(self, fed: Sequence[Fed], memory: dict[str, InputMemory], readings: Readings) -> None:
         """Settle the changes that the moment shows to be overdue; what it does not say of a new run is forgotten of the
         old one."""
-        for track in self.tracks:
-            if readings.keys().isdisjoint(track.plan.heeds):
-                continue
+        for track in (track for track in self.tracks if not readings.keys().isdisjoint(track.plan.heeds)):
             track.settle_overdue(readings)
             for name in track.inputs_of_previous(fed, readings):
                 memory[name] = replace(memory[name], value=None)
@@ -336,12 +332,6 @@ class _LineStep:
             self.evaluate(*news)
 
     # Time
-
-    def due(self) -> float | None:
-        """When the next timer fires."""
-        if any(track.needs_calendar for track in self.tracks):
-            return AT_ONCE
-        return min((at for at, _ in self.timers()), default=None)
 
     def timers(self) -> Iterator[tuple[float, Callable[[], None]]]:
         """What is to happen when. Of what is due at one time, the first goes first."""
@@ -376,10 +366,9 @@ class _LineStep:
                 self.rules.retry_tests()
             self._follow_run()
         self.context.now = max(self.context.now, until)
-        for track in self.tracks:
-            if track.needs_calendar:
-                track.open_calendar(self.context.now)
-                self.rests_until = None
+        for track in [track for track in self.tracks if track.needs_calendar]:
+            track.open_calendar(self.context.now)
+            self.rests_until = None
 
     def _on_quiet(self, plan: InputPlan) -> None:
         """Nothing has come of the input for longer than is expected of it."""

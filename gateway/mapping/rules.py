@@ -85,6 +85,8 @@ class RulesState:
 class RulesTrack:
     """The rules of a line while a step is taken; `state` is replaced as it goes on."""
 
+    __slots__ = ("_tracks", "context", "plans", "state")
+
     def __init__(
         self,
         plans: tuple[RulePlan, ...],

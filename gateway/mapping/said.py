@@ -5,6 +5,7 @@ grow with how many a line remembers.
 """
 
 from collections.abc import Collection, Iterable
+from math import inf
 
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.trail import Entry
@@ -21,15 +22,26 @@ def stream_of(sample: Sample) -> Stream:
 
 
 class Said:
-    """What the messages of some streams have said that have times of their own, in the order of the line's trail."""
+    """What the messages of some streams have said that have times of their own, in the order of the line's trail. Of
+    those that speak of a time before `since`, which no message that comes again can, only how new they are."""
 
-    def __init__(self, plan: LinePlan, streams: Collection[Stream], entries: Iterable[Entry] = ()) -> None:
+    def __init__(
+        self, plan: LinePlan, streams: Collection[Stream], entries: Iterable[Entry] = (), since: float = -inf
+    ) -> None:
         self._plan = plan
         self._said: dict[tuple[Stream, object], list[tuple[Sample, float]]] = {}
         self._newest: dict[Stream, float] = {}
-        for entry in entries:
-            if entry.said is not None and isinstance(entry.sample, Sample) and stream_of(entry.sample) in streams:
-                self.add(entry.sample, entry.said)
+        for entry in entries:  # written out, because it is all that is remembered
+            message, said = entry.sample, entry.said
+            if said is None or not isinstance(message, Sample):
+                continue
+            stream = (message.source, message.address)
+            if stream not in streams:
+                continue
+            if said >= since:
+                self.add(message, said)
+            elif stream not in self._newest or self._newest[stream] < said:
+                self._newest[stream] = said
 
     def add(self, message: Sample, said: float) -> None:
         """One more message, of the time `said`."""

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from gateway.config.error_messages import suggestion
+from gateway.config.error_messages import nearest, suggestion
 from gateway.config.lint_expressions import meant_name
 from gateway.config.message_schemas import NO_SCHEMAS, Schemas
 from gateway.config.schema_io import EVENT_FIELDS, Input
@@ -152,7 +152,11 @@ class Scope:
         try:
             return ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            self.fault(loc, "this time zone is not known; write one such as Europe/Berlin or America/Chicago")
+            near = nearest(name, available_timezones(), 0.8)
+            cure = (
+                f"did you mean '{near}'?" if near is not None else "write one such as Europe/Berlin or America/Chicago"
+            )
+            self.fault(loc, f"this time zone is not known; {cure}")
             return None
 
     @property

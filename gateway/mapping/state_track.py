@@ -30,6 +30,8 @@ Timer = Literal["hold", "interruption", "offline"]
 class StateTrack:
     """The states of a line; `state` is replaced as the step goes on."""
 
+    __slots__ = ("context", "plan", "state")
+
     def __init__(self, plan: StatesPlan, state: StatesState, context: StepContext) -> None:
         self.plan = plan
         self.state = state
@@ -106,11 +108,11 @@ class StateTrack:
         """Find out which state the line is in; the newest of its inputs has `changed` then."""
         context, selector = self.context, self.plan.selector
         choice = selector.choose(context.value, context.holds)
-        if not choice.known:
-            return
         meaning = meaning_of(choice.code, context.resolve) if choice.code is not None else None
         if meaning is None:
-            if changed is not None:
+            if came_back:
+                self._end(context.now if changed is None else changed)
+            if choice.known and changed is not None:
                 name = next((name for name in selector.inputs if name in readings), selector.inputs[0])
                 value = context.value(name)
                 hint = self.plan.hints.get(text(scalar(value)), "")
@@ -211,6 +213,13 @@ class StateTrack:
             offline=offline,
             recorded=(*state.recorded[1 - REMEMBERED_STATES :], recorded),
         )
+
+    def _end(self, at: float) -> None:
+        """The line is in no state that is known, from `at` on."""
+        state, end = self.state, max(floor(at), self.state.earliest_start)
+        if state.interval is not None:
+            self.context.recorder.end(self.context.now, "STATE", state.interval, end, self._summary())
+        self.state = replace(state, interval=None, meaning=None, earliest_start=end)
 
     def _summary(self) -> JsonObject:
         """What is said of the state that ends: how many short stops there were in it, and how long

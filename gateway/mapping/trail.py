@@ -16,6 +16,7 @@ from typing import NamedTuple
 from gateway.frozen import dataclass, replace
 from gateway.mapping.clocks import SenderClock, moved
 from gateway.mapping.compile import LinePlan
+from gateway.mapping.context import Full
 from gateway.mapping.facts import NOTHING, Told
 from gateway.mapping.intervals import IntervalsState
 from gateway.mapping.line import LineState, Step
@@ -31,6 +32,8 @@ MOST_AT_ALL = 16_384
 """The samples of a line that are remembered at most; while a source is not heard, it is so many."""
 PART = 32
 """Of so many samples that are no more among the newest, the state after the last is remembered."""
+MOST_NEWEST = 2 * PART
+"""Entries that are among the newest at most, but for what came late among them."""
 PROMPT = 1.0
 """A message that came late by no more than that, in seconds, is put in its place at once."""
 SETTLED = 5.0
@@ -129,6 +132,8 @@ class Feed:
     """The number of the newest entry then: later ones were stepped with these `stamps` in mind."""
     swings: Mapping[str, int] = field(default_factory=dict)
     """How often the intervals that were corrected last were told otherwise."""
+    full: Full = ()
+    """The newest batches by count that had been told full by the last correction: they stay as they are."""
     recalled: bool = True
     """Whether it is known what the trail has told; otherwise only what its samples are."""
     clocks: Mapping[tuple[str, str], SenderClock] = field(default_factory=dict)
@@ -204,6 +209,7 @@ class Feed:
             self.corrected,
             self.corrected_at,
             self.swings,
+            self.full,
             self.recalled,
             self.clocks,
             self.calm_from,
@@ -290,12 +296,12 @@ def told_by(result: Step) -> Told:
     """What a step has told."""
     if not result.records and not result.notices:
         return NOTHING
-    return Told(result.records, result.notices, result.rules, result.shares)
+    return Told(result.records, result.notices, result.rules, result.shares, result.full)
 
 
 def shortened(line: Feed) -> Feed:
     """The line with no more newest entries and no longer a trail than is remembered."""
-    if len(line.newest) < 2 * PART:
+    if len(line.newest) < MOST_NEWEST:
         return line
     parts, base = (*line.parts, _part(line.newest[:PART])), line.base
     first, oldest = 0, needed_since(line, line.newest[-1].at)

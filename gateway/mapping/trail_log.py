@@ -3,10 +3,10 @@
 The trail is stored as what the line was told, never as what follows from it: a row is written once, a few dozen bytes
 for a sample, and dropped whole when all trails begin after it.
 
-    beginning   {"plan", "number", "at", "state", "from", "numbered", "stamps"?, "swings"?, "corrected_at"?, "clocks"?,
-                "ahead"?}
+    beginning   {"plan", "number", "at", "state", "from", "numbered", "stamps"?, "swings"?, "full"?, "corrected_at"?,
+                "clocks"?, "ahead"?}
     addition    {"e": entries, "l": late messages, "o": after which entry each came,
-                "d": numbers that are gone, "c": 1, "s": stamps, "w": swings,
+                "d": numbers that are gone, "c": 1, "s": stamps, "w": swings, "x": batches that were told full,
                 "n": the number of the newest entry at the last correction, "b": that of the newest before,
                 "k": senders whose clocks are wrong, where that has changed: `[source, address, lags…]`,
                 "f": senders whose clocks are ahead, where that has changed: `[source, address, seconds]`,
@@ -15,7 +15,7 @@ for a sample, and dropped whole when all trails begin after it.
 An entry is `[number, number before it, place, own time, again, moment, samples…]`, a sample `[address, value, received,
 quality, source time, kept or initial, distrust, part, ahead]`; what is as usual is 0, or left out at the end. The
 address is the place among those that the plan subscribes; before a late message stand its source and its address as
-they are. With "c", the late messages from before are no more; then "s", "w" and "n" stand beside, as they are now.
+they are. With "c", the late messages from before are no more; then "s", "w", "x" and "n" stand beside, as they are now.
 """
 
 import hashlib
@@ -29,6 +29,7 @@ from gateway.frozen import replace
 from gateway.mapping.again import Slices
 from gateway.mapping.clocks import SAME, SenderClock
 from gateway.mapping.compile import LinePlan
+from gateway.mapping.context import ToldBatch
 from gateway.mapping.feeder import own_time
 from gateway.mapping.line import LineState, dump, load
 from gateway.mapping.trail import Entry, Feed, Waiting
@@ -53,7 +54,7 @@ def beginning(line: Feed) -> str | None:
     said = {"plan": seal(line.plan), "number": base.number, "at": base.at, "state": dump(line.base.after)}
     said["numbered"] = line.numbered
     said["from"] = min((entry.number for entry in line.trail()), default=line.numbered + 1) - 1
-    more = {"stamps": line.stamps, "swings": line.swings, "corrected_at": line.corrected_at}
+    more = {"stamps": line.stamps, "swings": line.swings, "full": line.full, "corrected_at": line.corrected_at}
     more["clocks"], more["ahead"] = _wrong_clocks(line), _clocks_ahead(line)
     return _text(said | {name: value for name, value in more.items() if value})
 
@@ -71,7 +72,7 @@ def addition(before: Feed | None, line: Feed) -> dict[str, Any]:
     else:
         late = line.late
         said["c"] = 1
-        said |= {"s": line.stamps, "w": line.swings, "n": line.corrected_at}
+        said |= {"s": line.stamps, "w": line.swings, "x": line.full, "n": line.corrected_at}
         known = {entry.number: entry for entry in line.trail()}
         old = [*before.trail()] if before is not None else []
         said["d"] = sorted(entry.number for entry in old if entry.can_go and entry.number not in known)
@@ -189,6 +190,7 @@ def restored(
     following: dict[int, int] = {}
     entries: dict[int, Entry] = {}
     stamps, swings, corrected_at = said.get("stamps", {}), said.get("swings", {}), said.get("corrected_at", 0)
+    full = said.get("full", [])
     gone, timely = set[int](), set[int]()
     wrong, ahead = said.get("clocks", []), said.get("ahead", [])
     numbered, corrected = base.number, 0
@@ -198,6 +200,7 @@ def restored(
     for added in additions:
         if "c" in added:
             stamps, swings, corrected_at = added.get("s", {}), added.get("w", {}), added.get("n", 0)
+            full = added.get("x", [])
             corrected += 1
         gone |= {*added.get("d", ())}
         timely |= {*added.get("t", ())}
@@ -225,8 +228,9 @@ def restored(
         corrected=corrected,
         corrected_at=corrected_at,
         swings=swings,
+        full=tuple(ToldBatch(*batch) for batch in full),
         recalled=False,
-        clocks=_clocks(wrong, ahead),
+        clocks=_with_newest(_clocks(wrong, ahead), trail),
     )
 
 
@@ -241,6 +245,20 @@ def _clocks(wrong: Iterable[Sequence[Any]], ahead: Iterable[Sequence[Any]]) -> d
         known = clocks.get((source, address), SenderClock(0.0))
         clocks[source, address] = replace(known, ahead=seconds)
     return clocks
+
+
+def _with_newest(
+    clocks: Mapping[tuple[str, str], SenderClock], trail: Iterable[Entry]
+) -> dict[tuple[str, str], SenderClock]:
+    """What is known of clocks, with the newest time that each sender has said: what comes late shows nothing of its
+    clock."""
+    known = {**clocks}
+    for entry in trail:
+        if entry.said is not None and isinstance(sample := entry.sample, Sample):
+            stream = (sample.source, sample.address)
+            clock, said = known.get(stream, SenderClock(0.0)), entry.said + sample.ahead
+            known[stream] = clock if clock.said >= said else replace(clock, said=said)
+    return known
 
 
 def with_plan(plan: LinePlan, line: Feed) -> Feed:

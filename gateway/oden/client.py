@@ -33,6 +33,7 @@ from gateway.oden.http_answer import (
     UNREACHABLE,
     Keeps,
     LongAnswer,
+    credentials,
     read_response,
     redacted,
     why_no_answer,
@@ -219,7 +220,8 @@ class OdenClient(Objects):
                 raw, long = await self._read(response, limit, keeps)
                 seconds = asyncio.get_running_loop().time() - begun
                 read = read_response(response, raw, seconds, text=query == "csv", keeps=keeps, long=long)
-                answer = redacted(read, token)
+                given = response.request_info.headers.get(hdrs.PROXY_AUTHORIZATION)
+                answer = redacted(read, token, *credentials(given))
                 is_verified = response.url.scheme == "https"
                 return replace(answer, date=response.headers.get(hdrs.DATE, "")) if is_verified else answer
         except aiohttp.ClientHttpProxyError as error:

@@ -5,10 +5,12 @@ An interval that goes on for weeks has more entries than are to be held at once,
 or two: of the list of a long answer to a search only those are held that somebody asks about.
 """
 
+import base64
 import codecs
 import json
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import aiohttp
@@ -245,17 +247,30 @@ def _named_failure(body: object) -> dict[str, object] | None:
     return body if isinstance(body, dict) and isinstance(body.get("error"), str) and body["error"] else None
 
 
-def redacted(answer: Answer, token: str) -> Answer:
-    """`answer` without the token, however it was written there; of a failure only what the document names is left.
+def credentials(header: str | None) -> Iterator[str]:
+    """What a header with a name and a password, as a proxy is given them, has that nobody may see."""
+    coded = (header or "").rpartition(" ")[2]
+    yield coded
+    with suppress(ValueError):
+        password = base64.b64decode(coded).decode("latin-1").partition(":")[2]
+        yield from (password, " ".join(password.split()))  # what is told is one line
 
-    What is said of a failure is logged, shown and exported.
+
+def redacted(answer: Answer, token: str, *others: str) -> Answer:
+    """`answer` without the token and what else it was asked with in confidence; of a failure only what the document
+    names is left.
+
+    What is said of a failure is logged, shown and exported; there are those who say in it what they were asked with.
     """
     if not answer.error:
         return answer
+    hidden = [(token, "(the token)"), *((other, "(a secret)") for other in others)]
 
     def clean(value: object) -> object:
-        shown = isinstance(value, str) and len(token) >= SHORTEST_TOKEN
-        return value.replace(token, "(the token)") if shown and isinstance(value, str) else value
+        for secret, shown in hidden:
+            if isinstance(value, str) and len(secret) >= SHORTEST_TOKEN:
+                value = value.replace(secret, shown)
+        return value
 
     fields = answer.body if isinstance(answer.body, dict) else {}
     body = {key: clean(fields[key]) for key in _DOCUMENTED if isinstance(fields.get(key), str | int)}

@@ -4,11 +4,18 @@ import errno
 import fcntl
 import os
 import pwd
+import shlex
+import shutil
 import stat
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
+import structlog
+
 from gateway.errors import OutboxError
+
+log = structlog.get_logger()
 
 
 class DirectoryLock:
@@ -16,18 +23,18 @@ class DirectoryLock:
 
     def __init__(self, directory: Path) -> None:
         """Raise OutboxError, saying exactly why, where the directory is unwritable or held by another process."""
+        path = directory / "lock"
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._file = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             if error.errno == errno.ELOOP:
                 raise OutboxError(
                     f"cannot write to the outbox directory {directory}: somebody has put a link in the place of its "
                     "file 'lock', and what that leads to would be written over. Remove the link."
                 ) from error
-            raise OutboxError(
-                f"cannot write to the outbox directory {directory}: {error.strerror}.{_whose(directory)}"
-            ) from error
+            whose = _whose(directory) or _whose(path)
+            raise OutboxError(f"cannot write to the outbox directory {directory}: {error.strerror}.{whose}") from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -54,6 +61,30 @@ def make_folder(path: Path) -> None:
     owner = path.parent.stat()
     if os.geteuid() == 0 and owner.st_uid != 0:
         os.chown(path, owner.st_uid, owner.st_gid)
+
+
+LEFTOVER = "outbox-leftover-"
+"""How the names begin under which things lie that this user may not remove."""
+
+
+def clear(path: Path) -> Path | None:
+    """Remove what was left at `path`, a folder, a file or a link; nothing may be there. What another user has made, and
+    this one may not remove, is moved out of the way, and the log says what removes it: answers where it is then. Raises
+    OSError where that cannot be done either."""
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except PermissionError as error:
+        if not path.name.startswith(LEFTOVER):
+            free = (path.with_name(f"{LEFTOVER}{number}") for number in count(1))
+            path = path.rename(next(name for name in free if not os.path.lexists(name)))
+            sync_directory(path.parent)
+        remove = f"sudo rm -r {shlex.quote(str(path))}"
+        log.warning("leftover_not_removed", path=str(path), reason=error.strerror, remove=remove)
+        return path
+    return None
 
 
 def refuse_unwritable(store: Path) -> None:

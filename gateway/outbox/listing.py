@@ -63,7 +63,8 @@ class Listed:
     def must_be(self, *where: str) -> bool:
         """True; raises OutboxError where the record is elsewhere."""
         if self.where not in where:
-            wanted = "unsettled" if where == ("unsettled",) else "a dead letter"
+            only = {"unsettled": "unsettled", "deleted": "held for an interval that was deleted at Oden"}
+            wanted = only.get(" ".join(where), "a dead letter")
             raise OutboxError(f"{self.record.key} is not {wanted}: {STANDING[self.where]}. Nothing was changed.")
         return True
 

@@ -3,9 +3,10 @@
 In the directory, `outbox` is the store. A store is made in `outbox-building`, and moved to `outbox-ready` once it is
 whole and on the disk; then the one before, if there is one, is moved aside, and the new one into its place. So there is
 a whole store under one of the two names after a crash at any point. What was damaged stays in
-`outbox-damaged-<UTC time>`, for a person; of these folders the last few are kept. One of an earlier format stays beside
-the new one for a while (`upgrade`). What a person has put back is in `outbox-wanted` from the moment on from which it
-counts, until what was there is in `outbox-replaced-<UTC time>`.
+`outbox-damaged-<UTC time>`, for a person. One of an earlier format stays beside the new one for a while (`upgrade`).
+What a person has put back is in `outbox-wanted` from the moment on from which it counts, until what was there is in
+`outbox-replaced-<UTC time>`. Of damaged ones the last few are kept, and as many of replaced ones. What another user has
+left and this one may not remove is moved out of the way (`directory.clear`): it keeps no gateway from starting.
 
 Where the disk has no room to take a damaged store over, recovery of its records is deferred: the gateway goes on with
 what it needs to take data in, and the records stay in the folder that was set aside. At a later start with room enough
@@ -14,7 +15,6 @@ may have already, then those that came since.
 """
 
 import errno
-import shutil
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +25,15 @@ from pathlib import Path
 
 from gateway.errors import OutboxError, OutboxFull
 from gateway.frozen import replace
-from gateway.outbox.directory import DirectoryLock, free_bytes, refuse_unwritable, sync_directory
+from gateway.outbox.directory import (
+    LEFTOVER,
+    DirectoryLock,
+    clear,
+    free_bytes,
+    make_folder,
+    refuse_unwritable,
+    sync_directory,
+)
 from gateway.outbox.entries import ATTEMPT, INTERVAL
 from gateway.outbox.migrate import translated
 from gateway.outbox.reindex import reindex, unsure
@@ -41,7 +49,7 @@ _WANTED = "outbox-wanted"
 _AT_ONCE = 500
 """Rows that are written together when a store is made from another."""
 _MOST_ASIDE = 5
-"""Folders of damaged files that are kept, the newest."""
+"""Folders that are kept of damaged stores, and of replaced ones: the newest."""
 _MOST_REPORTS = 100
 _NO_ROOM = (
     "the disk had no room for the records in it, which are taken over at the first start that finds room for a copy"
@@ -148,6 +156,8 @@ def _take_wanted(directory: Path, at: float) -> str | None:
         aside = _free_name(directory, at, "replaced")
         _move(directory, store, aside)
     _move(directory, directory / _WANTED, store)
+    if aside is not None:
+        _forget_oldest(directory, "replaced", aside)
     return aside.name if aside is not None else None
 
 
@@ -193,16 +203,16 @@ def _prepare(directory: Path, now: Callable[[], float], keep_earlier: Callable[[
 
 def _finish(directory: Path, at: float) -> None:
     """End what a crash has interrupted."""
-    for name in (_BUILDING, _COPIES, COPYING):
-        _remove(directory / name)
+    for path in (*(directory / name for name in (_BUILDING, _COPIES, COPYING)), *directory.glob(f"{LEFTOVER}*")):
+        clear(path)
     if (directory / _WANTED).exists():
         _take_wanted(directory, at)
     if (directory / STORE).exists():
-        _remove(directory / _READY)
-        _remove(directory / _OLD)
+        clear(directory / _READY)
+        clear(directory / _OLD)
     elif (directory / _READY).exists():
         _move(directory, directory / _READY, directory / STORE)
-        _remove(directory / _OLD)
+        clear(directory / _OLD)
 
 
 def _replace(directory: Path, damage: str | None, at: float) -> None:
@@ -213,7 +223,7 @@ def _replace(directory: Path, damage: str | None, at: float) -> None:
         (store / BALLAST).unlink(missing_ok=True)
     aside = directory / _OLD if damage is None else _free_name(directory, at)
     try:
-        copies.mkdir()
+        make_folder(copies)
         salvage = Salvage(store, copies)
         if damage is None:
             _build(directory, _rows_of(salvage), reindex)
@@ -224,15 +234,15 @@ def _replace(directory: Path, damage: str | None, at: float) -> None:
         if damage is None or not _is_full(error):
             raise
         for name in (_BUILDING, _COPIES):
-            _remove(directory / name)
-        copies.mkdir()
+            clear(directory / name)
+        make_folder(copies)
         finish = partial(_salvaged, None, (at, aside.name, f"{damage}; {_NO_ROOM}"), left=True)
         _build(directory, _essential_of(store, copies), finish)
-    _remove(copies)
+    clear(copies)
     _move(directory, store, aside)
     _move(directory, directory / _READY, store)
-    _remove(directory / _OLD)
-    _forget_oldest(directory)
+    clear(directory / _OLD)
+    _forget_oldest(directory, "damaged", aside)
 
 
 def _take_up(directory: Path) -> None:
@@ -244,19 +254,20 @@ def _take_up(directory: Path) -> None:
             continue
         after = [replace(report, left=report.left and report != deferred) for report in damage_reports(store)]
         try:
-            (copies / "left").mkdir(parents=True)
+            make_folder(copies)
+            (copies / "left").mkdir()
             left, present = Salvage(folder, copies / "left"), Salvage(store, copies)
             _build(directory, joined(partial(_rows_of, left), present.rows), partial(_taken_up, after))
         except (OutboxFull, OSError) as error:
             if not _is_full(error):
                 raise
             for name in (_BUILDING, _COPIES):
-                _remove(directory / name)  # it stays where it is
+                clear(directory / name)  # it stays where it is
             return
-        _remove(copies)
+        clear(copies)
         _move(directory, store, directory / _OLD)
         _move(directory, directory / _READY, store)
-        _remove(directory / _OLD)
+        clear(directory / _OLD)
 
 
 def _build(
@@ -311,12 +322,14 @@ def _taken_up(damages: list[DamageReport], rows: SqliteStore) -> None:
     rows.apply({"damage": DAMAGE.dump_json(damages).decode()})
 
 
-def _forget_oldest(directory: Path) -> None:
-    """Remove what was set aside before the last few damages; what still has records that were not taken over stays."""
+def _forget_oldest(directory: Path, what: str, newest: Path) -> None:
+    """Of the folders that were set aside because they were `what`, keep the last few: `newest`, whatever the clock said
+    when it was named, and those of which records are yet to be taken over."""
     left = {report.folder for report in damage_reports(directory / STORE) if report.left}
-    aside = sorted(path for path in directory.glob("outbox-damaged-*") if path.name not in left)
+    aside = [path for path in directory.glob(f"outbox-{what}-*") if path.name not in left]
+    aside.sort(key=lambda path: (path == newest, path.name))
     for path in aside[:-_MOST_ASIDE]:
-        _remove(path)
+        clear(path)
 
 
 def _is_full(error: Exception) -> bool:
@@ -342,13 +355,6 @@ def _move(directory: Path, path: Path, to: Path) -> Path:
     path.rename(to)
     sync_directory(directory)
     return to
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _free_name(directory: Path, at: float, what: str = "damaged") -> Path:

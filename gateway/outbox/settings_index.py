@@ -1,8 +1,9 @@
 """The index of what settings are about: of each thing, the setting that waits and the dead letters about it.
 
-There is an entry of a thing while there is either. Of one thing one setting waits that no attempt carries: what is said
-later is merged into it. A dead letter keeps only what nothing later says anew, so that sending it once more takes
-nothing back; where nothing is left of it, it is one no more, and is counted as outdated.
+There is an entry of a thing while there is either. What is said later of a thing is merged into the setting that waits
+and that no attempt carries, but for a work order that is begun again: of those that wait, the latest is in the index. A
+dead letter keeps only what nothing later says anew, so that sending it once more takes nothing back; where nothing is
+left of it, it is one no more, and is counted as outdated.
 """
 
 import json
@@ -22,6 +23,11 @@ def merged_into_waiting(transaction: Transaction, setting: Setting, *, again: bo
     if at is None or waiting is None:
         return False
     older, later = (setting, waiting) if again else (waiting, setting)
+    if merge.begins_anew(older, later):
+        if not again:
+            return False
+        # It would go after what is later, which it would then complete.
+        older = replace(older, fields={name: said for name, said in older.fields.items() if name != "completed_at"})
     # It stays the record that waited, whichever of the two has the later word.
     both = replace(waiting, fields=merge.merged_settings(older, later))
     transaction.rewrite(lane_of(setting), at, StoredRecord(both))

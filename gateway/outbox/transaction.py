@@ -270,7 +270,7 @@ class Transaction:
             lane.attempts.append(attempt.number)
             lane.open = [at for at in lane.open if at not in attempt.positions]
         for record in records:
-            if new and isinstance(record, Setting):
+            if new and isinstance(record, Setting) and self.setting_entry(record).waiting_at in attempt.positions:
                 self.setting_entry(record).waiting_at = None
             role, interval = kind_of(record).interval, self.interval_of(record)
             if interval is not None and role == "opens":

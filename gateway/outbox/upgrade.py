@@ -15,9 +15,10 @@ from pathlib import Path
 import structlog
 
 from gateway.outbox.database import DATABASE
-from gateway.outbox.directory import free_bytes, in_words, sync_directory, whole_bytes
+from gateway.outbox.directory import clear, free_bytes, in_words, make_folder, sync_directory, whole_bytes
 from gateway.outbox.sqlite_store import IN_USE, LOG
 from gateway.outbox.store import Outbox
+from gateway.ways import here
 
 log = structlog.get_logger()
 
@@ -41,7 +42,7 @@ def keep(store: Path, version: str, *, min_free: float | None, reserve: int) -> 
             room = f"it takes {in_words(wanted)} beside what is to stay free, and there are {in_words(max(left, 0))}"
             _say_not_kept(store, version, room)
             return
-        copying.mkdir(mode=0o700)
+        make_folder(copying)
         for path in files:
             _copy(path, copying / path.name)
         sync_directory(copying)
@@ -56,7 +57,7 @@ def keep(store: Path, version: str, *, min_free: float | None, reserve: int) -> 
         folder=str(kept),
         format=version,
         until="Oden has the first record by this version",
-        go_back=f"sudo systemctl stop oden-gateway; sudo oden-gateway outbox restore {shlex.quote(str(kept))}; "
+        go_back=f"{here().stop}; {here().idle} outbox restore {shlex.quote(str(kept))}; "
         "then install the version before",
     )
 
@@ -70,11 +71,10 @@ def await_first_delivery(outbox: Outbox, directory: Path) -> None:
         outbox.after_delivery = lambda: None
         for folder in list(_kept(directory)):
             try:
-                _clear(folder, directory / COPYING)
+                if _clear(folder, directory / COPYING) is None:
+                    log.info("outbox_kept_removed", folder=str(folder))
             except OSError as error:
                 log.warning("outbox_kept_not_removed", folder=str(folder), reason=error.strerror)
-            else:
-                log.info("outbox_kept_removed", folder=str(folder))
 
     outbox.after_delivery = remove
 
@@ -83,14 +83,15 @@ def _kept(directory: Path) -> Iterator[Path]:
     return directory.glob(f"{_KEPT}*")
 
 
-def _clear(kept: Path, way: Path) -> None:
-    """Remove `kept` by `way` of another name, so that what is left of it after a crash is not taken for a copy."""
-    if way.exists():
-        shutil.rmtree(way)
-    if kept.exists():
-        kept.rename(way)
-        sync_directory(way.parent)
-        shutil.rmtree(way)
+def _clear(kept: Path, way: Path) -> Path | None:
+    """Remove `kept` by `way` of another name, so that what is left of it after a crash is not taken for a copy; answers
+    as `clear`."""
+    clear(way)
+    if not kept.exists():
+        return None
+    kept.rename(way)
+    sync_directory(way.parent)
+    return clear(way)
 
 
 def _copy(path: Path, to: Path) -> None:

@@ -40,7 +40,7 @@ def decode(payload: bytes) -> object:
     except UnicodeDecodeError as error:
         raise ValueError(f"is not UTF-8 (byte {error.start})") from None
     try:
-        value: object = _DECODER.decode(text)
+        value: object = (_DECODER if len(text) > _DIGITS else _SHORT).decode(text)
     except json.JSONDecodeError:
         return text.strip()
     except RecursionError:
@@ -78,11 +78,13 @@ def excerpt(payload: bytes) -> str:
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    fields: dict[str, object] = {}
-    for key, value in pairs:
-        if key in fields:
-            raise ValueError(f"has the key {key!r} twice")
-        fields[key] = value
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        seen = set[str]()
+        for key, _ in pairs:
+            if key in seen:
+                raise ValueError(f"has the key {key!r} twice")
+            seen.add(key)
     return fields
 
 
@@ -103,6 +105,8 @@ def _float(text: str) -> float:
     return value
 
 
+_SHORT = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_float)
+"""For a text that is no longer than a number may be."""
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_float, parse_int=_int
 )

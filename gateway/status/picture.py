@@ -43,6 +43,7 @@ from gateway.status.snapshot import (
     StateStatus,
     Total,
 )
+from gateway.ways import here
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +307,7 @@ def _dead_letter(letter: StoredLetter, summary: Summary) -> DeadLetter:
         about=in_words(record, interval),
         begun_at=began(record, interval),
         parked=interval.waiting_for_start if interval is not None and isinstance(record, StartInterval) else 0,
-        command=f"oden-gateway outbox {'settle' if letter.unsettled else 'retry'} {record.key}",
+        command=f"{here().command} outbox {'settle' if letter.unsettled else 'retry'} {record.key}",
         unsettled=letter.unsettled,
     )
 

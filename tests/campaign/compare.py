@@ -1,11 +1,32 @@
 """What Oden shows of a line against what is true of it."""
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 
+from gateway.simulator.oden.manners import LONGEST_NAME, Manners
 from gateway.simulator.oden.model import OdenModel
 from gateway.simulator.oden.store import Interval
 from tests.campaign.plant import CUSTOM, FACTORY, ON_A_TAG, REFERENCE, Shown, Story, Totals, total_of
+
+_NUMBER = re.compile(r" \([2-9]\)$")
+
+
+def kept(story: Story, manners: Manners) -> Story:
+    """The story as an Oden of these manners keeps it: with what it rounds and shortens."""
+    step = manners.rounds or 1
+    shown = [
+        one._replace(
+            start=one.start // step * step,
+            name=one.name[:LONGEST_NAME] if one.name is not None and manners.names == "short" else one.name,
+        )
+        for one in story.shown
+    ]
+    totals: Totals = {}
+    for (kind, start), total in story.totals.items():
+        totals.setdefault((kind, start // step * step), Counter()).update(total)
+    return replace(story, shown=shown, totals=totals)
 
 
 def differences(
@@ -22,6 +43,11 @@ def differences(
         if (kind, one.start) not in without
     ]
     shown = Counter(map(_shown, there))
+    if model.manners.names == "unique":
+        # Which of those of one name was first nobody knows: it was told by itself, the others with a number.
+        shown = Counter(
+            one._replace(name=_NUMBER.sub("", one.name) if one.name else one.name) for one in shown.elements()
+        )
     told = Counter(_as_told(one, shown) for one in story.shown) if late else Counter(story.shown)
     wrong = [f"{story.name}: missing at Oden: {one}" for one in (told - shown).elements()]
     wrong += [f"{story.name}: at Oden, and should not be: {one}" for one in (shown - told).elements()]

@@ -30,6 +30,8 @@ REASONS = (None, "Changeover", "Jam", "PLC")
 CODES = ("Splice", "Gel", "Edge")
 REFERENCE = "gateway_key"
 """Under which name each record carries its key at Oden."""
+NAMES = 10
+"""How many names runs and batches have."""
 AUTOMATIC = "Auto reject"
 """The scrap code of what the PLC counts."""
 ON_A_TAG = "PLC"
@@ -263,7 +265,8 @@ class _Recorded:
             number += 1
             after = at + self.chances.uniform(shortest, longest)
             end = floor(EPOCH + after) if after < self.length or self.chances.random() < 0.5 else None
-            name = f"{kind} {number}" if kind != "STATE" else None
+            # Told again and again, and longer than some Oden keeps.
+            name = f"{kind} {number % NAMES} of the customer" if kind != "STATE" else None
             what, line, begun = details(), self.story.key, floor(EPOCH + at)
             key = interval_key(line, kind, begun)
             start = StartInterval(key, line, EPOCH + at, kind, begun, name, dict(what))

@@ -33,7 +33,7 @@ from gateway.simulator.oden.model import OdenModel
 from gateway.simulator.oden.store import Factory, Organization
 from gateway.supervisor import Child, Supervisor
 from tests.campaign import refused
-from tests.campaign.compare import differences, too_little
+from tests.campaign.compare import differences, kept, too_little
 from tests.campaign.copies import least, of_copies
 from tests.campaign.fuse import Fuse, Killed
 from tests.campaign.late import Outages, disturbed, late_story, made_outages, too_soon, with_clocks_ahead
@@ -213,7 +213,7 @@ class _World:
                 continue
             what = refused.refused(story, self.schedule.modes.refuse)
             unsure = self.lost[story.key].intervals(story)
-            wanted = exact(self.people.after(refused.spared(story, what)), unsure)
+            wanted = kept(exact(self.people.after(refused.spared(story, what)), unsure), self.schedule.modes)
             wrong += differences(wanted, self.oden.model, places(story, unsure), late=self.schedule.late)
             wrong += doubled(story, unsure, self.oden.model)
             wrong += refused.differences(story, what, self.rows, unsure | self.people.deleted_of(story))

@@ -86,7 +86,9 @@ class Schedule:
 
 def schedule(seed: int) -> Schedule:
     """The schedule of `seed`."""
-    return _with_others(of_machines(seed), random.Random(seed + OTHERS))
+    return _with_manners(
+        _with_others(of_machines(seed), random.Random(seed + OTHERS)), random.Random(seed + 2 * OTHERS)
+    )
 
 
 def _with_others(plain: Schedule, chances: random.Random) -> Schedule:
@@ -110,6 +112,23 @@ def _with_others(plain: Schedule, chances: random.Random) -> Schedule:
             lives[-1] = replace(lives[-1], away=max(lives[-1].away, SETTLE))
         lives.append(replace(life, ahead=ahead, back=back, forgets=chances.random() < 0.3))
     return replace(plain, deeds=deeds, lives=tuple(lives))
+
+
+def _with_manners(plain: Schedule, chances: random.Random) -> Schedule:
+    """Also how this Oden calls things, where it refuses what lies over another, when it lets a work order be begun
+    again, and how exactly it keeps starts. Where those are rounded, two intervals can have one, so that nobody does
+    anything to one of them, and none is refused; an Oden that refuses overlaps would refuse those beside each other."""
+    modes = replace(
+        plain.modes,
+        names=chances.choice(("any", "any", "unique", "short")),
+        over=chances.choice((200, 200, 400, 409)),
+        orders=chances.choice((200, 200, 400, 409)),
+    )
+    rounds = chances.choice((0, 0, 0, 1, 60))
+    if modes.overlap < 400 and rounds:
+        lives = tuple(replace(life, back=0) for life in plain.lives)
+        return replace(plain, modes=replace(modes, rounds=rounds, refuse=""), deeds=(), lives=lives)
+    return replace(plain, modes=modes)
 
 
 def of_machines(seed: int) -> Schedule:

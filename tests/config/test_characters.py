@@ -166,3 +166,12 @@ def test_p10_of_a_variable_of_the_environment_the_character_is_told(
     (said,) = told(tmp_path, {"gateway.yaml": HEAD + LINE})
     assert "INTERVALS__1__START__WHEN" in said
     assert "at character 9: this is not an expression: write the number with a point" in said
+
+
+def test_p10_of_a_text_that_is_wrong_nothing_is_warned_besides(tmp_path: Path) -> None:
+    """Such as that it is nearly another one: it is, once it is mended."""
+    other = spoilt(LINE, slip('"PLC code {state}"', '"PLC code {state}▲}"'))
+    marked = HEAD + LINE + other.replace("Line 00", "Line 01").replace("L00", "L01")
+    (said,) = told(tmp_path, {"gateway.yaml": marked.replace(HERE, "")})
+    (place,) = places_of(marked)
+    assert said.startswith(f'{place}: a lone "}}"')

@@ -17,6 +17,7 @@ from tests.config.test_slips import GROUPS, HEAD, HEAD_2
 
 AT_ONCE = 10
 NOT_BESIDE_ANY = (
+    "input: ▲order",  # which is wrong where it names the run as well
     "▲alarms:",  # what stands below it is of a section that nobody knows
     "▲factory: B",  # twice only where the first is right
     '- ▲{count: good, raw_data: {yield: "{n}"}}',  # told twice only where the first is as it was

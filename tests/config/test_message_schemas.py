@@ -7,14 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.cli.startup import read_config
+from gateway.config.json_text import JsonFlaw, read_json
 from gateway.config.message_schemas import (
     LONGEST_MATCHED,
     LONGEST_REMEMBERED,
     MOST_REMEMBERED,
     MOST_VALUES,
     MessageSchema,
+    SchemaFlaw,
 )
 from gateway.config.patterns import repeats_too_much
 from gateway.errors import ConfigError
@@ -79,32 +83,110 @@ def test_older_drafts(version: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("document", "why"),
+    ("document", "at", "why"),
     [
-        ([1], "is no object"),
-        ({"type": "strin"}, "is wrong at type: 'strin' is not valid under any of the given schemas"),
-        ({"properties": {"a": {"minimum": "x"}}}, "is wrong at properties.a.minimum: 'x' is not of type 'number'"),
-        ({"pattern": "("}, "is wrong at pattern: '(' is not a 'regex'"),
-        (
-            {"$schema": "https://acme.example/v9"},
-            "is of a version that is not known ($schema): https://acme.example/v9",
-        ),
-        ({"$schema": 7}, "is of a version that is not known ($schema): 7"),
-        ({"$ref": "#/$defs/none"}, "refers to what is not in it: #/$defs/none"),
+        ([1], "", "a schema of messages is an object"),
+        ({"type": "strin"}, "type", "a type is one of string, number, .*; did you mean 'string'"),
+        ({"type": ["string", "none"]}, "type", "a type is one of .*or a list of some"),
+        ({"properties": {"a": {"minimum": "x"}}}, "properties.a.minimum", "write a number without quotes"),
+        ({"properties": ["a"]}, "properties", "write an object: {...}"),
+        ({"properties": {"a": "string"}}, "properties.a", 'write a schema here, an object such as {"type": "string"}'),
+        ({"required": "qty"}, "required", "write a list in square brackets"),
+        ({"required": ["qty", "qty"]}, "required", "there twice"),
+        ({"additionalProperties": "false"}, "additionalProperties", "or true or false without quotes"),
+        ({"minLength": -1}, "minLength", "must be at least 0"),
+        ({"multipleOf": 0}, "multipleOf", "must be more than 0"),
+        ({"uniqueItems": "true"}, "uniqueItems", "write true or false without quotes"),
+        ({"anyOf": []}, "anyOf", "this must have at least 1"),
+        ({"pattern": "a("}, "pattern", "no pattern (a regular expression), from its character 2 on"),
+        ({"$schema": "https://acme.example/v9"}, "$schema", "this version of JSON Schema is not known"),
+        ({"$schema": 7}, "$schema", "this version of JSON Schema is not known"),
+        ({"$ref": "#/$defs/none"}, "$ref", "refers to what is not in the file: #/$defs/none"),
         (
             {"items": {"$ref": "https://acme.example/s.json"}},
-            "refers to what is not in it: https://acme.example/s.json",
+            "items.$ref",
+            "not in the file: https://acme.example/s.json",
         ),
-        ({"items": {"$ref": "other.json"}}, "refers to what is not in it: other.json"),
-        ({"$ref": "#"}, "refers to itself without end"),
-        ({"properties": {"a": {"pattern": "^(a+)+$"}}}, "has a pattern that could take for ever: ^(a+)+$"),
-        ({"patternProperties": {"a*b*c*d*e": {}}}, "has a pattern that could take for ever: a*b*c*d*e"),
+        ({"items": {"$ref": "other.json"}}, "items.$ref", "not in the file: other.json"),
+        ({"$ref": "#"}, "", "refers to itself without end"),
+        ({"properties": {"a": {"pattern": "^(a+)+$"}}}, "properties.a.pattern", "could take for ever: ^(a+)+$"),
+        ({"patternProperties": {"a*b*c*d*e": {}}}, "patternProperties.a*b*c*d*e", "could take for ever: a*b*c*d*e"),
     ],
 )
-def test_schemas_that_are_refused(document: object, why: str) -> None:
+def test_schemas_that_are_refused(document: object, at: str, why: str) -> None:
     """What is wrong with a schema, or would make it look elsewhere or take for ever, is said when it is read."""
-    with pytest.raises(ValueError, match=f"^{re.escape(why)}"):
+    with pytest.raises(SchemaFlaw, match=re.escape(why).replace(r"\.\*", ".*")) as refused:
         schema(document)
+    assert ".".join(str(part) for part in refused.value.at if part is not None) == at
+
+
+@pytest.mark.parametrize("version", ["3", "4", "6", "7"])
+@pytest.mark.parametrize(
+    "document",
+    [{"minimum": "0"}, {"items": 3}, {"properties": ["a"]}, {"pattern": "("}, {"minLength": -1}],
+)
+def test_older_drafts_are_refused_in_plain_words(version: str, document: dict[str, Any]) -> None:
+    """Nothing of what the library says of itself is shown, by whichever draft the schema is written."""
+    with pytest.raises(SchemaFlaw) as refused:
+        schema({"$schema": f"http://json-schema.org/draft-0{version}/schema#", **document})
+    assert not re.search(r"valid under|is not of type|is not a 'regex'|less than", str(refused.value))
+
+
+def _inner(values: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    return st.lists(values, max_size=4) | st.dictionaries(st.text(), values, max_size=4)
+
+
+JSON = (
+    ('{"type": ▲', "the file ends before all brackets are closed"),
+    ('{"type": "object"▲,}', "one ',' too many"),
+    ('{"type": "object" ▲"required": []}', "a ',' is missing before this"),
+    ('{▲type: "object"}', 'stands in double quotes: "type"'),
+    ("{▲'type': 'object'}", "double quotes"),
+    ('{"type": "object"}▲}', "one '}' too many"),
+    ('{"type": "object"} ▲more', "remove the rest"),
+    ('{"type": ▲“object”}', "curly quotes"),
+    ('{\n  ▲// a comment\n  "type": "object"\n}', "no comments"),
+    ('{\n  ▲# a comment\n  "type": "object"\n}', "no comments"),
+    ('{"uniqueItems": ▲True}', "write true"),
+    ('{"type": ▲object}', 'a text stands in double quotes: "object"'),
+    ('{"type": "object▲\n}', "a quote is missing before it"),
+    ('{"type": ▲"object', "never closed"),
+    ('{"minimum": ▲0,5}', "a decimal comma: write the number with a point, 0.5"),
+    ('{"minimum": ▲.5}', "one digit before its point"),
+    ('{"minimum": ▲NaN}', "no number of JSON"),
+    ('{"pattern": "▲\\d+"}', "a backslash is written twice"),
+    ('{"type" ▲= "object"}', "write ':' in the place of '='"),
+    ('{"type": "object",▲\u00a0"required": []}', "a no-break space (U+00A0)"),
+    ("▲", "nothing is written here"),
+    ("▲type: object\nrequired: [qty]\n", "another language"),
+    ("▲<schema/>", "another language"),
+    ('{"type": "object", ▲"type": "array"}', "'type' is there already"),
+)
+
+
+@pytest.mark.parametrize(("marked", "why"), JSON)
+def test_p10_what_is_no_json_is_told_in_plain_words_at_its_place(marked: str, why: str) -> None:
+    with pytest.raises(JsonFlaw) as refused:
+        MessageSchema("scrap.json", marked.replace("▲", ""))
+    assert refused.value.at == marked.index("▲")
+    assert why in str(refused.value)
+
+
+@given(
+    document=st.recursive(st.one_of(st.integers(), st.text(), st.booleans(), st.none()), _inner, max_leaves=20),
+    wide=st.booleans(),
+)
+def test_every_value_and_name_is_found_where_it_stands(document: object, *, wide: bool) -> None:
+    """Whatever is in the texts, and however the file is laid out."""
+    text = json.dumps(document, indent=2 if wide else None, ensure_ascii=wide)
+    read, places = read_json(text)
+    assert read == document
+    for way, at in places.items():
+        value, is_name = document, way[-1:] == (None,)
+        for part in way[:-2] if is_name else way:
+            value = value[part]  # type: ignore[index]
+        expected = way[-2] if is_name else value
+        assert json.JSONDecoder().raw_decode(text, at)[0] == expected
 
 
 @pytest.mark.parametrize(
@@ -187,9 +269,10 @@ lines:
     ("text", "where", "why"),
     [
         (None, "gateway.yaml:7:64", "there is no such file"),
-        ('{"type": ', "schemas/scrap.json:1:10", "this is no JSON: Expecting value"),
-        ('{"type": "strin"}', "gateway.yaml:7:64", "scrap.json is wrong at type: 'strin' is not valid under any"),
-        ("[]", "gateway.yaml:7:64", "scrap.json is no object"),
+        ('{"type": ', "schemas/scrap.json:1:10", "the file ends before"),
+        ('{\n  "type": "strin"\n}', "schemas/scrap.json:2:11", "did you mean 'string'"),
+        ('{"properties": {\n  "qty": {"pattern": "(a+)+"}}}', "schemas/scrap.json:2:22", "could take for ever"),
+        ("[]", "schemas/scrap.json:1:1", "a schema of messages is an object"),
     ],
 )
 def test_p10_a_wrong_schema_is_refused_with_its_place(tmp_path: Path, text: str | None, where: str, why: str) -> None:
@@ -204,6 +287,20 @@ def test_p10_a_wrong_schema_is_refused_with_its_place(tmp_path: Path, text: str 
     [diagnostic] = refused.value.diagnostics
     assert diagnostic.where == f"{tmp_path}/{where}"
     assert why in diagnostic.text
+
+
+def test_p10_a_word_that_is_nearly_a_keyword_is_warned_of(tmp_path: Path) -> None:
+    """It would check nothing. A keyword of the user's own is right, and so is the name of a field."""
+    file = tmp_path / "gateway.yaml"
+    file.write_text(CONFIG)
+    (tmp_path / "schemas").mkdir()
+    own = '"x-unit": "m", "unit": "m", "properties": {"typ": {"minimum": 0}, "requires": {}}'
+    text = f'{{"requierd": ["qty"], {own}, "$defs": {{"a": {{"typ": "string"}}}}}}'
+    (tmp_path / "schemas/scrap.json").write_text(text)
+    told = [(doubt.where, doubt.text) for doubt in read_config(file, {})[0].warnings]
+    places = [f"{tmp_path}/schemas/scrap.json:1:{text.index(word) + 1}" for word in ('"requierd"', '"typ": "s')]
+    assert [where for where, _ in told] == places
+    assert ["'required'" in told[0][1], "'type'" in told[1][1]] == [True, True]
 
 
 def test_a_changed_schema_is_another_plan(tmp_path: Path) -> None:

@@ -29,6 +29,16 @@ VARIANTS = (
     # A list of texts, of which one is a number.
     (WHEN, "\"scrap.test in ['torque', '5']\""),
     (WHEN, "\"t1 in ['true', 'false', 'unknown']\""),
+    # A machine's own states, beside those of the standard, and codes that are texts with noughts.
+    ("      input: state\n", "      preset: packml\n      input: state\n"),
+    (UPTIME, "Execute: {category: Uptime}\n        Cleaning: {category: Uptime}"),
+    ("      every: 60s", '      every: 60s\n      codes: {"01": Gel, "07": Edge trim}'),
+    # Numbers and sizes as they can be meant.
+    ("hold: 5s", "hold: 1.500s"),
+    ("counter: {rollover: 65536, max_rate: 5/s}", "counter: {rollover: 256, max_rate: 5/s}"),
+    (TARGET, "value: 12.5, lsl: 12.5, usl: 12.5"),
+    # A whole message that is one value: its topic has no field.
+    ('name: "{order}"', 'name: "{goals[t1].speed}"'),
     # The field may be an object.
     ('name: "{order}"', 'name: "{order.number}"'),
     # Placeholders in placeholders become numbers.
@@ -108,6 +118,15 @@ PLANTS: Mapping[str, Mapping[str, str]] = {
     "templates that others use, named like sections": {
         MAIN: PLANT[MAIN].replace("lines:\n  - {", f"{SHARED}lines:\n  - {{"),
     },
+    "codes that look like dates": {"products.csv": "sku,name\n1-1,Pipe\n12-3,Hose\n1/2/3,Rod\n"},
+    "dates that are keys": {"products.csv": "sku,name\n03.11.2023,Pipe\n04.11.2023,Hose\n"},
+    "numbers of five digits beside others, and texts with a month or a sign": {
+        "products.csv": "sku,name,since\n45231,Mai 2023 stop,03.11.2023\n100,x=1,today\n7,- Jam,\n",
+    },
+    "columns that are empty and keys": {
+        "lines.csv": "line,plc,rollover,states.hold,id\nLine 01,L01,,,\nLine 02,L02,,,\n",
+        "tags.csv": PLANT["tags.csv"].replace("\r\n", ";\r\n").replace("rate;", "rate;edge"),
+    },
     "a code and tags of the template that are left out by nothing behind a ':'": {
         MAIN: PLANT[MAIN].replace("    inputs:\n      order:", f"    inputs:\n{LEFT_OUT}      order:"),
         "lines/special.yaml": PLANT["lines/special.yaml"]
@@ -149,3 +168,22 @@ def test_p10_the_name_of_a_type_that_is_nearly_that_of_an_input(
     line = LINE.replace("{type: Recipe, key: sku,", "{type: Sku, key: sku,")
     rule = "      - {set: interval_type, name: Sku}\n"
     strictly_right(written(tmp_path / "c", HEAD + line + rule), monkeypatch, capsys)
+
+
+@pytest.mark.parametrize("listen", ["localhost:8321", "127.0.0.2:8321", "[::1]:8321"])
+def test_a_page_for_this_machine_alone(
+    listen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It needs no token. Nor does one in a container, whose image listens for the host by the environment."""
+    head = HEAD.replace("127.0.0.1:8321", f'"{listen}"')
+    strictly_right(written(tmp_path / "c", head + LINE), monkeypatch, capsys)
+    monkeypatch.setenv("ODEN_GATEWAY_STATUS__LISTEN", "0.0.0.0:8321")
+    strictly_right(written(tmp_path / "d", head + LINE), monkeypatch, capsys)
+
+
+def test_a_page_for_others_with_a_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who reads it has to say the token."""
+    head = HEAD.replace("listen: 127.0.0.1:8321", 'listen: 0.0.0.0:8321\n  token: "${secret:oden_token}"')
+    strictly_right(written(tmp_path / "c", head + LINE), monkeypatch, capsys)

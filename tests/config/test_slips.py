@@ -14,6 +14,7 @@ from tests.config.factory import COUNTER, END, NODE, T3, WHEN, Said, Slip, said_
 from tests.config.more_slips import MORE
 from tests.config.slips_of_places import OF_PLACES
 from tests.config.slips_of_plants import OF_PLANTS
+from tests.config.slips_of_sense import OF_SENSE
 from tests.config.slips_of_signs import OF_SIGNS
 from tests.config.yet_more_slips import YET_MORE
 
@@ -310,6 +311,7 @@ GROUPS: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
     **OF_SIGNS,
     **OF_PLANTS,
     **OF_PLACES,
+    **OF_SENSE,
     "all kinds at once": (
         HEAD,
         (*SYNTAX[:6], *SYNTAX_2[:3], *SCHEMA[:6], *REFERENCES[:8], *CERTAIN[:6], *DOUBTFUL[:9]),

@@ -188,7 +188,7 @@ def test_p8_a_password_is_taken_as_it_is(tmp_path: Path) -> None:
 def test_the_page_about_templates_is_right(tmp_path: Path) -> None:
     """What a person copies from docs/templates.md works: the template, its lines, the tables."""
     page = (Path(__file__).parents[2] / "docs" / "templates.md").read_text(encoding="utf-8")
-    template, third, table, tags, _, _ = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    template, third, table, tags, include, tables = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     lines, tags_csv = re.findall(r"```csv\n(.*?)```", page, re.DOTALL)
     fourth = (
         f"  - factory: Factory A\n    line: Line 04\n    use: extruder\n    with: {{plc: L04, rollover: 512}}\n{tags}"
@@ -204,6 +204,11 @@ def test_the_page_about_templates_is_right(tmp_path: Path) -> None:
     assert list(tabled.states.codes) == [9, 1, 2, 3]
     short = "oden: {token: x}\ninclude: [sources.yaml]\n" + template[: template.index("lines:")] + table
     assert load(planted(tmp_path / "b", {"gateway.yaml": short, **files}), ENVIRON).config.lines == [first, second]
+    several = "oden: {token: x}\n" + include + template[: template.index("lines:")] + tables
+    parts = {"lines/third.yaml": f"lines:\n{third}", "products.csv": "sku,name\n4711,Film 20\n"}
+    loaded = load(planted(tmp_path / "c", {"gateway.yaml": several, **files, **parts}), ENVIRON)
+    assert loaded.config.lines == [other]
+    assert loaded.lookups["products"].columns == {"name"}
 
 
 def test_every_problem_at_once(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ templates:
     scrap_yield: {entries: [{count: good, raw_data: {yield: "{n}"}}, {count: scrap.qty, raw_data: {scrap: "{n}"}}]}
 """
 LINES = "line,plc\n" + "".join(f"Line {number},L{number:02}\n" for number in range(1, 25))
+STATE_HOLD = LINES.replace("\n", ",\n").replace("plc,", "plc,state.hold", 1)
 PRODUCTS = "sku,name,speed\n1,Film,40\n2,Bag,55\n3,Box,12.5\n4,Lid,9\n"
 FILES = {"gateway.yaml": HEAD, "templates.yaml": TEMPLATES, "lines.csv": LINES, "products.csv": PRODUCTS}
 
@@ -115,6 +116,49 @@ def said(folder: Path, file: str, old: str, new: str) -> list[str]:
         ("products.csv", "Film", "GrÃ¶Ãe", "products.csv:2:5", "read in another encoding"),
         ("products.csv", "12.5", "k.A.", "products.csv:4:7", "all of the column is text"),
         ("products.csv", "55", "55 1/min", "products.csv:3:7", "write a number alone"),
+        ("products.csv", "Film", "=B7", "products.csv:2:3", "this is a formula, and text here"),
+        ("products.csv", "Film", '"=CONCAT(A1,B1)"', "products.csv:2:3", "save the table with what it gives"),
+        ("lines.csv", "L07", "=B6", "lines.csv:8:8", "this is a formula"),
+        ("products.csv", "sku,name,speed\n1,", "sku,name,speed\n03.11.2023,", "products.csv:2:1", "makes this of '2'"),
+        ("products.csv", "1,Film", "01.Feb,Film", "products.csv:2:1", "make the column text there"),
+        (
+            "products.csv",
+            "1,Film,40\n2,Bag,55\n3,Box,12.5\n4,",
+            "1-1,A,1\n1-2,B,1\n45231,",
+            "products.csv:4:1",
+            "no dates",
+        ),
+        (
+            "products.csv",
+            "1,Film,40\n2,Bag,55\n3,Box,12.5\n4,",
+            "1. Mrz,A,1\nFeb 02,",
+            "products.csv:2:1",
+            "such as 1-2",
+        ),
+        ("lines.csv", LINES, STATE_HOLD, "lines.csv:1:10", "no key is called 'state.hold'.*did you mean 'states.hold'"),
+        (
+            "lines.csv",
+            LINES,
+            STATE_HOLD.replace("L01,", "L01,5s"),
+            "lines.csv:1:10",
+            r"has no \$\{state.hold\}; did you mean 'states.hold', a key of the line itself",
+        ),
+        ("gateway.yaml", "from: announced", "from: announcd", "gateway.yaml:7:18", "did you mean 'announced'"),
+        ("gateway.yaml", "from: announced", "from: lot", "gateway.yaml:7:18", "a table learns from those"),
+        (
+            "templates.yaml",
+            "{orders[order].due}",
+            "{orders[announced].due}",
+            "templates.yaml:10:95",
+            r"is a whole message with fields.*\{orders\[announced.number\]",
+        ),
+        (
+            "templates.yaml",
+            "{products[sku].name|",
+            "{products[good].name|",
+            "templates.yaml:10:32",
+            "'good' is a running count",
+        ),
     ],
 )
 def test_p10_one_mistake_is_told_once_with_its_cure(

@@ -296,3 +296,20 @@ def test_what_was_learned_of_another_oden_says_nothing_of_this_one(before: str) 
             assert ("line/search" in plant.paths[seen:]) == is_searched
 
     live(story)
+
+
+@pytest.mark.parametrize("names", ["any", "short"])
+def test_a_name_that_grows_arrives(names: str) -> None:
+    """What Oden shows is the beginning of the new name, because that is what it was told before, and not because it
+    shortens names; where it does, it is told once."""
+
+    async def story(plant: Plant) -> None:
+        run = plant.start(0, name="order 17 of the customer")
+        plant.commit(run)
+        await plant.drained()
+        plant.commit(replace(plant.end(run, 60), end=None, name="order 17 of the customer in the north"))
+        await plant.drained()
+
+    plant = live(story, Manners(names=names))
+    (run,) = plant.intervals("RUN")
+    assert run.name == ("order 17 of the customer in the north" if names == "any" else "order 17 of the cust")

@@ -205,7 +205,7 @@ async def test_beside_a_running_gateway_it_is_the_file_that_is_judged(
     server: OpcuaServer, site: Site, tmp_path: Path
 ) -> None:
     """What has changed in it is looked at by another client, and the gateway's own session stays; what has not, the
-    gateway is asked for; what does not run yet is said, until a reload."""
+    gateway is asked for; what does not run yet is said, until a reload, or a restart where it takes one."""
     check = ("check", "-c", "gateway.yaml", "--live", "--seconds", "5", "--json")
     heard = tmp_path / "broker" / "mosquitto.log"
     with Mosquitto(tmp_path / "broker") as broker:
@@ -215,17 +215,24 @@ async def test_beside_a_running_gateway_it_is_the_file_that_is_judged(
         checked = await site.run(*check)
         assert "not_running" not in {kind for kind, _ in found(checked)}
         assert all(each["by_gateway"] for each in json.loads(checked.output)["sources"])
+        table = site.config.parent / "products.csv"
+        table.write_text("sku,name\nA,Film\n")
         right = site.config.read_text()
         more = '  nobody: {type: opcua, url: "opc.tcp://127.0.0.1:1", security: none}\nlines:'
         wrong = right.replace("field: number", "field: nummer").replace("\nlines:", f"\n{more}", 1)
-        site.config.write_text(wrong.replace("rate: 20/s", "rate: 19/s"))
+        tables = "tables: {products: {file: products.csv}}\n"
+        site.config.write_text(
+            tables + wrong.replace("rate: 20/s", "rate: 19/s").replace("status: {", "status: {hosts: [page], ")
+        )
         checked = await site.run(*check)
         findings, sources = found(checked), json.loads(checked.output)["sources"]
         assert {each["name"]: each["by_gateway"] for each in sources} == {"plc": True, "floor": False, "nobody": False}
         assert {("unreachable", "nobody"), ("field_missing", "Factory A/Line 01 order")} <= findings.keys()
         note = findings["not_running", "the running gateway"]
-        assert "sources +nobody ~floor; lines ~Factory A/Line 01; ~oden" in note["text"]
-        assert (note["level"], note["cure"]) == ("note", "sudo systemctl reload oden-gateway")
+        assert (
+            "sources +nobody ~floor; lines ~Factory A/Line 01; tables +products; ~oden; ~status.hosts" in note["text"]
+        )
+        assert (note["level"], note["cure"]) == ("note", f"kill -HUP {gateway.pid}")  # a person has started it
         words = heard.read_text()
         assert "as edge-test-check" in words
         assert words.count("as edge-test (") == 1
@@ -237,6 +244,15 @@ async def test_beside_a_running_gateway_it_is_the_file_that_is_judged(
         site.config.write_text(right)
         text = found(await site.run(*check))["not_running", "the running gateway"]["text"]
         assert "sources ~floor -nobody;" in text
+        site.config.write_text(right.replace("100 MB", "200 MB") + "log: {level: debug}\n")
+        gateway.send_signal(signal.SIGHUP)
+        async with asyncio.timeout(PATIENCE):
+            while "sources" in (note := found(await site.run(*check))["not_running", "the running gateway"])["text"]:
+                pass
+        assert (
+            "yet: ~outbox.size_limit; ~log.level. A reload does not change outbox.size_limit, log.level" in note["text"]
+        )
+        assert note["cure"].startswith(f"kill {gateway.pid}; ")
 
 
 @pytest.mark.parametrize("said", [[{"look": {"name": "plc"}}], []])

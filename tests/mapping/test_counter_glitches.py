@@ -203,3 +203,23 @@ def test_p2_a_glitch_before_any_rollover(
     if "signed" in spec:
         shown = [value - size if value >= size // 2 else value for value in shown]
     assert counted(policy(**spec, max_rate="5/s"), shown)[0] == sum(parts)
+
+
+@pytest.mark.parametrize(
+    ("spec", "shown", "made"),
+    [
+        ({"rollover": 65536, "max_rate": "5/s"}, [65533, 65535, 30000, 1], 4),
+        ({"rollover": 65536, "max_rate": "5/s"}, [65530, 65534, 7000, 7000, 2, 4], 10),
+        ({"signed": 16, "max_rate": "5/s"}, [-4, -2, 9000, 1, 3], 7),
+        ({"direction": "down", "rollover": 65536, "max_rate": "5/s"}, [4, 2, 30000, 65535, 65533], 7),
+        # From zero, less than it showed is what was made since a reset.
+        ({"rollover": 65536, "max_rate": "5/s"}, [65000, 65002, 0, 0, 0, 3], 5),
+        # Farther than it can have come over its rollover: begun anew.
+        ({"rollover": 65536, "max_rate": "5/s"}, [65000, 65002, 30000, 3], 5),
+    ],
+)
+def test_p2_a_glitch_behind_which_it_has_rolled_over(spec: dict[str, Any], shown: list[float], made: int) -> None:
+    """What was made while it was away counts, as it does where it only goes on."""
+    total, gaps = counted(policy(**spec), shown)
+    assert total == made
+    assert gaps

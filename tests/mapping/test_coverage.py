@@ -5,7 +5,7 @@ from typing import Any
 from gateway.config.schema import Line
 from gateway.mapping.compile import LinePlan, compile_line
 from gateway.mapping.coverage import Coverage, missed
-from gateway.model import Lookup
+from gateway.model import Learned, Lookup
 from gateway.trial.play import play
 from tests.mapping.recording import LINE, T0, message, tag
 
@@ -34,9 +34,40 @@ def test_what_came_to_nothing_is_said() -> None:
     assert [*coverage.sentences([PLAN])] == [
         "mes events: 3 that no input takes",
         "plc Else: 1 that no input takes",
-        "line Line 01: spare, mode, scrap, sum never had a value",
+        "line Line 01: spare, scrap, sum never had a value",
+        "line Line 01: of mode nothing came, and its default counts",
         "line Line 01: the table alarms has nothing for 9, 8",
     ]
+
+
+def test_of_tables_it_is_said_what_they_lack() -> None:
+    """A row, or a value in a row that is there; and that one which learns has learned nothing."""
+    inputs = {
+        "order": {"source": "mes", "topic": "order", "field": "number", "time": "at"},
+        "sku": {"source": "plc", "node": "Sku"},
+        "announced": {"source": "mes", "topic": "announced", "time": "at"},
+    }
+    metadata = {"due": "{orders[order].due}", "resin": "{products[sku].resin}", "colour": "{products[sku].colour}"}
+    run = {"key": "order", "product": "{orders[order].sku}", "metadata": metadata, "settle": "0s"}
+    section = {**LINE, "inputs": inputs, "run": run, "states": None, "scrap_yield": None}
+    products = Lookup(frozenset({"resin", "colour"}), {"7": {"resin": "PP"}, "8": {"colour": "red"}})
+    tables = {
+        "orders": Lookup(frozenset({"sku", "due"}), {}, Learned("announced", ("number",), 500)),
+        "products": products,
+    }
+    plan = compile_line(Line.model_validate(section), ("lines", 0), tables)
+    samples = [tag(0, "Sku", 7), message(1, "order", {"number": "A", "at": T0 + 1})]
+    samples += [tag(5, "Sku", 9), message(6, "order", {"number": "B", "at": T0 + 6}), tag(20, "Sku", 8)]
+    without = play([plan], [*samples, T0 + 100]).coverage
+    assert [*without.sentences([plan])] == [
+        "line Line 01: announced never had a value",
+        "line Line 01: nothing came of announced, so that the table orders has learned nothing",
+        "line Line 01: the table orders has nothing for A, B",
+        "line Line 01: the table products has nothing for 7 (no colour), 9, 8 (no resin)",
+    ]
+    announced = message(0, "announced", {"number": "A", "sku": "Film", "at": T0})
+    told = [*play([plan], [announced, *samples, T0 + 100]).coverage.sentences([plan])]
+    assert told[0] == "line Line 01: the table orders has nothing for A (no due), B"
 
 
 def test_what_is_used_is_not_said() -> None:

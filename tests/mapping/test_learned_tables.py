@@ -130,8 +130,8 @@ def test_conditions_can_look_into_a_table_that_learns() -> None:
     [
         ({"begin": INPUTS["begin"]}, 'learns from the input "add", which this line does not have'),
         ({**INPUTS, "orders": {"source": "plc", "node": "Orders"}}, "give one another name"),
-        ({**INPUTS, "add": {**INPUTS["add"], "field": "id"}}, "learns from whole messages"),
-        ({**INPUTS, "add": {"source": "plc", "node": "Add"}}, "learns from whole messages"),
+        ({**INPUTS, "add": {**INPUTS["add"], "field": "id"}}, "a table learns from those"),
+        ({**INPUTS, "add": {"source": "plc", "node": "Add"}}, "a table learns from those"),
     ],
 )
 def test_faults_of_a_table_that_learns_are_sentences(inputs: dict[str, Any], said: str) -> None:

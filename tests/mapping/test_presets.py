@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from gateway.config.loader import load
+from gateway.config.state_presets import PACKML, TMC
 from gateway.errors import InvalidConfig
 from gateway.mapping.compile import LinePlan, compile_lines
-from gateway.mapping.compile_states import PACKML, TMC
 from gateway.model import Sample
 from tests.mapping.recording import LINE, T0, plan, play, tag, tick
 

@@ -32,6 +32,11 @@ PROOFS: Mapping[str, Sequence[str]] = {
         "test_p12_what_is_remembered_is_bounded_whatever_is_set",
         "test_p12_what_lines_heard_takes_no_more_of_the_disk_than_is_set",
     ),
+    "* A batch by count that was told full": (
+        "test_p13_a_batch_that_was_told_full_stays_as_it_was_told",
+        "full_batches_stay_when_an_order_is_heard_late",
+        "full_batch_stays_when_its_count_was_less",
+    ),
     "* `wait` holds back no start": (
         "test_p13_a_wait_holds_back_no_start_and_no_end",
         "test_p13_a_wait_changes_nothing_at_rest",
@@ -107,6 +112,8 @@ PROOFS: Mapping[str, Sequence[str]] = {
     "* `states.offline` begins": (
         "test_p13_offline_begins_when_the_source_was_last_heard",
         "test_p13_no_data_is_not_told_of_the_time_that_the_gateway_was_off",
+        "offline_and_back_with_no_state_ever_said",
+        "offline_and_back_with_a_code_that_means_nothing",
     ),
     "* The last state that was said": ("offline_keeps_what_was_seen_before",),
     "* What a tag's counter moved by": (

@@ -18,7 +18,7 @@ from gateway.mapping.trail import Entry, Feed, forgotten
 from gateway.mapping.trail_log import _sample, _sample_of, addition, beginning, restored
 from gateway.model import Notice, Output, Record, Sample
 from tests.mapping.laws import examples
-from tests.mapping.recording import order, plan, scrap, tag, tick
+from tests.mapping.recording import T0, message, order, plan, scrap, tag, tick
 from tests.mapping.test_late_properties import PLANT, Made, arrivals, effective, made_plants
 
 
@@ -94,6 +94,22 @@ def test_p13_commits_change_nothing(messages: list[Made], cuts: list[int]) -> No
     """Without a restart the records are the same to the last second."""
     events = arrivals(messages, late=True)
     assert run(events, cuts, [False] * len(cuts)).records == run(events, (), ()).records
+
+
+def test_p13_what_comes_late_after_a_restart_shows_no_wrong_clock() -> None:
+    """Messages of one outage of their sender, each as late as the others: newer ones had been heard before the
+    restart."""
+    counts = plan(
+        inputs={"good": {"source": "mes", "topic": "count", "field": "n", "time": "at", "counter": {}}},
+        run=None,
+        states=None,
+        scrap_yield=None,
+    )
+    live = [message(30.0 * number, "count", {"n": number, "at": T0 + 30.0 * number}) for number in range(20)]
+    late = [message(601.0 + at, "count", {"n": 5, "at": T0 + 401 + at}) for at in (0, 20, 40, 60, 80, 100)]
+    for restart in (False, True):
+        store = run([*live, *late], [20], [restart], counts)
+        assert not [notice for notice in store.notices if "behind" in notice.text]
 
 
 def without_stamp(record: Record) -> Record:

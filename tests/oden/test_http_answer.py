@@ -1,7 +1,9 @@
 """Why no answer came, in plain words: from real sockets and real TLS where there is a way to make them fail."""
 
 import asyncio
+import base64
 import errno
+import json
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -20,7 +22,7 @@ from cryptography.x509.oid import NameOID
 
 from gateway.oden.client import Answer, OdenClient
 from gateway.oden.endpoints import INTERVAL_SET
-from gateway.oden.http_answer import read_response, redacted, why_no_answer
+from gateway.oden.http_answer import credentials, read_response, redacted, why_no_answer
 from gateway.oden.pace import Pace
 from tests.peers import PATIENCE, free_port
 
@@ -255,3 +257,15 @@ def test_p8_what_is_told_of_an_answer_of_another_shape(text: str, says: str) -> 
     error = redacted(answered(404, text), "secret-token").error
     assert says in error
     assert "secret" not in error
+
+
+@pytest.mark.parametrize("password", ["of-the-proxy", 'with: a "colon" %41\n', "ü" * 8, "q" * 17, ""])
+def test_p8_what_a_proxy_was_given_is_not_told_either(password: str) -> None:
+    """Neither as the header has it nor as it was meant, whatever an answer says of what it was asked with."""
+    header = f"Basic {base64.b64encode(f'edge:{password}'.encode('latin-1')).decode()}"
+    text = json.dumps({"error": f"Proxy-Authorization: {header}; that is edge and {password}"})
+    error = redacted(answered(400, text), "another-token", *credentials(header)).error
+    assert "Proxy-Authorization" in error
+    assert header.removeprefix("Basic ") not in error
+    assert not password or " ".join(password.split()) not in error
+    assert {*credentials(None)} == {""}

@@ -2,17 +2,20 @@
 
 import errno
 import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from gateway.errors import OutboxError
 from gateway.model import Record
 from gateway.outbox.backup import read_backup, write_backup
 from gateway.outbox.entries import Commit
-from gateway.outbox.recovery import open_store, restore
+from gateway.outbox.recovery import open_store, restore, restore_folder
 from gateway.outbox.store import Outbox
 from tests.outbox.floor import Floor
 
@@ -21,6 +24,12 @@ def opened(directory: Path) -> Outbox:
     rows, reports = open_store(directory)
     assert reports == []
     return Outbox(rows)
+
+
+@pytest.fixture
+def log() -> Iterator[list[EventDict]]:
+    with capture_logs() as lines:
+        yield lines
 
 
 @pytest.fixture
@@ -121,6 +130,77 @@ def test_p7_what_a_stopped_restore_has_left_keeps_no_gateway_from_starting(tmp_p
     assert dict(outbox.rows()).keys() == rows.keys()
     outbox.close()
     assert not (box / "outbox-building").exists()
+
+
+def others(path: Path) -> Path:
+    """Something that the gateway's user may not remove: root's or, where root cannot be acted, of a mode that forbids
+    it."""
+    path.mkdir(mode=0o700)
+    (path / "cache.db").touch()
+    if os.geteuid() != 0:
+        path.chmod(0)
+    return path
+
+
+@pytest.mark.parametrize("name", ["outbox-building", "outbox-copies", "outbox-copying", "outbox-old", "outbox-ready"])
+def test_p7_what_another_user_has_left_keeps_no_gateway_from_starting(
+    name: str, tmp_path: Path, log: list[EventDict]
+) -> None:
+    """It is moved out of the way of what needs the name, and the log says with each start what removes it, until
+    somebody has."""
+    for part in (tmp_path, *tmp_path.parents[:2]):
+        part.chmod(0o755)
+    box = tmp_path / "the box"
+    opened(box).close()
+    if os.geteuid() == 0:
+        for path in (box, *box.rglob("*")):
+            os.chown(path, 65534, 65534)
+    others(box / name)
+    others(box / "outbox-leftover-1")
+    for _ in range(2):
+        with as_owner(box):
+            opened(box).close()
+        assert {path.name for path in box.iterdir()} == {"lock", "outbox", "outbox-leftover-1", "outbox-leftover-2"}
+        said = [line["remove"] for line in log if line["event"] == "leftover_not_removed"]
+        assert {*said} == {f"sudo rm -r '{box}/outbox-leftover-{number}'" for number in (1, 2)}
+        log.clear()
+    for command in said:
+        for path in box.glob("outbox-leftover-*"):
+            path.chmod(0o700)
+        subprocess.run(["sh", "-c", command.removeprefix("sudo ")], check=True)
+    with as_owner(box):
+        opened(box).close()
+    assert ({path.name for path in box.iterdir()}, log) == ({"lock", "outbox"}, [])
+
+
+def test_a_lock_of_another_user_is_said_with_its_owner(tmp_path: Path) -> None:
+    """It may be held, so nobody takes it away."""
+    for part in (tmp_path, *tmp_path.parents[:2]):
+        part.chmod(0o755)
+    box = tmp_path / "box"
+    opened(box).close()
+    if os.geteuid() != 0:
+        (box / "lock").chmod(0)
+    else:
+        os.chown(box, 65534, 65534)
+        (box / "lock").chmod(0o600)
+    with as_owner(box), pytest.raises(OutboxError, match=r"Permission denied") as refused:
+        opened(box)
+    assert os.geteuid() != 0 or f"{box}/lock belongs to root (uid 0), and the gateway runs as " in str(refused.value)
+
+
+def test_folders_of_what_was_replaced_are_bounded(tmp_path: Path) -> None:
+    """The newest five are kept, the last one in any case: the clock may have been wrong before."""
+    opened(box := tmp_path / "box").close()
+    for number in range(8):
+        aside = restore(box, lambda: iter(()), 1e9 + number)
+    assert max(path.name for path in box.glob("outbox-replaced-*")) == aside
+    assert len(list(box.glob("outbox-replaced-*"))) == 5
+    aside = restore(box, lambda: iter(()), 0.0)
+    kept = sorted(path.name for path in box.glob("outbox-replaced-*"))
+    assert (kept[0], len(kept)) == (aside, 5)
+    assert restore_folder(box, box / kept[1], 2e9) == "outbox-replaced-2033-05-18T03-33-20"
+    opened(box).close()
 
 
 @contextmanager

@@ -33,3 +33,11 @@ def test_install_md_tells_what_the_package_has() -> None:
     assert "d /etc/oden-gateway/secrets 0700 root root -" in tmpfiles
     for name in ("service", "sysusers", "tmpfiles"):
         assert f"systemd/oden-gateway.{name}" in build
+
+
+def test_the_code_is_compiled_before_the_service_starts() -> None:
+    """It may write nothing beside its code, and what was compiled of another version does not count."""
+    text = (SCRIPTS / "postinst").read_text(encoding="utf-8")
+    compiled = text.index("/opt/oden-gateway/bin/python3 -m compileall -qf /opt/oden-gateway/lib")
+    assert compiled < text.index("systemctl restart")
+    assert "--no-compile" in (ROOT / "packaging" / "deb").read_text(encoding="utf-8"), "then there is nothing to do"

@@ -117,3 +117,11 @@ def test_the_user_of_the_service_is_the_one_that_sysusers_makes(tmp_path: Path) 
     service = settings("Service")
     assert ([user[0]], [group[0]]) == (service["User"], service["Group"])
     assert user[6].endswith("/nologin")
+
+
+def test_a_loop_that_hangs_leaves_time_for_the_start_within_30_seconds() -> None:
+    """Until nothing more is heard, until what hangs is gone, and until the next start: at most 22 s together."""
+    service = settings("Service")
+    assert (
+        sum(int(service[name][0].removesuffix("s")) for name in ("WatchdogSec", "TimeoutAbortSec", "RestartSec")) <= 22
+    )

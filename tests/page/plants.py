@@ -29,6 +29,7 @@ from gateway.status.snapshot import (
     Total,
 )
 from gateway.status.web import StatusServer
+from gateway.ways import BY_SYSTEMD
 
 TOKEN = "0123456789abcdef"
 """Of the actions."""
@@ -217,7 +218,7 @@ def _twelve_hours(key: str, number: int, now: float) -> list[Record]:
 
 
 def _problem(kind: KindName, object_: str, text: str, since: float) -> Problem:
-    return Problem(kind, object_, since, text, KINDS[kind].remedy)
+    return Problem(kind, object_, since, text, BY_SYSTEMD.filled(KINDS[kind].remedy))
 
 
 def _problems(now: float) -> tuple[Problem, ...]:

@@ -16,12 +16,28 @@ from gateway.status.actions import ACTIONS, HEADER, Actions
 from gateway.status.openapi import document
 from gateway.status.snapshot import Snapshot
 from gateway.status.web import STATIC, StatusServer
-from tests.status.test_actions import BODIES, TOKEN, Asked
+from tests.status.test_actions import BODIES, KEY, TOKEN, Asked
 
 PATHS: dict[str, dict[str, Any]] = document()["paths"]
 READ_TOKEN = "r34d"
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE")
 odd_text = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
+odd_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda below: st.lists(below, max_size=3) | st.dictionaries(st.text(max_size=8), below, max_size=3),
+    max_leaves=8,
+)
+asked_bodies = st.fixed_dictionaries(
+    {},
+    optional={
+        "keys": st.lists(st.just(KEY) | odd_text, max_size=3) | odd_json,
+        "dry": st.booleans() | odd_json,
+        "oden_id": odd_text | odd_json,
+        "reason": odd_text | odd_json,
+        "more": odd_json,
+    },
+)
+"""What an action is asked with, its fields right or of any kind."""
 
 
 @dataclass
@@ -111,7 +127,7 @@ async def test_each_answer_is_as_it_says(served: Served) -> None:
     kind=st.sampled_from(
         ["application/json", "text/plain", "multipart/form-data", "application/x-www-form-urlencoded"]
     ),
-    body=st.binary(max_size=40) | st.just(b"{}"),
+    body=st.binary(max_size=40) | (asked_bodies | odd_json).map(lambda asked: json.dumps(asked).encode()),
     knows=st.booleans(),
 )
 async def test_whatever_is_asked_the_answer_is_as_it_says(

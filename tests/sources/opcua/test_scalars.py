@@ -57,7 +57,15 @@ def test_what_is_read_at_once_is_what_the_library_reads(variant: Any, status: in
 
 @pytest.mark.parametrize(
     "value",
-    [[1, 2], b"bytes", datetime(2026, 1, 1, tzinfo=UTC), ua.LocalizedText("Jam"), ua.NodeId(ua.Int32(1)), float("nan")],
+    [
+        None,
+        [1, 2],
+        b"bytes",
+        datetime(2026, 1, 1, tzinfo=UTC),
+        ua.LocalizedText("Jam"),
+        ua.NodeId(ua.Int32(1)),
+        float("nan"),
+    ],
 )
 def test_what_is_not_of_the_usual_kind_is_left_to_the_library(value: Any) -> None:
     assert read_scalar(struct_to_binary(ua.DataValue(ua.Variant(value))), 0) is None

@@ -90,6 +90,16 @@ def test_p13_a_clock_that_is_a_long_way_off_is_none_to_learn_from() -> None:
     assert clock.ahead == 0.0
 
 
+def test_p13_one_value_that_is_stamped_by_the_servers_clock_is_enough() -> None:
+    """Whatever else is in its message: one that is far off, others that are older."""
+    clock = ServerClock()
+    clock.published(1010.0, 1000.0)
+    clock.stamped([1000.0 + MOST + 1, 900.0], 1000.0)
+    assert clock.ahead == 0.0
+    clock.stamped([1000.0 + MOST + 1, 900.0, 1010.0], 1000.0)
+    assert clock.ahead == 10.0
+
+
 def test_p13_so_many_messages_over_so_long_show_that_a_clock_was_put_right() -> None:
     clock = ServerClock()
     clock.published(1010.0, 1000.0)

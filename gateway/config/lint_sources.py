@@ -1,0 +1,62 @@
+"""Addresses of Oden and of sources that are most likely those of something else, and what an input of a source cannot
+keep to."""
+
+from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
+
+from gateway.config.schema import Config, OpcuaConfig
+from gateway.config.schema_walk import Loc
+from gateway.errors import ConfigFault
+
+_PORTS_OF_OTHERS: Mapping[int, str] = {
+    4840: "OPC UA",
+    1883: "MQTT",
+    8883: "MQTT with TLS",
+    102: "S7, a protocol of Siemens",
+    502: "Modbus",
+    44818: "EtherNet/IP",
+    443: "web pages",
+    80: "web pages",
+}
+"""Port -> what usually speaks there."""
+_ODEN = "oden.app"
+
+
+def find_doubtful_sources(config: Config) -> Iterator[ConfigFault]:
+    """What is probably not meant in the addresses of `config`, and lives that a source never shows so fast."""
+    parts = urlsplit(config.oden.url)
+    of_oden = parts.hostname == _ODEN or (parts.hostname or "").endswith(f".{_ODEN}")
+    if of_oden and (parts.scheme, parts.hostname, parts.path.rstrip("/")) != ("https", f"api.{_ODEN}", "/v2"):
+        text = f"the API of Oden is https://api.{_ODEN}/v2: write that, or leave 'url' out"
+        yield ConfigFault(("oden", "url"), text, warning=True, rests_on=())
+    for name, source in config.sources.items():
+        own = ("OPC UA",) if isinstance(source, OpcuaConfig) else ("MQTT", "MQTT with TLS", "web pages")
+        other = _PORTS_OF_OTHERS.get(_port(source.url) or 0)
+        if other is not None and other not in own:
+            usual = "4840" if isinstance(source, OpcuaConfig) else "1883, with TLS 8883"
+            text = f"at this port something else speaks, as a rule: {other}; that of {own[0]} is {usual}"
+            yield ConfigFault(("sources", name, "url"), text, warning=True, rests_on=())
+    yield from _too_fast(config)
+
+
+def _port(url: str) -> int | None:
+    try:
+        return urlsplit(url).port
+    except ValueError:  # which is told
+        return None
+
+
+def _too_fast(config: Config) -> Iterator[ConfigFault]:
+    """Tags that are to change or come sooner than their server tells of it: they would be quiet all the time."""
+    for index, line in enumerate(config.lines):
+        for name, given in line.inputs.items():
+            source = config.sources.get(given.source or "")
+            if not isinstance(source, OpcuaConfig) or given.node is None:
+                continue
+            interval = given.publishing_interval or source.publishing_interval
+            loc: Loc = ("lines", index, "inputs", name)
+            for key in ("heartbeat", "fresh"):
+                expected = getattr(given, key)
+                if expected is not None and expected <= interval:
+                    text = f"the server tells of it every {interval:g} s, so that it is quiet in between: write more"
+                    yield ConfigFault((*loc, key), text, warning=True, rests_on=())

@@ -1,0 +1,80 @@
+"""A work order that is completed and begun again while Oden is away: both are told, one after the other."""
+
+import asyncio
+import json
+
+import pytest
+
+from gateway.model import Setting
+from gateway.oden.exchange import iso
+from gateway.outbox.merge import begins_anew
+from gateway.simulator.oden.manners import Manners
+from tests.delivery.harness import LINE
+from tests.delivery.simulated import Plant, T, live
+
+
+def order(plant: Plant, at: int, **said: str) -> Setting:
+    """What is said of the order at a time."""
+    fields = {"external_id": "MWO-1", "name": "Grease", **said}
+    return Setting(plant.key(), LINE, T + at, "maintenance_work_order", fields)
+
+
+def shown(plant: Plant) -> list[tuple[str, str | None]]:
+    """The work orders at Oden: when each began and was completed."""
+    body = json.dumps({"external_id": "MWO-1", "match": "all"}).encode()
+    found = plant.oden.model.answer("/v2/maintenance_work_order/search", body).body
+    assert isinstance(found, list)
+    return sorted((one["started_at"], one.get("completed_at")) for one in found)
+
+
+@pytest.mark.parametrize("orders", [200, 400, 409])
+@pytest.mark.parametrize("is_known", [False, True])
+def test_p4_an_order_that_is_completed_and_begun_again_in_an_outage_is_told_whole(
+    *, is_known: bool, orders: int
+) -> None:
+    """Each time that it was done is there, and nothing is refused: what was begun at 10 and completed at 9 would be. An
+    Oden that takes changes of what is completed has what was said last. `is_known`: it had heard of the beginning."""
+
+    async def story(plant: Plant) -> None:
+        if is_known:
+            plant.commit(order(plant, 0, started_at=iso(T)))
+            await plant.drained()
+        plant.oden.up = False
+        plant.commit(order(plant, 0, started_at=iso(T)))
+        for cycle in range(3):
+            begun = {"started_at": iso(T + 3600 * cycle)}
+            plant.commit(order(plant, 3600 * cycle, **begun))
+            plant.commit(order(plant, 3600 * cycle + 600, **begun, completed_at=iso(T + 3600 * cycle + 600)))
+        plant.commit(order(plant, 3 * 3600, started_at=iso(T + 3 * 3600)))
+        await asyncio.sleep(60)
+        plant.oden.up = True
+        await plant.drained()
+        plant.commit(order(plant, 3 * 3600 + 60, completed_at=iso(T + 3 * 3600 + 60)))
+        await plant.drained()
+
+    plant = live(story, Manners(orders=orders))
+    assert plant.letters() == []
+    done = [600, 600, 600, 60]
+    cycles = [(iso(T + 3600 * cycle), iso(T + 3600 * cycle + done[cycle])) for cycle in range(4)]
+    assert shown(plant)[-2:] == cycles[-2:]
+    assert shown(plant) == cycles or orders == 200
+
+
+@pytest.mark.parametrize(
+    ("older", "later", "anew"),
+    [
+        ({"started_at": "1", "completed_at": "2"}, {"started_at": "3"}, True),
+        ({"started_at": "1", "completed_at": "2"}, {"started_at": "3", "completed_at": "4"}, True),
+        ({"completed_at": "2"}, {"started_at": "3"}, True),
+        ({"started_at": "1"}, {"started_at": "1", "completed_at": "2"}, False),
+        ({"started_at": "1", "completed_at": "2"}, {"started_at": "1", "completed_at": "3"}, False),
+        ({"started_at": "1", "completed_at": "2"}, {"started_at": "0", "completed_at": "2"}, False),
+        ({"started_at": "1", "completed_at": "2"}, {"name": "Oil"}, False),
+    ],
+)
+def test_p4_what_begins_an_order_anew(older: dict[str, str], later: dict[str, str], *, anew: bool) -> None:
+    """Another beginning after a completion, and no correction of either."""
+    both = [
+        Setting("", LINE, 0.0, "maintenance_work_order", {"external_id": "17", **fields}) for fields in (older, later)
+    ]
+    assert begins_anew(*both) == anew

@@ -1,0 +1,111 @@
+"""Batches by count that were told full stay as they were told, whatever comes late."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from math import floor
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.mapping.again import at_once
+from gateway.mapping.context import ToldBatch
+from gateway.mapping.feeder import feed, settled
+from gateway.mapping.line import LineState, Tick
+from gateway.mapping.trail import Feed
+from gateway.model import Output, Record, Sample, StartInterval, UpdateInterval
+from tests.mapping.laws import examples
+from tests.mapping.recording import plan
+from tests.mapping.test_late_properties import DELAYS, INPUTS, SECTIONS, Made, arrivals, effective, facts
+from tests.mapping.test_trail_log import CUTS, run
+
+NAMES = ("good", "order", "product", "reject")
+COUNTED = plan(
+    inputs={name: INPUTS[name] for name in NAMES},
+    run=SECTIONS["run"],
+    states=None,
+    batches={"every": 30, "count": "good", "name": "{order}-{batch}"},
+    scrap_yield={
+        "every": "60s",
+        "entries": [
+            {"count": "good", "raw_data": {"yield": "{n}"}},
+            {"count": "good", "of": "batch", "raw_data": {"made": "{n}"}},
+        ],
+    },
+)
+
+
+@st.composite
+def shifts(draw: st.DrawFn) -> list[Made]:
+    """Counts, and orders of which some are over before the next begins."""
+    made, total = list[Made](), 0
+    for second in range(0, 600, draw(st.integers(7, 30))):
+        total += draw(st.integers(0, 25))
+        made.append(Made(second + 0.4, "count", {"n": total}, draw(st.sampled_from([0.0, 0.0, 0.0, 3.0, 45.0, 200.0]))))
+    for number, at in enumerate(sorted(draw(st.sets(st.integers(0, 60), max_size=6)))):
+        name = "" if draw(st.integers(0, 3)) == 0 else f"A{number}"
+        made.append(Made(at * 10.0, "order", {"number": name, "sku": "FILM"}, draw(DELAYS)))
+    return [*made, Made(700.0, "order", {"number": "LAST", "sku": "FILM"}, 0.0)]
+
+
+def heard(messages: Sequence[Made], *, late: bool) -> list[Sample | Tick]:
+    """The messages as they arrive at the line, which has fewer inputs than others."""
+    events = arrivals(messages, late=late)
+    return [one for one in events if isinstance(one, Tick) or (one.source, one.address) in COUNTED.subscriptions]
+
+
+def told(events: Sequence[Sample | Tick]) -> tuple[list[Record], dict[str, ToldBatch]]:
+    """What is told, and the batches that were full as they were told first, of which nothing else is ever told."""
+    line, records, full = Feed(LineState()), list[Record](), dict[str, ToldBatch]()
+    for event in [*events, None]:
+        line, result = at_once(settled(COUNTED, line)) if event is None else feed(COUNTED, line, event)
+        records += result.records
+        for record in result.records:
+            if isinstance(record, UpdateInterval) and record.interval in full:
+                assert record.name is None
+                assert not record.withdraws
+                assert record.end in (None, floor(full[record.interval].ended))
+        for batch in result.full:
+            full.setdefault(batch.interval, batch)
+    return records, full
+
+
+@given(shifts())
+@examples(60)
+def test_p13_a_batch_that_was_told_full_stays_as_it_was_told(messages: list[Made]) -> None:
+    """Its name, beginning and end; no two batches are ever on at once, and the sums of runs are right."""
+    records, full = told(heard(messages, late=True))
+    ends: dict[str, int] = {}
+    for record in records:
+        if isinstance(record, StartInterval | UpdateInterval) and record.end is not None:
+            ends[record.interval] = record.end
+    assert all(ends[key] == floor(batch.ended) for key, batch in full.items())
+    batches = [one for one in effective(records) if isinstance(one, StartInterval) and one.type == "BATCH"]
+    batches.sort(key=lambda batch: batch.start)
+    assert all(ends[one.key] <= other.start for one, other in pairwise(batches))
+    right, _ = told(heard(messages, late=False))
+    assert _of_runs(records) == _of_runs(right)
+
+
+def _of_runs(records: Sequence[Record]) -> tuple[set[object], dict[object, float]]:
+    intervals, sums = facts(effective(records))
+    runs: set[object] = {each for each in intervals if isinstance(each, tuple) and ("type", "RUN") in each}
+    return runs, {key: amount for key, amount in sums.items() if isinstance(key, tuple) and key[0] == "RUN"}
+
+
+@given(shifts(), CUTS, st.lists(st.booleans(), min_size=40, max_size=40))
+@examples(40)
+def test_p13_batches_that_were_told_full_stay_so_after_a_restart(
+    messages: list[Made], cuts: list[int], restarts: list[bool]
+) -> None:
+    """The same arrivals tell the same, wherever the gateway restarts."""
+    events = heard(messages, late=True)
+    once, often = run(events, (), (), COUNTED).records, run(events, cuts, restarts, COUNTED).records
+    assert [*map(_said, often)] == [*map(_said, once)]
+
+
+def _said(record: Record) -> Record:
+    """What a record says, whatever its number on the line is."""
+    if isinstance(record, Output):
+        return replace(record, key="", timestamp=0, after=())
+    return replace(record, key="") if isinstance(record, UpdateInterval) else record
