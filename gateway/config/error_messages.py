@@ -225,7 +225,9 @@ def _unknown_key(at: SchemaLocation, value: object) -> str:
 
 
 def _inner_sections(section: type[BaseModel], key: str) -> list[str]:
-    """The keys of `section` below which `key` may stand."""
+    """The keys of `section` below which `key` may stand; none where other programs call a key of its own so."""
+    if _called_elsewhere(key, _keys(section)) is not None:
+        return []
     below: dict[str, Any] = {name: info.annotation for name, info in section_keys(section).items()}
     return [name for name, part in below.items() if any(key in section_keys(model) for model in section_models(part))]
 
@@ -265,9 +267,13 @@ def meant_key(word: str, known: Sequence[str]) -> str | None:
     """The known key that is most likely meant by an unknown one."""
     word = re.split(r"\s*[=:>;]", word)[0]
     word = _SUFFIX.sub("", word) if _SUFFIX.sub("", word) in known else word
-    other = next((key for key, others in _SYNONYMS.items() if key in known and _folded(word) in others), None)
     slip = (key for key in known if len(word) > _SHORTEST_KEY and _is_slip(_folded(word), key))
-    return other or nearest(word, known, _NEAR_KEY) or next(slip, None)
+    return _called_elsewhere(word, known) or nearest(word, known, _NEAR_KEY) or next(slip, None)
+
+
+def _called_elsewhere(word: str, known: Sequence[str]) -> str | None:
+    """The known key that other programs call `word`."""
+    return next((key for key, others in _SYNONYMS.items() if key in known and _folded(word) in others), None)
 
 
 def _keys(section: type[BaseModel]) -> list[str]:

@@ -125,11 +125,19 @@ class _Section:
     def _is_none_here(self, key: Key, item: Node, above: Key) -> bool:
         """Whether `key` can be none of this section itself."""
         if self._known is not None:
-            return key not in self._known and meant_key(str(key), [*map(str, self._known)]) is None
+            return key not in self._known and not self._is_slip(key, item, above)
         if not isinstance(item.value, dict):
             return item.value is not None  # which leaves out what a template has
         inner = child_annotation(child_annotation(self._annotation, above, None), key, None)
         return above in self._moved and bool(section_models(inner)) and item.value.keys() <= (_known(inner) or set())
+
+    def _is_slip(self, key: Key, item: Node, above: Key) -> bool:
+        """Whether `key` is most likely one of this section, misspelt, and no name of one's own in that of `above`."""
+        inner = child_annotation(self._annotation, above, None)
+        if _known(inner) is not None or meant_key(str(key), [*map(str, self._known or ())]) is None:
+            return False
+        fitting = _known(child_annotation(inner, key, None)) or set()
+        return not isinstance(item.value, dict) or not item.value.keys() <= fitting
 
     def _take_over(self, key: Key, section: Node) -> None:
         """Move `key` into `section`."""

@@ -25,7 +25,7 @@ from gateway.config.yaml_lines import (
     repairs_at,
     without_value,
 )
-from gateway.config.yaml_siblings import is_item, moved, moved_in
+from gateway.config.yaml_siblings import Surroundings, moved
 from gateway.config.yaml_tree import compose, stopped
 from gateway.config.yaml_words import NO_COLON
 
@@ -293,13 +293,14 @@ class _Repaired:
         others = [*reversed(self._lines[begin : stop.line - 1]), *self._lines[stop.line : end]]
         indents = list(dict.fromkeys(len(line) - len(line.lstrip(" ")) for line in others if line.strip()))
         near, far = numbers[:_NEAR], numbers[_NEAR:]
+        sides = Surroundings(self._lines, first, stop.line)
         yield ((number, repair) for number in near for repair in self._below(number))
-        yield ((number, repair) for number in near for repair in self._missing(number))
-        moved_to = [(number, repair) for number in numbers for repair in moved_in(self._lines, number, indents)]
+        yield ((number, repair) for number in near for repair in self._missing(number, sides))
+        moved_to = [(number, repair) for number in numbers for repair in sides.moved_in(number, indents)]
         yield (guess for guess in moved_to if guess[1].likely)
         yield (guess for guess in moved_to if not guess[1].likely and guess[0] in near)
         yield ((number, repair) for number in far for repair in self._below(number))
-        yield ((number, repair) for number in far for repair in self._missing(number))
+        yield ((number, repair) for number in far for repair in self._missing(number, sides))
         yield (guess for guess in moved_to if not guess[1].likely and guess[0] in far)
 
     def _below(self, number: int) -> Iterator[Repair]:
@@ -308,10 +309,10 @@ class _Repaired:
         is_below = self._lines[above - 1].rstrip().endswith(":") and self._indent(above) == indent and above != number
         return moved(self._lines[number - 1], [indent + 2] if is_below else [])
 
-    def _missing(self, number: int) -> Iterator[Repair]:
+    def _missing(self, number: int, sides: Surroundings) -> Iterator[Repair]:
         """What may be missing in the line; a '- ' only where there is a list that the line can be an item of."""
         for repair in missing_signs(self._lines[number - 1]):
-            if repair.text != NO_BULLET or is_item(self._lines, number):
+            if repair.text != NO_BULLET or sides.is_item(number):
                 yield repair
 
     def _mark(self, root: Node) -> None:

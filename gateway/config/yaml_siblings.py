@@ -1,6 +1,7 @@
 """What stands beside a line of YAML, and whether the line belongs there, by the keys that sections have."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
@@ -9,6 +10,8 @@ from gateway.config.yaml_lines import Repair
 
 _FARTHEST = 400
 """Lines that are looked through in each direction."""
+_NO_INDENT = 1_000_000
+"""Of a line that has nothing in it, or a comment: it ends no section and is part of none."""
 MOST_OFF = 3
 """Blanks by which an indent is taken for a slip wherever the line stands."""
 _FARTHEST_OFF = 6
@@ -20,27 +23,6 @@ def key_of(text: str) -> str | None:
     """The key with which a line begins, if it is a word."""
     match = _KEY.match(text)
     return match["key"] if match is not None else None
-
-
-def is_item(lines: Sequence[str], number: int) -> bool:
-    """Whether the line with this number can be an item of a list: one beside it is, and begins with the same key, or
-    one of them with none."""
-    key = key_of(lines[number - 1])
-    for beside in _beside(lines, number, _indent(lines[number - 1])):
-        if beside.lstrip().startswith("- "):
-            other = key_of(beside)
-            return key is None or other is None or key == other
-    return False
-
-
-def belongs(lines: Sequence[str], number: int, indent: int) -> bool:
-    """Whether most lines beside the one with this number, indented by so much, are of its section."""
-    key = key_of(lines[number - 1])
-    if key is None:
-        return False
-    others = [key_of(line) for line in _beside(lines, number, indent)]
-    alike = [other for other in others if other is not None and in_one_section({key, other})]
-    return 2 * len(alike) > len(others)
 
 
 def moved(text: str, indents: Sequence[int]) -> Iterator[Repair]:
@@ -61,27 +43,64 @@ def moved(text: str, indents: Sequence[int]) -> Iterator[Repair]:
             yield Repair(len(before) + 1, reason, " " * other + content)
 
 
-def moved_in(lines: Sequence[str], number: int, indents: Sequence[int]) -> Iterator[Repair]:
-    """The line with this number indented as others are; likely where most lines beside it are then of its section."""
-    above = next((line for line in reversed(lines[: number - 1]) if line.strip()), "")
-    least = _indent(above) if above.rstrip().endswith(":") else -1
-    own = _indent(lines[number - 1])
-    for repair in moved(lines[number - 1], sorted(indents, key=lambda indent: indent <= least)):
-        indent = _indent(repair.line)
-        likely = belongs(lines, number, indent)
-        if likely or abs(indent - own) <= MOST_OFF:
-            yield repair._replace(likely=likely)
+class Surroundings:
+    """The lines around those from `first` to `last` as they are now, each of which is looked at once."""
 
+    def __init__(self, lines: Sequence[str], first: int, last: int) -> None:
+        self._before = max(first - 1 - _FARTHEST, 0)
+        self._lines = lines[self._before : last + _FARTHEST]
+        self._indents = [_NO_INDENT if line.lstrip()[:1] in {"", "#"} else _indent(line) for line in self._lines]
+        self._keys: dict[int, str | None] = {}
 
-def _beside(lines: Sequence[str], number: int, indent: int) -> Iterator[str]:
-    """The lines, the nearest first, that stand in the same mapping or list as the line with this number does where it
-    is indented by so much."""
-    for indices in (range(number - 2, -1, -1), range(number, len(lines))):
-        for line in (lines[at] for at in islice(indices, _FARTHEST)):
-            if line.strip() and _indent(line) < indent:
-                break
-            if line.strip() and _indent(line) == indent:
-                yield line
+    def is_item(self, number: int) -> bool:
+        """Whether the line with this number can be an item of a list: one beside it is, and begins with the same key,
+        or one of them with none; or it begins with a brace, as no key does."""
+        at = number - 1 - self._before
+        if self._lines[at].lstrip().startswith("{"):
+            return True
+        key = self._key(at)
+        for beside in self._beside(at, self._indents[at]):
+            if self._lines[beside].lstrip().startswith("- "):
+                other = self._key(beside)
+                return key is None or other is None or key == other
+        return False
+
+    def moved_in(self, number: int, indents: Sequence[int]) -> Iterator[Repair]:
+        """The line with this number indented as others are; likely where most lines beside it are of its section."""
+        at = number - 1 - self._before
+        above = next((index for index in range(at - 1, -1, -1) if self._indents[index] < _NO_INDENT), None)
+        opens = above is not None and self._lines[above].rstrip().endswith(":")
+        least = self._indents[above] if above is not None and opens else -1
+        has_tab = "\t" in self._lines[at][: self._indents[at]]
+        for repair in moved(self._lines[at], sorted(indents, key=lambda indent: indent <= least)):
+            indent = _indent(repair.line)
+            likely = self._belongs(at, indent)
+            if likely or has_tab or abs(indent - self._indents[at]) <= MOST_OFF:
+                yield repair._replace(likely=likely)
+
+    def _belongs(self, at: int, indent: int) -> bool:
+        """Whether most lines beside this one, indented by so much, are of its section."""
+        key = self._key(at)
+        if key is None:
+            return False
+        others = Counter(self._key(beside) for beside in self._beside(at, indent))
+        alike = (count for other, count in others.items() if other is not None and in_one_section({key, other}))
+        return 2 * sum(alike) > others.total()
+
+    def _beside(self, at: int, indent: int) -> Iterator[int]:
+        """The lines, the nearest first, that stand in the same mapping or list as this one does where it is indented by
+        so much."""
+        for indices in (range(at - 1, -1, -1), range(at + 1, len(self._lines))):
+            for beside in islice(indices, _FARTHEST):
+                if self._indents[beside] < indent:
+                    break
+                if self._indents[beside] == indent:
+                    yield beside
+
+    def _key(self, at: int) -> str | None:
+        if at not in self._keys:
+            self._keys[at] = key_of(self._lines[at])
+        return self._keys[at]
 
 
 def _indent(line: str) -> int:
