@@ -265,6 +265,7 @@ _SYNONYMS = {
 
 def meant_key(word: str, known: Sequence[str]) -> str | None:
     """The known key that is most likely meant by an unknown one."""
+    known = [key for key in known if key != word]  # which may stand in another section of the kind
     word = re.split(r"\s*[=:>;]", word)[0]
     word = _SUFFIX.sub("", word) if _SUFFIX.sub("", word) in known else word
     slip = (key for key in known if len(word) > _SHORTEST_KEY and _is_slip(_folded(word), key))

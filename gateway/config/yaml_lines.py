@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from gateway.config.addresses import JSON_PATH, own_path
 from gateway.config.invisible import BLANKS, QUOTES, WIDE, name_of
-from gateway.config.schema_walk import every_key
+from gateway.config.schema_walk import every_key, may_stand_below
 from gateway.config.yaml_words import NO_COMMENT
 
 NEVER_CLOSED = "the quote that is opened here is never closed"
@@ -50,6 +50,7 @@ _SEMICOLON = re.compile(r"(?<=[\w\"'}\]])(?P<sign>;)[ \t]*(?=[A-Za-z_]\w*:[ \t])
 _ENTRY = re.compile(
     r"(?P<key>[ \t]*(?:- +)*[^\s#'\"{}\[\],:&*!|>%@`-][^#'\"{}\[\]:]*:[ \t]+)(?P<value>[^\s#|>].*?)[ \t]*\Z"
 )
+_TWO_KEYS = re.compile(r"[ \t]*(?:- +)*(?P<key>\w+):[ \t]+(?P<inner>\w+):[ \t]+\S.*")
 _NO_BLANK = re.compile(r"[ \t]*(?:- +)?[A-Za-z_]\w*(?P<colon>:)(?=[^\s/:])")
 _NO_COLON = re.compile(r"[ \t]*(?:- +)?(?P<word>[A-Za-z_]\w*)(?P<rest>[ \t]+[^\s#].*|[ \t]*\Z)")
 
@@ -64,8 +65,8 @@ class Repair(NamedTuple):
     text: str
     line: str
     unsure: int = 0
-    likely: bool = False
-    """More so than others of its kind."""
+    likely: int = 0
+    """How much speaks for it beside others of its kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +225,10 @@ def repairs_at(text: str, index: int, said: str) -> Iterator[Repair]:
         yield Repair(index + 1, "inside brackets, a text with braces in it needs quotes", mended, begin + 1)
     entry = _ENTRY.match(text[: scan(text).comment])
     if entry is not None and not scan(text[:index]).brackets:
+        two = _TWO_KEYS.fullmatch(entry["key"] + entry["value"])
+        if two is not None and may_stand_below(two["key"], two["inner"]):
+            reason = f"this belongs below '{two['key']}': put it in a line of its own, indented by two blanks more"
+            yield Repair(entry.start("value") + 1, reason, f"{entry['key']}{{{entry['value']}}}")
         column, reason = index + 1, said
         if entry["value"][0] in "\"'{[" and index > entry.start("value"):
             column, reason = entry.start("value") + 1, _ends_early(entry["value"])

@@ -104,9 +104,8 @@ class _Repaired:
         self._mend_parts()
         self._reached = (0, 0)
         while True:
-            lines = zip(self._lines, self._breaks, strict=True)
             try:
-                root, findings = compose("".join(line + end for line, end in lines), self._file)
+                root, findings = compose("".join(map(str.__add__, self._lines, self._breaks)), self._file)
             except BrokenFileError as error:
                 at = error.finding.position
                 if error.opened is None or len(self.faults) >= MOST_FAULTS:
@@ -290,14 +289,14 @@ class _Repaired:
             around = self._lines[stop.begun - 1 : before + _FARTHEST] if stop.begun <= before < stop.line else []
             yield ((before, repair) for repair in comma_at_end(self._lines[before - 1], around))
         begin, end = self._part(first, stop.line)
-        others = [*reversed(self._lines[begin : stop.line - 1]), *self._lines[stop.line : end]]
+        others = [*reversed(self._lines[begin : stop.line - 1]), *self._lines[stop.line - 1 : end]]
         indents = list(dict.fromkeys(len(line) - len(line.lstrip(" ")) for line in others if line.strip()))
-        near, far = numbers[:_NEAR], numbers[_NEAR:]
-        sides = Surroundings(self._lines, first, stop.line)
+        near, far, sides = numbers[:_NEAR], numbers[_NEAR:], Surroundings(self._lines, first, stop.line)
         yield ((number, repair) for number in near for repair in self._below(number))
         yield ((number, repair) for number in near for repair in self._missing(number, sides))
-        moved_to = [(number, repair) for number in numbers for repair in sides.moved_in(number, indents)]
-        yield (guess for guess in moved_to if guess[1].likely)
+        ones = dict.fromkeys([*numbers, self._opening(first)])
+        moved_to = [(number, repair) for number in ones for repair in sides.moved_in(number, indents)]
+        yield (guess for guess in sorted(moved_to, key=lambda guess: -guess[1].likely) if guess[1].likely)
         yield (guess for guess in moved_to if not guess[1].likely and guess[0] in near)
         yield ((number, repair) for number in far for repair in self._below(number))
         yield ((number, repair) for number in far for repair in self._missing(number, sides))
@@ -337,6 +336,12 @@ class _Repaired:
         if mended == written or same is None or at <= same:
             return replace(position, column=min(at, len(written)) + 1)
         return replace(position, column=min(max(at + len(written) - len(mended), same), len(written)) + 1)
+
+    def _opening(self, first: int) -> int:
+        """The line of the key below which this one stands, or else the first, both among those shortly before it."""
+        begin = max(first - _FARTHEST, 1)
+        before = [at for at in range(begin, first) if self._lines[at - 1].lstrip()[:1] not in {"", "#"}]
+        return next((at for at in reversed(before) if self._indent(at) < self._indent(first)), (*before, first)[0])
 
     def _line_before(self, number: int) -> int:
         """The number of the nearest line before that has anything in it; `number` where there is none."""

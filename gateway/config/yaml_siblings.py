@@ -16,11 +16,11 @@ MOST_OFF = 3
 """Blanks by which an indent is taken for a slip wherever the line stands."""
 _FARTHEST_OFF = 6
 """The same of a line that belongs to those there."""
-_KEY = re.compile(r"[ \t]*(?:- +)?(?P<key>[A-Za-z_]\w*)[ \t]*:(?=[ \t]|\Z)")
+_KEY = re.compile(r"[ \t]*(?:- +)?(?P<key>[A-Za-z_]\w*|\d+)[ \t]*:(?=[ \t]|\Z)")
 
 
 def key_of(text: str) -> str | None:
-    """The key with which a line begins, if it is a word."""
+    """The key with which a line begins, if it is a word or a number."""
     match = _KEY.match(text)
     return match["key"] if match is not None else None
 
@@ -66,26 +66,29 @@ class Surroundings:
         return False
 
     def moved_in(self, number: int, indents: Sequence[int]) -> Iterator[Repair]:
-        """The line with this number indented as others are; likely where most lines beside it are of its section."""
+        """The line with this number indented as others are; likely by how many lines beside it are of its section."""
         at = number - 1 - self._before
         above = next((index for index in range(at - 1, -1, -1) if self._indents[index] < _NO_INDENT), None)
         opens = above is not None and self._lines[above].rstrip().endswith(":")
         least = self._indents[above] if above is not None and opens else -1
+        below = next((indent for indent in self._indents[at + 1 :] if indent < _NO_INDENT), 0)
+        most = below if self._lines[at].rstrip().endswith(":") and below > self._indents[at] else _NO_INDENT
         has_tab = "\t" in self._lines[at][: self._indents[at]]
-        for repair in moved(self._lines[at], sorted(indents, key=lambda indent: indent <= least)):
+        repairs = moved(self._lines[at], sorted(indents, key=lambda indent: indent <= least))
+        for repair in sorted(repairs, key=lambda repair: _indent(repair.line) >= most):  # what is below it stays there
             indent = _indent(repair.line)
-            likely = self._belongs(at, indent)
+            likely = self._alike(at, indent)
             if likely or has_tab or abs(indent - self._indents[at]) <= MOST_OFF:
                 yield repair._replace(likely=likely)
 
-    def _belongs(self, at: int, indent: int) -> bool:
-        """Whether most lines beside this one, indented by so much, are of its section."""
+    def _alike(self, at: int, indent: int) -> int:
+        """How many lines beside this one, indented by so much, are of its section; 0 where most are not."""
         key = self._key(at)
         if key is None:
-            return False
+            return 0
         others = Counter(self._key(beside) for beside in self._beside(at, indent))
-        alike = (count for other, count in others.items() if other is not None and in_one_section({key, other}))
-        return 2 * sum(alike) > others.total()
+        alike = sum(count for other, count in others.items() if other is not None and _in_one_section(key, other))
+        return alike if 2 * alike > others.total() else 0
 
     def _beside(self, at: int, indent: int) -> Iterator[int]:
         """The lines, the nearest first, that stand in the same mapping or list as this one does where it is indented by
@@ -101,6 +104,10 @@ class Surroundings:
         if at not in self._keys:
             self._keys[at] = key_of(self._lines[at])
         return self._keys[at]
+
+
+def _in_one_section(key: str, other: str) -> bool:
+    return in_one_section({key, other}) or (key.isdecimal() and other.isdecimal())
 
 
 def _indent(line: str) -> int:
