@@ -294,9 +294,8 @@ class _Repaired:
         near, far, sides = numbers[:_NEAR], numbers[_NEAR:], Surroundings(self._lines, first, stop.line)
         yield ((number, repair) for number in near for repair in self._below(number))
         yield ((number, repair) for number in near for repair in self._missing(number, sides))
-        ones = dict.fromkeys([*numbers, self._opening(first)])
-        moved_to = [(number, repair) for number in ones for repair in sides.moved_in(number, indents)]
-        yield (guess for guess in sorted(moved_to, key=lambda guess: -guess[1].likely) if guess[1].likely)
+        moved_to = sides.moved_to(numbers, self._opening(first), indents)
+        yield (guess for guess in moved_to if guess[1].likely)
         yield (guess for guess in moved_to if not guess[1].likely and guess[0] in near)
         yield ((number, repair) for number in far for repair in self._below(number))
         yield ((number, repair) for number in far for repair in self._missing(number, sides))

@@ -65,6 +65,15 @@ class Surroundings:
                 return key is None or other is None or key == other
         return False
 
+    def moved_to(self, numbers: Sequence[int], opening: int, indents: Sequence[int]) -> list[tuple[int, Repair]]:
+        """The lines with these numbers indented as others are, and the one that is `opening` the section of these: that
+        first if more speaks for it than for any of them."""
+        own = [(number, repair) for number in numbers for repair in self.moved_in(number, indents)]
+        most = max((repair.likely for _, repair in own), default=0)
+        above = [(opening, repair) for repair in self.moved_in(opening, indents) if opening not in numbers]
+        above.sort(key=lambda guess: -guess[1].likely)
+        return [*above, *own] if above and above[0][1].likely > most else [*own, *above]
+
     def moved_in(self, number: int, indents: Sequence[int]) -> Iterator[Repair]:
         """The line with this number indented as others are; likely by how many lines beside it are of its section."""
         at = number - 1 - self._before
