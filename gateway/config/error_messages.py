@@ -7,7 +7,7 @@ import difflib
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -99,6 +99,8 @@ class SchemaFault:
     at: SchemaLocation
     kind: str
     meant: str | None = None
+    below: str | None = None
+    """Of an unknown key: the one key of its section below which it may stand."""
 
 
 def schema_faults(error: ValidationError) -> list[SchemaFault]:
@@ -113,18 +115,38 @@ def schema_faults(error: ValidationError) -> list[SchemaFault]:
         faults.setdefault(found.fault.loc, found)
     misspelt = {(*found.at.loc[:-1], found.meant) for found in faults.values() if found.kind == "extra_forbidden"}
     above = {loc[:depth] for loc in faults for depth in range(len(loc))}
-    follows: dict[str, Collection[tuple[object, ...]]] = {"missing": misspelt, "string_type": above}
+    follows: dict[str, Collection[tuple[object, ...]]] = {"missing": misspelt, "string_type": above, "too_short": above}
     return [found for loc, found in faults.items() if loc not in follows.get(found.kind, ())]
+
+
+def one_level_out(found: Iterable[SchemaFault]) -> list[SchemaFault]:
+    """What was `found`, where keys of one section that belong below one and the same key of it are told together."""
+    told: list[SchemaFault] = []
+    groups: dict[tuple[Loc, str], list[SchemaFault]] = {}
+    for one in found:
+        group = groups.setdefault((one.fault.loc[:-1], one.below), []) if one.below is not None else []
+        group.append(one)
+        if len(group) == 1:
+            told.append(one)
+    for (_, below), (first, *others) in groups.items():
+        if others:
+            names = " and ".join(quoted(one.fault.loc[-1]) for one in (first, *others))
+            text = f"{names} stand under {quoted(below)}: {below}: {{{first.fault.loc[-1]}: …}}"
+            told[told.index(first)] = replace(first, fault=replace(first.fault, text=text))
+    return told
 
 
 def _fault(details: ErrorDetails) -> SchemaFault:
     at, kind, value = locate(details["loc"][1:]), details["type"], details["input"]
     meant: str | None = None
+    below: str | None = None
     if kind == "extra_forbidden" and at.section is not None:
-        meant = _meant_key(str(at.loc[-1]), [*section_keys(at.section)])
+        inner = _inner_sections(at.section, str(at.loc[-1]))
+        meant = None if inner else meant_key(str(at.loc[-1]), [*section_keys(at.section)])
+        below = inner[0] if len(inner) == 1 else None
     elif kind == "union_tag_invalid":
         meant = nearest(str(tag_of(at.annotation, value)), _tags(at), 0.5)
-    return SchemaFault(_config_fault(details, at), at, kind, meant)
+    return SchemaFault(_config_fault(details, at), at, kind, meant, below)
 
 
 def _tags(at: SchemaLocation) -> list[str]:
@@ -139,6 +161,8 @@ def _config_fault(details: ErrorDetails, at: SchemaLocation) -> ConfigFault:
     match kind:
         case "string_pattern_mismatch" if isinstance(value, str) and (foreign := foreign_letter(value)) is not None:
             return ConfigFault(at.loc, f"{foreign}: type it anew", at_key=at.at_key)
+        case "string_pattern_mismatch" if isinstance(value, str) and re.fullmatch(r"\w+(\s*;\s*\w+)+", value):
+            return ConfigFault(at.loc, "write ',' in the place of ';'", at=(value.index(";"),))
         case "string_pattern_mismatch" if isinstance(value, str) and _form(at) in {None, _COUNTED}:
             if re.fullmatch(r"\$?\{+\s*[\w.]+\s*\}+", value):
                 return ConfigFault(at.loc, "an input is named here: write its name without braces", at_key=at.at_key)
@@ -191,17 +215,19 @@ def _unknown_key(at: SchemaLocation, value: object) -> str:
     if key == "<<":
         return "'<<' merges nothing here: what lines have in common stands in a template, which they name with 'use'"
     # A key without a value may be a value that has lost its key, so it is repeated only where it resembles a key
-    meant = _meant_key(key, known)
+    inner = _inner_sections(at.section, key) if at.section is not None else []
+    meant = None if inner else meant_key(key, known)
     named = value is not None or meant is not None
     parameter = "; a parameter of a template stands under 'with'" if at.section is Line else ""
-    inner = _inner_sections(at.section, key) if at.section is not None and meant is None and named else []
-    below = f"; it stands under {' or '.join(map(quoted, inner))}" if inner else ""
+    below = f"; it stands under {' or '.join(map(quoted, inner))}" if inner and named else ""
     question = f"; did you mean {quoted(meant)}?" if meant is not None else below
     return f"unknown key{f' {quoted(key)}' if named else ''}{question}{suggestion('', known)}{parameter}"
 
 
 def _inner_sections(section: type[BaseModel], key: str) -> list[str]:
-    """The keys of `section` below which `key` may stand."""
+    """The keys of `section` below which `key` may stand; none where other programs call a key of its own so."""
+    if _called_elsewhere(key, _keys(section)) is not None:
+        return []
     below: dict[str, Any] = {name: info.annotation for name, info in section_keys(section).items()}
     return [name for name, part in below.items() if any(key in section_keys(model) for model in section_models(part))]
 
@@ -231,17 +257,24 @@ _SYNONYMS = {
     "type": ("kind", "protocol", "driver"),
     "when": ("if", "condition", "trigger"),
     "settle": ("debounce", "delay"),
+    "with": ("parameters", "params", "arguments", "args", "vars", "values"),
+    "use": ("template", "extends", "base", "from_template", "based_on"),
 }
 """Key -> what other programs call it."""
 
 
-def _meant_key(word: str, known: Sequence[str]) -> str | None:
+def meant_key(word: str, known: Sequence[str]) -> str | None:
     """The known key that is most likely meant by an unknown one."""
+    known = [key for key in known if key != word]  # which may stand in another section of the kind
     word = re.split(r"\s*[=:>;]", word)[0]
     word = _SUFFIX.sub("", word) if _SUFFIX.sub("", word) in known else word
-    other = next((key for key, others in _SYNONYMS.items() if key in known and _folded(word) in others), None)
     slip = (key for key in known if len(word) > _SHORTEST_KEY and _is_slip(_folded(word), key))
-    return other or nearest(word, known, _NEAR_KEY) or next(slip, None)
+    return _called_elsewhere(word, known) or nearest(word, known, _NEAR_KEY) or next(slip, None)
+
+
+def _called_elsewhere(word: str, known: Sequence[str]) -> str | None:
+    """The known key that other programs call `word`."""
+    return next((key for key, others in _SYNONYMS.items() if key in known and _folded(word) in others), None)
 
 
 def _keys(section: type[BaseModel]) -> list[str]:

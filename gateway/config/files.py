@@ -252,7 +252,8 @@ class Files:
         if glob.has_magic(pattern):
             names = sorted(glob.glob(pattern, root_dir=folder))  # noqa: PTH207 - Path.glob takes no absolute patterns
         if not names:
-            text = f"no file is called like this in {folder.absolute()}"
+            apart = "; names are set apart by ','" if ";" in pattern else ""
+            text = f"no file is called like this in {folder.absolute()}{apart}"
             self._report(item.position, text)
         return [resolve_path(item.position, name) for name in names]
 

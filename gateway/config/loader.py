@@ -32,7 +32,7 @@ from gateway.config.lint_numbers import find_thousands
 from gateway.config.lookups import gather_lookups
 from gateway.config.message_schemas import Schemas, gather_schemas
 from gateway.config.misplaced import put_in_place
-from gateway.config.origin import Located, Origin, all_wrong, in_file, in_order, once_each
+from gateway.config.origin import Located, Origin, all_wrong, in_file, in_order, once_each, without_consequences
 from gateway.config.schema import Config, SourceConfig
 from gateway.config.schema_walk import Loc, alternatives, child_annotation, tag_of
 from gateway.config.stand_ins import Mended, mended
@@ -126,7 +126,8 @@ class Draft:
         """The configuration that can run, with its warnings. Raises ConfigError with all that is wrong with it, which
         includes `faults`, of what the parts of `config` have to do with each other. `though_absent`: what is only
         absent, such as secrets that this user may not read, is not missed; nothing may run on that."""
-        found = [*self._found, *(self._origin.diagnose(fault) for fault in faults if not self._follows(fault))]
+        wrong = [fault for fault in faults if not self._follows(fault)]
+        found = [*self._found, *(self._origin.diagnose(fault) for fault in without_consequences(wrong))]
         if though_absent:
             found = [located for located in found if not located.diagnostic.absent]
         found = once_each(found)

@@ -4,21 +4,35 @@ What is meant is put in its place, and told once, so that nothing else is said t
 """
 
 from collections.abc import Iterator
+from itertools import islice, takewhile
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
+from gateway.config.error_messages import meant_key
 from gateway.config.schema import PREPROCESSED_KEYS, Config, Line, Template
-from gateway.config.schema_walk import alternatives, child_annotation, section_keys, section_models, tag_key
+from gateway.config.schema_walk import (
+    alternatives,
+    child_annotation,
+    section_collection,
+    section_keys,
+    section_models,
+    tag_key,
+)
 from gateway.config.tree import Finding, Key, Node, quoted
+
+_TABLE = "file"
+"""The key of a mapping or list that is read from a table."""
 
 
 def put_in_place(root: Node) -> Iterator[Finding]:
     """Put what is misplaced in `root`, the tree of a whole file, where it belongs, and yield what is said of it."""
     yield from _in_part(root, Config)
-    templates = root.value.get("templates") if isinstance(root.value, dict) else None
-    if templates is not None:
-        yield from _in_part(templates, dict[str, Line])
+
+
+def _child(annotation: Any, key: Key, tag: Any = None) -> Any:
+    """What the schema has at `key`; of templates, what they are as parts of lines."""
+    return dict[str, Line] if (annotation, key) == (Config, "templates") else child_annotation(annotation, key, tag)
 
 
 def _in_part(node: Node, annotation: Any) -> Iterator[Finding]:
@@ -27,13 +41,14 @@ def _in_part(node: Node, annotation: Any) -> Iterator[Finding]:
     if isinstance(node.value, dict):
         if any(item.alone for item in node.value.values()):
             yield from _shared(node, node.value)
+        yield from _too_far_in(node, node.value, annotation)
         if not _fits(node.value, annotation):
             yield from _Section(node, node.value, annotation).put_in_place()
         tagged = node.value.get(tag_key(annotation))
         tag = tagged.value if tagged is not None else None
     for key, item in node.value.items() if isinstance(node.value, dict) else enumerate(node.children()):
         if item.children():
-            yield from _in_part(item, child_annotation(annotation, key, tag))
+            yield from _in_part(item, _child(annotation, key, tag))
 
 
 def _shared(node: Node, entries: dict[Key, Node]) -> Iterator[Finding]:
@@ -51,6 +66,30 @@ def _shared(node: Node, entries: dict[Key, Node]) -> Iterator[Finding]:
             text = "keys cannot share a value: write it for each of them, on a line of its own"
             yield Finding(node.keys[waiting[0]], text)
             waiting = []
+
+
+def _too_far_in(node: Node, entries: dict[Key, Node], annotation: Any) -> Iterator[Finding]:
+    """What stands among names of one's own and belongs beside the section of these, such as `run` among `inputs`."""
+    known = _known(annotation) or set()
+    for above, section in [*entries.items()]:
+        names = section.value if isinstance(section.value, dict) else {}
+        entry = _known(_entry(_child(annotation, above))) or known
+        for key in [key for key in names if key in known - entry and key not in entries and entry != known]:
+            item, fitting = names[key], _known(_child(annotation, key)) or set()
+            behind = islice(names, [*names].index(key) + 1, None)
+            below = [*takewhile(fitting.__contains__, behind)] if item.empty else []
+            is_whole = isinstance(item.value, dict) and item.value.keys() <= fitting and not item.value.keys() <= entry
+            if not below and not is_whole:
+                continue
+            entries[key], node.keys[key] = names.pop(key), section.keys.pop(key)
+            if below:
+                item.value = {other: names.pop(other) for other in below}
+                item.keys, item.empty = {other: section.keys.pop(other) for other in below}, False
+                item.position = item.keys[below[0]]
+            off = node.keys[key].column - node.keys[above].column
+            more = f", and all down to line {_last_line(item)}" if is_whole else ""
+            text = f"this stands beside {quoted(above)} of line {node.keys[above].line}: indent it by {off} blanks less"
+            yield Finding(node.keys[key], f"{text}{more}")
 
 
 def _known(annotation: Any) -> set[Key] | None:
@@ -72,7 +111,7 @@ def _fits(entries: dict[Key, Node], annotation: Any) -> bool:
     """Whether all keys are those of a section, or all values sections, as the schema has it: as nearly always."""
     known = _known(annotation)
     if known is not None:
-        return entries.keys() <= known
+        return entries.keys() <= known and not (_TABLE in entries and any(item.empty for item in entries.values()))
     return not section_models(_entry(annotation)) or all(isinstance(item.value, dict) for item in entries.values())
 
 
@@ -112,11 +151,13 @@ class _Section:
             or not self._is_none_here(key, item, above)
         ):
             return False
-        inner = child_annotation(self._annotation, above, None)
+        inner = _child(self._annotation, above)
         known = _known(inner)
         if known is not None:
             return key in known and not (isinstance(section.value, dict) and key in section.value)
-        if self._known is None or not (section.empty or above in self._moved):
+        if key == _TABLE and section.empty and section_collection(inner) is not None:
+            return True
+        if self._known is None or not (section.empty or above in self._moved or self._is_whole(item, inner, key)):
             return False
         entry = _entry(inner)
         return entry is not None and (isinstance(item.value, dict) or not section_models(entry))
@@ -124,11 +165,24 @@ class _Section:
     def _is_none_here(self, key: Key, item: Node, above: Key) -> bool:
         """Whether `key` can be none of this section itself."""
         if self._known is not None:
-            return key not in self._known
+            is_table = key == _TABLE and self._entries[above].empty  # which stands in every list, and in lines
+            return is_table or (key not in self._known and not self._is_slip(key, item, above))
         if not isinstance(item.value, dict):
             return item.value is not None  # which leaves out what a template has
-        inner = child_annotation(child_annotation(self._annotation, above, None), key, None)
+        inner = _child(_child(self._annotation, above), key)
         return above in self._moved and bool(section_models(inner)) and item.value.keys() <= (_known(inner) or set())
+
+    def _is_slip(self, key: Key, item: Node, above: Key) -> bool:
+        """Whether `key` is most likely one of this section, misspelt, and no name of one's own in that of `above`."""
+        inner = _child(self._annotation, above)
+        if _known(inner) is not None or meant_key(str(key), [*map(str, self._known or ())]) is None:
+            return False
+        return not self._is_whole(item, inner, key)
+
+    def _is_whole(self, item: Node, inner: Any, key: Key) -> bool:
+        """Whether `item` has only keys of what stands at `key` in a mapping of the kind `inner`."""
+        fitting = _known(_child(inner, key)) or set()
+        return isinstance(item.value, dict) and bool(item.value) and item.value.keys() <= fitting
 
     def _take_over(self, key: Key, section: Node) -> None:
         """Move `key` into `section`."""

@@ -74,6 +74,14 @@ def once_each(found: Collection[Located]) -> list[Located]:
     return kept
 
 
+def without_consequences(faults: Sequence[ConfigFault]) -> list[ConfigFault]:
+    """`faults` without those that rest on what another one says is wrong: a value that names nothing, or an input
+    with a key of another kind."""
+    wrong = {fault.loc for fault in faults if not fault.warning}
+    wrong |= {fault.loc[:-1] for fault in faults if fault.at_key and fault.loc[2:3] == ("inputs",)}
+    return [fault for fault in faults if wrong.isdisjoint(set(fault.rests_on or ()) - {fault.loc})]
+
+
 def all_wrong(found: Iterable[Located]) -> ConfigError:
     """What was found, of which at least one thing is no warning, as an error."""
     errors, warnings = [list[Located](), list[Located]()]
@@ -163,6 +171,8 @@ class Origin:
             return True
         path = self._path(loc)
         last = path[-1][0]
+        if loc[2:3] == ("inputs",) and any(other[:-1] == loc for other in left_out):
+            return True  # by a key that is written as another, or elsewhere
         if len(path) > len(loc):
             return last.has_gap() or (len(loc) == 1 and self.root.incomplete)
         misspelt = {str(other[-1]) for other in left_out if other[:-1] == loc[: len(path) - 1]}

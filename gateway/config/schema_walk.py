@@ -98,6 +98,19 @@ def in_one_section(keys: set[object]) -> bool:
     return any(keys <= section_keys(model).keys() for model in _every_section())
 
 
+@cache
+def may_stand_below(key: str, inner: str) -> bool:
+    """Whether there is a section that has, at `key`, one with the key `inner`, or what a table may hold and a file."""
+    for model in _every_section():
+        info = section_keys(model).get(key)
+        below: Any = info.annotation if info is not None else None
+        if inner == "file" and section_collection(below) is not None:
+            return True
+        if any(inner in section_keys(part) for part in section_models(below)):
+            return True
+    return False
+
+
 def child_annotation(annotation: Any, key: object, tag: object) -> Any:
     """The annotation of the value at `key` in a value of `annotation`; None where no such key may stand.
 

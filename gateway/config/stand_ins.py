@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter, ValidationError
 
 from gateway.config.csv_tables import typed
-from gateway.config.error_messages import SchemaFault, schema_faults
+from gateway.config.error_messages import SchemaFault, one_level_out, schema_faults
 from gateway.config.schema import Config
 from gateway.config.schema_walk import Loc, SchemaLocation, alternatives, section_keys, section_models
 from gateway.config.tree import Node
@@ -76,6 +76,7 @@ def mended(error: ValidationError, tree: Any, root: Node) -> Mended:
         for found in schema_faults(error):
             loc = found.fault.loc
             follows = found.kind == "is_instance_of" and any(loc[: len(place)] == place for place in result.renamed)
+            follows = follows or (found.kind == "too_short" and any(one[: len(loc)] == loc != one for one in known))
             if loc not in known and not follows and not any(loc[: len(place)] == place for place in result.replaced):
                 result.faults.append(found)
             known.add(loc)
@@ -91,6 +92,7 @@ def mended(error: ValidationError, tree: Any, root: Node) -> Mended:
             error = again
         else:
             break
+    result.faults = one_level_out(result.faults)
     return result
 
 

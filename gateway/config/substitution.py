@@ -58,6 +58,8 @@ class Parameters:
     used_at: Position | None = None
     used: set[str] = field(default_factory=set)
     unread: bool = False
+    lacks: Position | None = None
+    """Where a template uses the one with these parameters and gives it none at all."""
 
     def position(self, position: Position) -> Position:
         """`position`, with where what stands there is used."""
@@ -137,9 +139,10 @@ class Substituter:
             if parameter is None:
                 return Node(position, None, incomplete=True)
             value = self.substitute(parameter, annotation, Parameters(None, position))  # its position is its own
+            value = replace(value, incomplete=value.incomplete or node.incomplete)
             return _with_original(value, text, annotation)
 
-        incomplete, longer = False, 0
+        incomplete, longer = node.incomplete, 0
         pieces: list[tuple[int, int, int, int]] = []
 
         def replacement(match: re.Match[str]) -> str:
@@ -193,7 +196,9 @@ class Substituter:
             near = nearest(name, map(str, parameters.values))
             meant = f"; did you mean {quoted(near)}?" if near is not None else ""
             text = f"no value for ${{{name}}}{asked}: {remedy}{meant}"
-            self._without_value.append((name, near, position, Finding(parameters.used_at or position, text)))
+            self._without_value.append(
+                (name, near, position, Finding(parameters.lacks or parameters.used_at or position, text))
+            )
         parameters.used.add(name)
         self.asked.add(name)
         return parameters.values.get(name)
@@ -206,7 +211,8 @@ class Substituter:
         """Report the parameters that have no value: where a template has a slip of one that is asked for elsewhere, in
         the template, whichever lines use it; where one that the line has `given` is most likely meant for it, there:
         at the heading of a table; else where the line does not give it."""
-        for name, near, position, finding in self._without_value:
+        told: set[str] = set()
+        for name, near, position, finding in sorted(self._without_value, key=lambda each: each[3].position == each[2]):
             if near in self.asked and finding.position != position:
                 text = f"no value for ${{{name}}}; did you mean ${{{near}}}?"
                 self._report_once(Finding(replace(position, used_at=None), text))
@@ -214,8 +220,9 @@ class Substituter:
                 asked = replace(position, used_at=None)
                 text = f"nothing asks for ${{{near}}}; did you mean {quoted(name)}, which {asked} asks for?"
                 self._report_once(Finding(given[near], text))
-            else:
+            elif name not in told:  # by the line, or its template and tables: whoever gives it mends both
                 self._files.findings.append(finding)
+            told.add(name)
         self._without_value.clear()
 
     def _note_foreign(self, text: str, position: Position, parameters: Parameters) -> None:

@@ -8,16 +8,18 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from gateway.config.csv_tables import Row, Sheet, doubtful_headings, empty_columns, misspelt_key, row_as_section
-from gateway.config.error_messages import nearest, suggestion
+from gateway.config.error_messages import meant_key, nearest, suggestion
 from gateway.config.files import Files, resolve_path
 from gateway.config.schema import Config, Line, LineKeys, TopLevelKeys
 from gateway.config.schema_walk import child_annotation, section_keys
 from gateway.config.substitution import LINE_PARAMETERS, Parameters, Substituter, overlay, without_keys
 from gateway.config.tree import Finding, Key, Node, Position, quoted
+from gateway.model import Scalar
 
 MAX_CHAIN = 10
 """Templates of which each uses the next."""
 
+_OF_LINES = frozenset({*section_keys(Line), *section_keys(LineKeys)})
 _NEAR = 0.85
 """How alike words are of which one is most likely a slip of the other."""
 
@@ -153,7 +155,7 @@ class _Expander:
         self._sheets.append(sheet)
         common = without_keys(item, {"file"})
         entries: Mapping[Key, Node] = common.value if isinstance(common.value, dict) else {}
-        if "use" not in sheet.headings and "use" not in entries:
+        if "use" not in sheet.headings and "use" not in entries and not _misspells(entries, "use"):
             self._report_no_template(item, sheet)
         return [overlay(common, self._row(sheet, row, entries)) for row in sheet.rows]
 
@@ -247,6 +249,8 @@ class _Expander:
         for key in line.value:
             if key in LINE_PARAMETERS:
                 values[key] = self._substituter.substitute(line.value[key], str, parameters)
+            elif key not in _OF_LINES and isinstance(line.value[key].value, Scalar):
+                values.setdefault(key, line.value[key])  # which does not stand under `with`, as is told of the key
         parameters.values = values
         own = self._substituter.substitute_content(without_keys(line, section_keys(LineKeys)), Line, parameters)
         if "use" not in line.value:  # what a template may have is not missing besides
@@ -268,7 +272,7 @@ class _Expander:
         """
         name = use.value
         template = self._templates.get(name) if isinstance(name, str) else None
-        if template is None and self._unread:
+        if template is None and (self._unread or use.incomplete):
             return Node(line, {}, incomplete=True)
         if template is None or not isinstance(name, str):
             text = f"unknown template {quoted(name)}{suggestion(str(name), map(str, self._templates))}"
@@ -302,14 +306,15 @@ class _Expander:
     ) -> Node:
         values = given.values or {}
         defaults = self._entries(entries.get("defaults"))
-        parameters = Parameters({**defaults, **values}, line, unread=given.unread)
+        parameters = Parameters({**defaults, **values}, line, unread=given.unread, lacks=given.lacks)
         own = without_keys(template, {"defaults", "use", "with"})
         result = self._substituter.substitute_content(own, Line, parameters)
         arguments = self._arguments(template)
         if "use" in entries:
             inner = {key: self._substituter.substitute(node, None, parameters) for key, node in arguments.items()}
             inner |= {key: node for key, node in values.items() if key in LINE_PARAMETERS}
-            given_on = Parameters(inner, unread=_is_unread(template))
+            lacks = None if "with" in entries else entries["use"].position
+            given_on = Parameters(inner, unread=_is_unread(template), lacks=lacks)
             base = self._instance(entries["use"], given_on, line, chain)
             self._report_unused(template, arguments, given_on.used, base)
             result = overlay(base, result)
@@ -324,7 +329,7 @@ class _Expander:
         """The parameters that a line or template gives under `with`."""
         if not isinstance(node.value, dict) or "with" not in node.value:
             return {}
-        if "use" not in node.value:
+        if "use" not in node.value and not _misspells(node.value, "use"):
             self._report(node.keys["with"], "'with' gives a template its parameters: say which one by 'use'")
             self._lost = node.position
         return self._entries(node.value["with"])
@@ -362,6 +367,11 @@ class _Expander:
         return node.value
 
 
+def _misspells(keys: Collection[Key], meant: str) -> bool:
+    """Whether one of the keys of a line is most likely the one that is `meant`, which is told of that key."""
+    return any(meant_key(str(key), sorted(_OF_LINES)) == meant for key in keys if key not in _OF_LINES)
+
+
 def _is_cut(keys: Collection[Key], others: Collection[Key]) -> bool:
     """Whether two lines with these keys are none by themselves and one together."""
     wholes = ({"factory", "line", "inputs"}, {"use"}, {"file"})
@@ -371,5 +381,6 @@ def _is_cut(keys: Collection[Key], others: Collection[Key]) -> bool:
 
 def _is_unread(node: Node) -> bool:
     """Whether some of what a line or template gives under `with` could not be read."""
-    given = node.value.get("with") if isinstance(node.value, dict) else None
-    return given is not None and given.incomplete
+    entries = node.value if isinstance(node.value, dict) else {}
+    given = entries.get("with")
+    return _misspells(entries, "with") if given is None else given.incomplete

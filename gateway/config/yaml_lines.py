@@ -4,17 +4,18 @@ It is looked at only where the file as a whole cannot be read, so that what is g
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 
 from gateway.config.addresses import JSON_PATH, own_path
 from gateway.config.invisible import BLANKS, QUOTES, WIDE, name_of
-from gateway.config.schema_walk import every_key
+from gateway.config.schema_walk import every_key, may_stand_below
 from gateway.config.yaml_words import NO_COMMENT
 
 NEVER_CLOSED = "the quote that is opened here is never closed"
+NO_BULLET = "'- ' is missing before this: each item of a list begins with it"
 _CLOSERS = {"{": "}", "[": "]"}
 _BEFORE_TOKEN = frozenset(" \t[{,:-")
 _DOUBTFUL = re.compile(r",[ \t]|[ \t]#")
@@ -47,12 +48,13 @@ _GLUED = re.compile(
 _LAST_WORD = re.compile(r"(?P<value>[ \t]*[^\s\"']*[^\s\"'.])\.?[ \t]+(?P<key>[a-z_]+)")
 _NEXT_KEY = re.compile(r"(?P<key>[a-z_]+):(?=[ \t]|\Z)")
 _JSON_PATH = re.compile(r"(?<=: )\$(?:\.\w+|\[(?:'[^'\]]*'|\"[^\"\]]*\"|-?\d+)\])+(?=[ \t]*[,}])")
+_UNOPENED = re.compile(r":[ \t]+(?P<values>[^\s\[\]{}:\"',][^\[\]{}:\"',]*(?:,[^\[\]{}:\"',]+)+)\Z")
+"""Values of a list of which the bracket is missing."""
 _SEMICOLON = re.compile(r"(?<=[\w\"'}\]])(?P<sign>;)[ \t]*(?=[A-Za-z_]\w*:[ \t])")
-_MOST_OFF = 3
-"""Blanks by which an indent is taken for a slip."""
 _ENTRY = re.compile(
     r"(?P<key>[ \t]*(?:- +)*[^\s#'\"{}\[\],:&*!|>%@`-][^#'\"{}\[\]:]*:[ \t]+)(?P<value>[^\s#|>].*?)[ \t]*\Z"
 )
+_TWO_KEYS = re.compile(r"[ \t]*(?:- +)*(?P<key>\w+):[ \t]+(?P<inner>\w+):[ \t]+\S.*")
 _NO_BLANK = re.compile(r"[ \t]*(?:- +)?[A-Za-z_]\w*(?P<colon>:)(?=[^\s/:])")
 _NO_COLON = re.compile(r"[ \t]*(?:- +)?(?P<word>[A-Za-z_]\w*|\d+(?=[ \t]*\Z))(?P<rest>[ \t]+[^\s#].*|[ \t]*\Z)")
 
@@ -67,6 +69,8 @@ class Repair(NamedTuple):
     text: str
     line: str
     unsure: int = 0
+    likely: int = 0
+    """How much speaks for it beside others of its kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +191,9 @@ def repairs_at(text: str, index: int, said: str) -> Iterator[Repair]:
         yield Repair(index + 1, "there is one ',' too many", text[:index] + text[index + 1 :])
     if stopped and not stopped.isprintable():
         yield Repair(index + 1, said, text[:index] + text[index + 1 :])
+    if stopped == "]" and (values := _UNOPENED.search(text[:index])) is not None:
+        at = values.start("values")
+        yield Repair(at + 1, "a '[' is missing before this", f"{text[:at]}[{text[at:]}")
     if stopped in {"}", "]"} and not scan(text).brackets:
         yield Repair(index + 1, f"there is one '{stopped}' too many", text[:index] + text[index + 1 :])
     if text[max(index - 1, 0) : index] == "\\":
@@ -210,6 +217,11 @@ def repairs_at(text: str, index: int, said: str) -> Iterator[Repair]:
             column = index + 1
         mended = f"{text[:begin]}{name}: {_in_quotes(value)}{text[end:]}"
         yield Repair(column, reason, mended, begin + len(name) + 3)
+        content = text[: scan(text).comment].rstrip()
+        longer = len(content) - len(scan(text[:begin]).brackets)  # the other brackets at the end are part of the text
+        if longer > end and not content[longer:].strip("}]") and "{" in value:
+            mended = f"{text[:begin]}{name}: {_in_quotes(text[begin + len(name) + 2 : longer])}{text[longer:]}"
+            yield Repair(column, reason, mended, begin + len(name) + 3)
     begin = max(text.rfind(sign, 0, index) for sign in " \t{}[],") + 1
     filled_in = _FILLED_IN.match(text, begin)
     if filled_in is not None and scan(text[:index]).brackets:
@@ -217,6 +229,10 @@ def repairs_at(text: str, index: int, said: str) -> Iterator[Repair]:
         yield Repair(index + 1, "inside brackets, a text with braces in it needs quotes", mended, begin + 1)
     entry = _ENTRY.match(text[: scan(text).comment])
     if entry is not None and not scan(text[:index]).brackets:
+        two = _TWO_KEYS.fullmatch(entry["key"] + entry["value"])
+        if two is not None and may_stand_below(two["key"], two["inner"]):
+            reason = f"this belongs below '{two['key']}': put it in a line of its own, indented by two blanks more"
+            yield Repair(entry.start("value") + 1, reason, f"{entry['key']}{{{entry['value']}}}")
         column, reason = index + 1, said
         if entry["value"][0] in "\"'{[" and index > entry.start("value"):
             column, reason = entry.start("value") + 1, _ends_early(entry["value"])
@@ -281,8 +297,7 @@ def missing_signs(text: str) -> Iterator[Repair]:
         yield Repair(indent + 1, reason, " " * indent + content[2:])
     if content and not content.startswith(("- ", "#", "\t")):
         indent = len(text) - len(content)
-        reason = "'- ' is missing before this: each item of a list begins with it"
-        yield Repair(indent + 1, reason, f"{' ' * indent}- {content}")
+        yield Repair(indent + 1, NO_BULLET, f"{' ' * indent}- {content}")
 
 
 def comma_at_end(text: str, around: Iterable[str]) -> Iterator[Repair]:
@@ -294,24 +309,6 @@ def comma_at_end(text: str, around: Iterable[str]) -> Iterator[Repair]:
     if content and content[-1] not in ",{[" and open_ and open_[0] > 0 and min(open_) <= 0:
         end = len(content)
         yield Repair(end + 1, "a ',' is missing at the end of this line", f"{content},{text[end:]}")
-
-
-def moved(text: str, indents: Sequence[int]) -> Iterator[Repair]:
-    """The line indented like others, of which `indents` are known, the nearest first."""
-    content = text.lstrip(" \t")
-    before = text[: len(text) - len(content)]
-    tab = before.find("\t")
-    if not content or content.startswith("#"):
-        return
-    if tab >= 0:
-        yield from (Repair(tab + 1, "a tab; indent with spaces", " " * other + content) for other in indents)
-        return
-    if content.startswith("- "):  # its keys stand two blanks further
-        indents = [*indents, *(other - 2 for other in indents if other > 1)]
-    for other in sorted(set(indents) - {len(before)}, key=lambda other: (abs(other - len(before)), -other)):
-        if abs(other - len(before)) <= _MOST_OFF:
-            reason = f"this line is indented by {len(before)} blanks; its neighbours are by {other}"
-            yield Repair(len(before) + 1, reason, " " * other + content)
 
 
 def _glued(line: Line) -> Iterator[Repair]:
@@ -326,7 +323,11 @@ def _glued(line: Line) -> Iterator[Repair]:
         if value:
             reason, value = f"{reason}, and quotes around the braces", f'"{value}"'
         yield Repair(at + 1, reason, f"{text[:at].rstrip()}: {value}{rest}")
-    for match in _SEMICOLON.finditer(text):
+    semicolons = [*_SEMICOLON.finditer(text)]
+    if len(semicolons) > 1:
+        reason = "write ',' in the place of ';', here and behind it"
+        yield Repair(semicolons[0].start() + 1, reason, _SEMICOLON.sub(", ", text))
+    for match in semicolons:
         at = match.start()
         yield Repair(at + 1, "write ',' in the place of ';'", f"{text[:at]}, {text[match.end() :]}")
 

@@ -17,14 +17,15 @@ from typing import NamedTuple
 from gateway.config.tree import BrokenFileError, Finding, Node, Position, all_of, innermost, mark_values
 from gateway.config.yaml_lines import (
     NEVER_CLOSED,
+    NO_BULLET,
     Repair,
     comma_at_end,
     likely_repairs,
     missing_signs,
-    moved,
     repairs_at,
     without_value,
 )
+from gateway.config.yaml_siblings import Surroundings, moved
 from gateway.config.yaml_tree import compose, stopped
 from gateway.config.yaml_words import NO_COLON
 
@@ -103,9 +104,8 @@ class _Repaired:
         self._mend_parts()
         self._reached = (0, 0)
         while True:
-            text = "".join(line + end for line, end in zip(self._lines, self._breaks, strict=True))
             try:
-                root, findings = compose(text, self._file)
+                root, findings = compose("".join(map(str.__add__, self._lines, self._breaks)), self._file)
             except BrokenFileError as error:
                 at = error.finding.position
                 if error.opened is None or len(self.faults) >= MOST_FAULTS:
@@ -290,12 +290,17 @@ class _Repaired:
             around = self._lines[stop.begun - 1 : before + _FARTHEST] if stop.begun <= before < stop.line else []
             yield ((before, repair) for repair in comma_at_end(self._lines[before - 1], around))
         begin, end = self._part(first, stop.line)
-        others = [*reversed(self._lines[begin : stop.line - 1]), *self._lines[stop.line : end]]
+        others = [*reversed(self._lines[begin : stop.line - 1]), *self._lines[stop.line - 1 : end]]
         indents = list(dict.fromkeys(len(line) - len(line.lstrip(" ")) for line in others if line.strip()))
-        for part in (numbers[:_NEAR], numbers[_NEAR:]):
-            yield ((number, repair) for number in part for repair in self._below(number))
-            yield ((number, repair) for number in part for repair in missing_signs(self._lines[number - 1]))
-            yield ((number, repair) for number in part for repair in self._moved(number, indents))
+        near, far, sides = numbers[:_NEAR], numbers[_NEAR:], Surroundings(self._lines, first, stop.line)
+        yield ((number, repair) for number in near for repair in self._below(number))
+        yield ((number, repair) for number in near for repair in self._missing(number, sides))
+        moved_to = sides.moved_to(numbers, self._opening(first), indents)
+        yield (guess for guess in moved_to if guess[1].likely)
+        yield (guess for guess in moved_to if not guess[1].likely and guess[0] in near)
+        yield ((number, repair) for number in far for repair in self._below(number))
+        yield ((number, repair) for number in far for repair in self._missing(number, sides))
+        yield (guess for guess in moved_to if not guess[1].likely and guess[0] in far)
 
     def _below(self, number: int) -> Iterator[Repair]:
         """The line further in, where it stands right below a key without a value and no further in than that."""
@@ -303,10 +308,11 @@ class _Repaired:
         is_below = self._lines[above - 1].rstrip().endswith(":") and self._indent(above) == indent and above != number
         return moved(self._lines[number - 1], [indent + 2] if is_below else [])
 
-    def _moved(self, number: int, indents: list[int]) -> Iterator[Repair]:
-        above = self._line_before(number)
-        least = self._indent(above) if self._lines[above - 1].rstrip().endswith(":") else -1
-        return moved(self._lines[number - 1], sorted(indents, key=lambda indent: indent <= least))
+    def _missing(self, number: int, sides: Surroundings) -> Iterator[Repair]:
+        """What may be missing in the line; a '- ' only where there is a list that the line can be an item of."""
+        for repair in missing_signs(self._lines[number - 1]):
+            if repair.text != NO_BULLET or sides.is_item(number):
+                yield repair
 
     def _mark(self, root: Node) -> None:
         """Mark what is incomplete in `root` because something was left out or may be another thing, and put the
@@ -330,6 +336,12 @@ class _Repaired:
         if mended == written or same is None or at <= same:
             return replace(position, column=min(at, len(written)) + 1)
         return replace(position, column=min(max(at + len(written) - len(mended), same), len(written)) + 1)
+
+    def _opening(self, first: int) -> int:
+        """The line of the key below which this one stands, or else the first, both among those shortly before it."""
+        begin = max(first - _FARTHEST, 1)
+        before = [at for at in range(begin, first) if self._lines[at - 1].lstrip()[:1] not in {"", "#"}]
+        return next((at for at in reversed(before) if self._indent(at) < self._indent(first)), (*before, first)[0])
 
     def _line_before(self, number: int) -> int:
         """The number of the nearest line before that has anything in it; `number` where there is none."""

@@ -41,6 +41,7 @@ from gateway.config.yaml_words import (
     is_node_parted,
     meant_by,
     no_key,
+    what_of_tag,
     wrong_type,
 )
 from gateway.model import Scalar
@@ -142,8 +143,7 @@ class _Composer:
 
     def _build(self, event: ScalarEvent | CollectionStartEvent, position: Position) -> Node:
         if event.tag is not None:
-            text = "tags (words that begin with '!') mean nothing here; put the text in quotes"
-            self.findings.append(Finding(position, text))
+            self.findings.append(Finding(position, what_of_tag(str(event.tag))))
         node = Node(position, None)
         if isinstance(event, ScalarEvent):
             node.value = scalar(event.value) if event.implicit[0] else event.value
@@ -157,6 +157,8 @@ class _Composer:
                 at = replace(position, column=position.column + slashes.start() + 1)
                 self.findings.append(Finding(at, f"{NO_COMMENT}: this is part of the text", warning=True))
             node.empty = event.start_mark.index == event.end_mark.index
+            if event.tag is not None:  # what else it may be nobody knows
+                node.value, node.incomplete = None, True
         elif isinstance(event, SequenceStartEvent):
             node.value = [self._node(item) for item in self._until(SequenceEndEvent)]
         else:
@@ -222,6 +224,7 @@ class _Composer:
             self.findings.append(Finding(before.position, f"a ',' ends what stands before it: did you mean '{node}'?"))
             return True
         if before is not None and last == "node" and is_behind_node(before.written, key.written):
+            before.incomplete = True  # it may be a part of this
             self.findings.append(Finding(key.position, f"unknown key {quoted(key.written[0])}: {BEHIND_NODE}"))
             return True
         number = decimals(key.written, before.written) if before is not None and is_number else None

@@ -95,7 +95,21 @@ def is_node_parted(before: str, key: str) -> bool:
 def is_behind_node(before: str, key: str) -> bool:
     """Whether `before` is a node id that is whole, and `key` what could be the last part of one. A ':' in the place of
     its '=' would make no known key of it."""
-    return _WHOLE_NODE.match(before) is not None and _IDENTIFIER.fullmatch(key) is not None
+    is_whole = _WHOLE_NODE.match(before) is not None or "${" in before
+    return is_whole and _IDENTIFIER.fullmatch(key) is not None
+
+
+def what_of_tag(tag: str) -> str:
+    """What is said of a `tag` of YAML, by what other programs mean by it."""
+    word = tag.strip("!<>").casefold()
+    if word.startswith(("secret", "env", "vault")):
+        return f"a secret is written ${{secret:NAME}}, and not by a tag ('!{word}')" if word.isidentifier() else _TAGS
+    if word.startswith("include"):
+        return "another file is named under `include` at the top, and not by a tag ('!include')"
+    return _TAGS
+
+
+_TAGS = "tags (words that begin with '!') mean nothing here; put the text in quotes"
 
 
 def meant_by(problem: str) -> str:

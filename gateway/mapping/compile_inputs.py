@@ -356,7 +356,8 @@ def _check_countable(scope: Scope, name: str, path: tuple[str, ...], section: In
         remedy = f'"{name}" is a tag without `counter`: add `counter: {{}}` to it if it is a running count'
         if section.source is None:
             remedy = f'"{name}" is derived: add `counter: {{}}` to it if it is a running count'
-        scope.fault(at, f"{remedy}, or `edge: rising` if each change is one")
+        text = f"{remedy}, or `edge: rising` if each change is one"
+        scope.fault(at, text, rests_on=[(*loc[:2], "inputs", name)])
     elif path and entry.each is not None:
         scope.fault((*loc, "each"), "the message says how many: leave out 'each', or the field in 'count'")
     elif entry.each is not None and entry.max is not None:

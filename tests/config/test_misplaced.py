@@ -45,13 +45,31 @@ TOO_FAR_OUT = (
         "and all down to line",
     ),
 )
+TOO_FAR_IN = (
+    slip("    run:\n", "      ▲run:\n", "beside 'inputs' of line", "by 2 blanks less"),
+    slip(
+        RUN,
+        "      ▲" + "\n  ".join(RUN.splitlines()).lstrip() + "\n",
+        "beside 'inputs' of line",
+        "by 2 blanks less, and all down to line",
+    ),
+    slip("        2: {cat", "      ▲2: {cat", "indented by 6 blanks; its neighbours are by 8"),
+)
+OF_THE_FIRST = (
+    slip("oden:\n", " ▲oden:\n", "indented by 1 blanks; its neighbours are by 0"),
+    slip("oden:\n", "  ▲oden:\n", "indented by 2 blanks; its neighbours are by 0"),
+)
 SHARED = (
     slip(CODES, "      codes: {▲1, 2, 3: {category: Uptime}}\n", "cannot share a value", "a line of its own"),
     slip(CODES, "      codes: {1: {category: Uptime}, ▲2, 3: {category: Idle}}\n", "cannot share a value"),
 )
 
 
-@pytest.mark.parametrize("slips", [TOO_FAR_OUT, SHARED], ids=["indented too little", "codes that share a value"])
+@pytest.mark.parametrize(
+    "slips",
+    [TOO_FAR_OUT, TOO_FAR_IN, SHARED],
+    ids=["indented too little", "indented too much", "codes that share a value"],
+)
 def test_p10_what_is_misplaced_is_told_once(slips: tuple[Slip, ...], tmp_path: Path) -> None:
     """And what is meant counts from then on: nothing else is said that only follows."""
     answer = said_of(tmp_path / "c", (), slips)
@@ -59,6 +77,15 @@ def test_p10_what_is_misplaced_is_told_once(slips: tuple[Slip, ...], tmp_path: P
     assert answer.warnings == []
     told = dict(answer.problems)
     assert [one for one in slips if not all(word in told[answer.expected[one]] for word in one.words)] == []
+
+
+@pytest.mark.parametrize("slip", OF_THE_FIRST, ids=["one blank", "two blanks"])
+def test_p10_the_first_section_is_indented(slip: Slip, tmp_path: Path) -> None:
+    """It is told of that, not of all sections behind it, which are not."""
+    answer = said_of(tmp_path / "c", (slip,), ())
+    ((where, text),) = answer.problems
+    assert where == answer.expected[slip]
+    assert all(word in text for word in slip.words)
 
 
 def test_the_cure_works(tmp_path: Path) -> None:

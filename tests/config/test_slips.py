@@ -12,6 +12,7 @@ import pytest
 
 from tests.config.factory import COUNTER, END, NODE, T3, WHEN, Said, Slip, said_of, slip
 from tests.config.more_slips import MORE
+from tests.config.slips_of_places import OF_PLACES
 from tests.config.slips_of_plants import OF_PLANTS
 from tests.config.slips_of_sense import OF_SENSE
 from tests.config.slips_of_signs import OF_SIGNS
@@ -309,6 +310,7 @@ GROUPS: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
     **YET_MORE,
     **OF_SIGNS,
     **OF_PLANTS,
+    **OF_PLACES,
     **OF_SENSE,
     "all kinds at once": (
         HEAD,
