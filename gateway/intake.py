@@ -108,9 +108,8 @@ class Intake:
     async def replan(
         self, plans: Sequence[LinePlan], changed: Collection[str], then: Callable[[], None] = lambda: None
     ) -> None:
-        """Map by `plans` from the next batch on, call `then` in that moment, and return after it. `changed` are keys of
-        lines that have another plan now and go on with what is remembered of them; of lines that are gone, disk has it.
-        """
+        """Map by `plans` from the next batch on, call `then` in that moment, and return after it. Lines whose keys are
+        in `changed` have another plan now and go on with what is remembered of them."""
         asked = self._asked = Replan(plans, frozenset(changed), then)
         if self._running:
             self._poke.set()

@@ -5,8 +5,7 @@ whole and on the disk; then the one before, if there is one, is moved aside, and
 a whole store under one of the two names after a crash at any point. What was damaged stays in
 `outbox-damaged-<UTC time>`, for a person. One of an earlier format stays beside the new one for a while (`upgrade`).
 What a person has put back is in `outbox-wanted` from the moment on from which it counts, until what was there is in
-`outbox-replaced-<UTC time>`. Of damaged ones the last few are kept, and as many of replaced ones. What another user has
-left and this one may not remove is moved out of the way (`directory.clear`): it keeps no gateway from starting.
+`outbox-replaced-<UTC time>`. Of either the last few are kept. What another user has left is moved out of the way.
 
 Where the disk has no room to take a damaged store over, recovery of its records is deferred: the gateway goes on with
 what it needs to take data in, and the records stay in the folder that was set aside. At a later start with room enough
@@ -323,8 +322,7 @@ def _taken_up(damages: list[DamageReport], rows: SqliteStore) -> None:
 
 
 def _forget_oldest(directory: Path, what: str, newest: Path) -> None:
-    """Of the folders that were set aside because they were `what`, keep the last few: `newest`, whatever the clock said
-    when it was named, and those of which records are yet to be taken over."""
+    """Of folders set aside as `what`, keep the last few, `newest` among them, and those with records to take over."""
     left = {report.folder for report in damage_reports(directory / STORE) if report.left}
     aside = [path for path in directory.glob(f"outbox-{what}-*") if path.name not in left]
     aside.sort(key=lambda path: (path == newest, path.name))
