@@ -174,10 +174,10 @@ class _Section:
 
     def _is_slip(self, key: Key, item: Node, above: Key) -> bool:
         """Whether `key` is most likely one of this section, misspelt, and no name of one's own in that of `above`."""
-        inner = _child(self._annotation, above)
-        if _known(inner) is not None or meant_key(str(key), [*map(str, self._known or ())]) is None:
+        inner, meant = _child(self._annotation, above), meant_key(str(key), [*map(str, self._known or ())])
+        if _known(inner) is not None or meant is None:
             return False
-        return not self._is_whole(item, inner, key)
+        return self._is_whole(item, self._annotation, meant) or not self._is_whole(item, inner, key)
 
     def _is_whole(self, item: Node, inner: Any, key: Key) -> bool:
         """Whether `item` has only keys of what stands at `key` in a mapping of the kind `inner`."""

@@ -80,6 +80,15 @@ def _check_counter(scope: Scope, section: Input, counter: Counter, loc: Loc) -> 
         scope.fault((*loc, "counter", "backwards"), text)
 
 
+def _check_words(scope: Scope, section: Input, rollover: float, loc: Loc) -> None:
+    """Whether a counter that stands in several words can show as much, and shows something in the highest of them."""
+    one, whole = 1 << section.word_bits, 1 << section.word_bits * len(section.words)
+    if not whole // one < rollover <= whole:
+        scope.fault(
+            loc, f"{len(section.words)} words of {section.word_bits} bits together roll over at {whole}: write that"
+        )
+
+
 def _sourced(scope: Scope, name: str, section: Input, beats: tuple[str, ...], loc: Loc) -> InputPlan:
     counter = section.counter
     reads_text = section.number is not None or (counter is not None and counter.number is not None)
@@ -206,6 +215,8 @@ def _derived(scope: Scope, name: str, loc: Loc) -> InputPlan:
             scope.input(word, (*loc, "words", place))
             if word in section.words[:place]:
                 scope.fault((*loc, "words", place), "this word is there already: each holds a part of the number")
+        if section.counter is not None and section.counter.rollover is not None:
+            _check_words(scope, section, section.counter.rollover, (*loc, "counter", "rollover"))
         scope.kinds[name] = "number"
         words = tuple(section.words)
         return InputPlan(

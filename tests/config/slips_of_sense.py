@@ -22,6 +22,9 @@ UNITS = tuple(
         (COUNTER, "counter: {rollover: 65536, max_rate: ▲300/Minute}", "did you mean 300/min?"),
         ("counter: {rollover: 65536, scale: 0.5}", "counter: {rollover: ▲5_000_000}", "between its thousands: 5000000"),
         (f"end: {END}", 'end: {when: "state == 0", for: ▲30 Min.}', "did you mean 30min?"),
+        (T3, "t3: {words: [t1, t2], counter: {rollover: ▲65536}}", "together roll over at 4294967296"),
+        (T3, "t3: {words: [t1, t2], counter: {rollover: ▲8589934592}}", "together roll over at 4294967296"),
+        (T3, "t3: {words: [t1, t2], word_bits: 8, counter: {rollover: ▲256}}", "together roll over at 65536"),
     )
 )
 UNITS_IN_HEAD = (slip("size_limit: 2 GB", "size_limit: ▲2 gb", "size with its unit", "did you mean 2GB?"),)

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.__main__ import main
 from tests.config.command import written
-from tests.config.factory import HEAD, LINE, slip, spoilt
+from tests.config.factory import HEAD, LINE, T3, slip, spoilt
 from tests.config.plant import PLANT, planted
 
 WHEN = '"speed > 5.0"'
@@ -37,6 +37,8 @@ VARIANTS = (
     ("hold: 5s", "hold: 1.500s"),
     ("counter: {rollover: 65536, max_rate: 5/s}", "counter: {rollover: 256, max_rate: 5/s}"),
     (TARGET, "value: 12.5, lsl: 12.5, usl: 12.5"),
+    # A display of six figures that stands in two words.
+    (T3, "t3: {words: [t1, t2], counter: {rollover: 1000000}}"),
     # A whole message that is one value: its topic has no field.
     ('name: "{order}"', 'name: "{goals[t1].speed}"'),
     # The field may be an object.
@@ -82,7 +84,9 @@ def test_p10_topics_of_a_bridge_from_another_broker(
     """Where no topic of a source has levels, dots are part of its topics; what another source has says nothing."""
     line = LINE.replace("plant-a/L00/events/", "plant-a.L00.events.")
     line = line.replace("    run:\n", "      more: {source: other, topic: plant-a/L00/more}\n    run:\n")
-    head = HEAD.replace("outbox:", '  other: {type: mqtt, url: "mqtt://other", client_id: edge-02}\noutbox:')
+    head = HEAD.replace(
+        "outbox:", '  other: {type: mqtt, url: "mqtt://[2001:db8::1]:1883", client_id: edge-02}\noutbox:'
+    )
     strictly_right(written(tmp_path / "c", head + line), monkeypatch, capsys)
 
 
