@@ -69,15 +69,16 @@ def _names_of(section: Input) -> frozenset[str]:
 def _check_counter(scope: Scope, section: Input, counter: Counter, loc: Loc) -> None:
     """Whether what is said of a counter fits together."""
     if section.edge is not None:
-        scope.fault((*loc, "edge"), "a counter is counted by its difference: leave out 'edge', or 'counter'")
+        text = "a counter is counted by its difference: leave out 'edge', or 'counter'"
+        scope.fault((*loc, "edge"), text, rests_on=[(*loc, "counter")])
     if counter.restarts_with is not None:
         scope.input(counter.restarts_with, (*loc, "counter", "restarts_with"))
     if counter.signed is not None and counter.rollover not in (None, 1 << counter.signed):
         text = f"'signed: {counter.signed}' rolls over at {1 << counter.signed}: leave out 'rollover'"
-        scope.fault((*loc, "counter", "rollover"), text)
+        scope.fault((*loc, "counter", "rollover"), text, rests_on=[(*loc, "counter", "signed")])
     if counter.direction == "down" and counter.backwards != "reset":
         text = "'backwards' is for a counter that counts up: leave it out, or 'direction'"
-        scope.fault((*loc, "counter", "backwards"), text)
+        scope.fault((*loc, "counter", "backwards"), text, rests_on=[(*loc, "counter", "direction")])
 
 
 def _check_words(scope: Scope, section: Input, rollover: float, loc: Loc) -> None:
@@ -145,7 +146,7 @@ def _capture(scope: Scope, section: Input, loc: Loc) -> re.Pattern[str] | None:
     try:
         return capture_pattern(section.capture)
     except ValueError as error:
-        scope.fault((*loc, "capture"), f"'{section.capture}' {error}", at=characters_of(error))
+        scope.fault((*loc, "capture"), f"'{section.capture}' {error}", rests_on=[], at=characters_of(error))
         return None
 
 

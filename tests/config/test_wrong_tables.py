@@ -18,7 +18,7 @@ from gateway.cli.startup import read_config
 from gateway.errors import ConfigError, Diagnostic
 from gateway.log_sink import LogStream
 from tests.config.command import GOOD, TOKEN, check, environment, written
-from tests.config.factory import places_of
+from tests.config.factory import HEAD, places_of
 from tests.config.plant import PLANT, planted
 
 MAIN = "gateway.yaml"
@@ -257,6 +257,19 @@ def test_p10_all_that_is_wrong_with_a_table_in_one_run(tmp_path: Path) -> None:
     assert sorted(told) == sorted({*expected, "codes.csv:2:1", "codes.csv:4:1", "codes.csv:5:1"})
     warnings = [str(warning).replace(f"{tmp_path}/", "").split(": ")[0] for warning in caught.value.warnings]
     assert warnings == ["products.csv:7:5"]
+
+
+def test_p10_a_row_that_cannot_be_read_hides_nothing_beside_its_table(tmp_path: Path) -> None:
+    """Whatever stands in it, what is wrong with an input beside it is."""
+    alarm = 'alarm: {source: plc, node: "ns=2;s=Alarm", capture: "^ALARM .+$"}'
+    head = f"{HEAD}  - factory: F\n    line: A\n"
+    line = f"    inputs:\n      file: tags.csv\n      {alarm}\n    run: {{key: alarm, product: x}}\n"
+    path = written(tmp_path / "c", head + line)
+    path.with_name("tags.csv").write_text("name,source,node\na,plc,ns=2;s=A,x\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        read_config(path, environment())
+    told = [problem.where.rpartition("/")[2] for problem in caught.value.diagnostics]
+    assert told == ["tags.csv:2:1", "gateway.yaml:19:59"]
 
 
 @pytest.mark.parametrize(
