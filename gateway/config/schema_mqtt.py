@@ -7,7 +7,7 @@ from pydantic import Field, SecretStr
 
 from gateway.config.schema_base import Duration, Name, Section
 
-_BROKER = r"^(mqtts?|wss?)://(\[[0-9A-Fa-f:.]+\]|[^\s/:\[\]]+)(:\d+)?(/[^\s]*)?$"
+_BROKER = r"^(mqtts?|wss?)://(\[[^\s/\[\]]*\]|[^\s/:]+)(:\d+)?(/[^\s]*)?$"
 BrokerUrl = Annotated[str, Field(pattern=_BROKER)]
 
 
