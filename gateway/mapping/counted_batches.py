@@ -136,8 +136,8 @@ class CountedTrack(IntervalTrack):
                 self._begin_told(told)
                 if by_part:
                     return
-            if told.ended > at:
-                return
+            if told.ended > at or (by_part and told.ended == at and self.state.counted < told.counted):
+                return  # others of the same time are yet to come
             if self.state.counted != told.counted:
                 text = f"is told with {told.counted} of {self._count.input}, though it has {self.state.counted}"
                 self.context.notice("gap", self._count.input, f"{self._called(told)} {text}: it stays as it is")

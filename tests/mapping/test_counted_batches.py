@@ -131,6 +131,7 @@ BOOKED = plan(
     st.lists(st.tuples(st.integers(1, 300), st.sampled_from([20.0, 100.0, 300.0])), max_size=4),
 )
 @example([(10, 5), (10, 30), (0, 35), (20, 10), (10, 25), (90, 20), (7, 25)], [(15, 60.0)])
+@example([(0, 0), (0, 30)], [(1, 20.0)])
 @examples(60)
 def test_p13_what_is_heard_late_and_of_no_batch_moves_none(
     counts: list[tuple[int, int]], bookings: list[tuple[int, float]]
