@@ -162,6 +162,19 @@ async def test_p4_what_a_life_from_an_older_copy_has_told_of_an_older_run_is_not
     assert (await gateway.total(), len(oden.runs())) == (gateway.made, 4)
 
 
+async def put_back_in_turn(gateway: Gateway, folder: Path) -> MemoryStore:
+    """Put back a copy from before two runs, let that live, and put back one from after them, which is not compared."""
+    older = gateway.copy()
+    await gateway.lives("B", minutes=5)
+    await gateway.lives("C", minutes=5)
+    newer = gateway.copy()
+    await gateway.put_back(older, folder)
+    await gateway.lives(minutes=3)
+    (folder / "other").mkdir()
+    assert await gateway.put_back(newer, folder / "other", compared=False) == 3
+    return newer
+
+
 async def test_p4_what_has_been_told_of_an_older_run_alone_is_found_while_the_gateway_works(
     gateway: Gateway, oden: Oden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,14 +183,7 @@ async def test_p4_what_has_been_told_of_an_older_run_alone_is_found_while_the_ga
     life, which has told it of the run that was on."""
     monkeypatch.setattr(recollection, "AGAIN", 0.0)
     monkeypatch.setattr(told_elsewhere, "BETWEEN", 0.0)
-    older = gateway.copy()
-    await gateway.lives("B", minutes=5)
-    await gateway.lives("C", minutes=5)
-    newer = gateway.copy()
-    await gateway.put_back(older, tmp_path)
-    await gateway.lives(minutes=3)
-    (tmp_path / "other").mkdir()
-    assert await gateway.put_back(newer, tmp_path / "other", compared=False) == 3
+    newer = await put_back_in_turn(gateway, tmp_path)
     await gateway.lives("D", minutes=1)
     noted = Outbox(newer).row("uncompared")
     before = len(oden.seen)
@@ -200,14 +206,7 @@ async def test_p4_what_an_older_run_was_told_before_a_reset_is_taken_off_what_is
     """The counter does not show by now what another life has told, so that this one has not told it."""
     monkeypatch.setattr(recollection, "AGAIN", 0.0)
     monkeypatch.setattr(told_elsewhere, "BETWEEN", 0.0)
-    older = gateway.copy()
-    await gateway.lives("B", minutes=5)
-    await gateway.lives("C", minutes=5)
-    newer = gateway.copy()
-    await gateway.put_back(older, tmp_path)
-    await gateway.lives(minutes=3)
-    (tmp_path / "other").mkdir()
-    await gateway.put_back(newer, tmp_path / "other", compared=False)
+    newer = await put_back_in_turn(gateway, tmp_path)
     gateway.good = 65_536
     await gateway.lives("D", minutes=1)
     before = oden.total("yield")
