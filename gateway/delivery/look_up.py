@@ -133,7 +133,8 @@ class LookUps:
         grown = any(isinstance(one, Output) and answers.has_grown(answer.body, one, reference) for one in records)
         if attempt.body or not grown:
             return False
-        return work.line in json.loads(await self._settlement.outbox(uncompared) or "{}")
+        left = await self._settlement.outbox(uncompared)
+        return left is not None and work.line in json.loads(left)
 
     async def _is_ended(self, work: Work, attempt: Attempt, answer: Answer, outcome: Outcome) -> bool:
         """Whether the end of an interval that was on in another life, and that has not been sent, is not sent at all:

@@ -14,7 +14,7 @@ from gateway.outbox.life import keep_uncompared
 from gateway.outbox.store import Outbox
 from tests.delivery.harness import Oden
 from tests.delivery.recollection_rig import Gateway
-from tests.mapping.recording import scrap, tag, tick
+from tests.mapping.recording import T0, scrap, tag, tick
 
 LINE_AT_ODEN = {"name": "Line 01", "factory": {"name": "Factory A"}}
 AWAY = "http://127.0.0.1:1/v2"
@@ -58,7 +58,7 @@ async def test_p4_of_two_entries_of_one_second_what_waits_is_within_one(
     gateway.makes(2)
     await gateway.lives(minutes=0)
     interval = {"id": oden.runs()[0].id, "type": {"name": "RUN"}, "line": LINE_AT_ODEN}
-    last = oden.model.output(oden.runs()[0])[-1].timestamp
+    last = oden.model.output(oden.runs()[0])[-1].timestamp or 0
     body = {"data": {"raw_data": {"yield": 300}, "timestamp": iso(last)}, "interval": interval}
     async with gateway.asking() as (_, client):
         assert (await client.post(SCRAP_YIELD_SET, json.dumps(body))).status == 200
@@ -88,5 +88,25 @@ async def test_p4_what_was_found_before_the_comparison_is_not_taken_off(
     async with gateway.rig.running():
         await asyncio.sleep(3.0)
     await gateway.compares_later()
+    await gateway.lives(minutes=3)
+    assert await gateway.total() == gateway.made
+
+
+async def test_p4_what_a_person_has_written_lately_is_listed_where_it_is_taken_for_another_lifes(
+    gateway: Gateway, oden: Oden, tmp_path: Path
+) -> None:
+    """Entries carry no keys: one from after the copy can be another life's. It is not told again, which the page says
+    with its amount, and whose it may be."""
+    gateway.rig.wording = Wording(reference=None)
+    copy = gateway.copy()
+    interval = {"id": oden.runs()[0].id, "type": {"name": "RUN"}, "line": LINE_AT_ODEN}
+    body = {"data": {"raw_data": {"yield": 50}, "timestamp": iso(int(T0 + gateway.now) + 120)}, "interval": interval}
+    async with gateway.asking() as (_, client):
+        assert (await client.post(SCRAP_YIELD_SET, json.dumps(body))).status == 200
+    gateway.now += 200
+    await gateway.put_back(copy, tmp_path)
+    (text,) = [notice.text for notice in Outbox(copy).notices(50)]
+    assert "Oden shows 50 of good that this memory does not know" in text
+    assert "another life's or a person's" in text
     await gateway.lives(minutes=3)
     assert await gateway.total() == gateway.made
