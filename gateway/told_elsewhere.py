@@ -190,7 +190,8 @@ class _Search:
         listed = await self._waiting(known.interval) if known.interval else []
         waiting = {one.record.key: one.record for one in listed if isinstance(one.record, Output)}
         # What was made since another life began is within nothing that another has told.
-        before = {one.record.key: waiting[one.record.key] for one in listed if one.is_from_before}
+        from_before = {one.record.key for one in listed if one.is_from_before}
+        before = {key: one for key, one in waiting.items() if key in from_before}
         concerns = answers.concerns_output(waiting.values(), self._reference)
         interval = await self._outbox(Outbox.interval, known.interval) if known.interval else None
         sent = {*interval.sent.values()} if interval is not None and interval.sent else set()
