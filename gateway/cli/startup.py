@@ -102,7 +102,7 @@ def read_config(
     draft = read(path, environ)
     if draft.config is None:
         return draft.finished(()), []
-    faults = [*find_faults(draft.config, draft.unread), *find_doubts(draft.config, draft.overridden)]
+    faults = [*find_faults(draft.config, draft.unread), *find_doubts(draft.config, draft.lookups, draft.overridden)]
     plans: list[LinePlan] = []
     try:
         plans = compile_lines(draft.config.lines, draft.lookups, draft.config.keepers, draft.schemas)

@@ -21,7 +21,7 @@ from gateway.config.invisible import foreign_letter
 from gateway.errors import TextError
 from gateway.frozen import dataclass
 from gateway.mapping.times import epoch_seconds
-from gateway.mapping.values import number, text
+from gateway.mapping.values import number, number_in, text
 from gateway.model import NO_LOOKUPS, Lookup, Lookups, Scalar
 
 _PIECE = re.compile(r"\{\{|\}\}|\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}|[{}]|[^{}]+")
@@ -290,7 +290,7 @@ def _reference(name: str, at: int) -> Reference:
 
 @dataclass(frozen=True, slots=True)
 class NumberTemplate:
-    """A value that is a number at Oden: what is none is left out."""
+    """A value that is a number at Oden, also where it is written as text, as behind a bar: what is none is left out."""
 
     pattern: Pattern
 
@@ -319,7 +319,8 @@ def filled(template: Template, resolve: Resolver) -> JsonValue:
         case TextTemplate(pattern):
             return pattern.text_of(resolve)
         case NumberTemplate(pattern):
-            return number(pattern.render(resolve))
+            value = pattern.render(resolve)
+            return number_in(value) if isinstance(value, str) else number(value)
         case TimeTemplate(pattern):
             at = epoch_seconds(pattern.render(resolve))
             return None if at is None else datetime.fromtimestamp(floor(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
