@@ -2,6 +2,7 @@
 
 import argparse
 import atexit
+import json
 import logging
 import os
 import sys
@@ -74,6 +75,11 @@ def add_subcommand(
     add_config_option(parser)
     parser.set_defaults(call=call, parser=parser)
     return parser
+
+
+def say_beside(sentence: str, *, as_json: bool) -> None:
+    """Say something beside what a command prints, on standard error: a sentence or, with `--json`, that as JSON."""
+    print(json.dumps({"said": sentence}, ensure_ascii=False) if as_json else sentence, file=sys.stderr, flush=True)
 
 
 def add_json_option(parser: argparse.ArgumentParser) -> None:

@@ -102,6 +102,7 @@ class LookedUp:
         """The value in the table; None where the input is not known or the table has nothing for it."""
         said = resolve(self.reference)
         if said is None:
+            self._note_plain(resolve)
             return None
         key = text(said).strip()  # as the keys of tables are: PLCs fill texts up with blanks
         if self.table.learned is not None:
@@ -111,6 +112,12 @@ class LookedUp:
         if value is None and isinstance(resolve, NotingResolver) and key:
             resolve.missed.setdefault(Missed(self.name, self.column, key, self.reference.input), False)
         return value
+
+    def _note_plain(self, resolve: Resolver) -> None:
+        """Note a field of an input that is known and is no message: nothing can ever be looked up by it."""
+        key, whole = self.reference, Reference(self.reference.input)
+        if key.path and isinstance(resolve, NotingResolver) and resolve(whole) is not None:
+            resolve.missed.setdefault(Missed(self.name, self.column, str(key), key.input), False)
 
 
 @dataclass(frozen=True, slots=True)
