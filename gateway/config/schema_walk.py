@@ -9,7 +9,7 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from gateway.config.schema import Config, LineKeys, TopLevelKeys
@@ -91,6 +91,13 @@ def number_keys() -> frozenset[str]:
     fields = (item for model in _every_section() for item in section_keys(model).items())
     allowed = ((key, alternatives(cast("Any", info.annotation))) for key, info in fields)
     return frozenset(key for key, parts in allowed if bool not in parts and not {int, float}.isdisjoint(parts))
+
+
+@cache
+def secret_keys() -> frozenset[str]:
+    """The keys at which a secret is written."""
+    fields = (item for model in _every_section() for item in section_keys(model).items())
+    return frozenset(key for key, info in fields if SecretStr in alternatives(cast("Any", info.annotation)))
 
 
 def in_one_section(keys: set[object]) -> bool:

@@ -30,10 +30,11 @@ from ruamel.yaml.events import (
 from ruamel.yaml.reader import ReaderError
 
 from gateway.config.invisible import INVISIBLE, invisible_in, name_of, without_invisible
-from gateway.config.schema_walk import number_keys
+from gateway.config.schema_walk import number_keys, secret_keys
 from gateway.config.tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, quoted
 from gateway.config.yaml_words import (
     BEHIND_NODE,
+    BY_REFERENCE,
     DECIMAL_COMMA,
     NO_COMMENT,
     decimals,
@@ -190,6 +191,7 @@ class _Composer:
     def _read_mapping(self, mapping: Node, *, in_list: bool) -> None:
         """Read keys and values into `mapping`, of a list or not; of equal keys the first counts."""
         value: dict[Key, Node] = {}
+        outer = self._key
         for event in self._until(MappingEndEvent):
             found, self._key = len(self.findings), None
             key = self._node(event)
@@ -213,6 +215,7 @@ class _Composer:
             if isinstance(key.value, dict) and item.value is None:  # {{order}}
                 name = next(iter(key.value), "order")
                 text = f'double braces: write "{{{name}}}", in quotes, where an input is to be filled in'
+                text = BY_REFERENCE if str(name).startswith("secret") or outer in secret_keys() else text
                 self.findings.append(Finding(mapping.position, text))
                 mapping.value, mapping.incomplete = None, True
                 for _ in self._until(MappingEndEvent):
