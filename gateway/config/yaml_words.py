@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from gateway.config.schema_walk import every_key, in_one_section, secret_keys
+from gateway.config.schema_walk import every_key, in_one_section, may_hold_secret
 
 NO_COLON = "not YAML: a ':' is missing; write 'key: value', and put a text of several lines in quotes"
 """What is said of a text of several lines where a key was expected."""
@@ -77,7 +77,7 @@ def no_key(text: str, *, is_alone: bool, has_colon: bool, behind_text: Iterable[
 def of_value(text: str, index: int, said: str) -> str:
     """What is said of a line in which the parser stopped at `index`: of a secret, how one is written."""
     key = _KEY_BEFORE.search(text[:index])
-    is_secret = key is not None and key[1] in secret_keys() and text[index : index + 1] in {"%", "@", "`"}
+    is_secret = key is not None and may_hold_secret(key[1]) and text[index : index + 1] in {"%", "@", "`"}
     return f"{BY_REFERENCE}; one that stands here itself needs quotes" if is_secret else said
 
 

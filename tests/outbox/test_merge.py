@@ -259,6 +259,24 @@ def test_another_span_after_a_restart_loses_nothing() -> None:
     assert total(oden.made[run.key].output) == total(entries)
 
 
+def test_another_span_by_a_reload_is_as_one_after_a_restart() -> None:
+    """What waits is summed by the one that counts now, in the same outbox as in one that was opened with it."""
+    floor, reloaded, opened = Floor(), Outbox(MemoryStore(), 900.0), MemoryStore()
+    run = floor.start()
+    commit(reloaded, run)
+    commit(Outbox(opened, 900.0), run)
+    for span in itertools.islice(itertools.cycle([900.0, 60.0, 1.0, 86_400.0]), 12):
+        reloaded.span, anew = span, Outbox(opened, span)
+        for _ in range(20):
+            floor.tick(7)
+            entry = floor.output(run, 1, "Splice")
+            commit(reloaded, entry)
+            commit(anew, entry)
+    drain(reloaded, one := Oden())
+    drain(anew, other := Oden())
+    assert one.made[run.key].output == other.made[run.key].output
+
+
 def test_records_that_differ_only_in_the_line_stay_apart() -> None:
     """Equal output of equal runs on two lines is two entries."""
     floor, outbox, oden = Floor(), Outbox(MemoryStore()), Oden()
