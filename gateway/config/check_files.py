@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from gateway.config.near_files import did_you_mean
 from gateway.config.schema import Config, Oden, OpcuaConfig
 from gateway.config.schema_mqtt import MqttConfig
 from gateway.config.schema_process import PageTls
@@ -145,7 +146,7 @@ def _unread(file: Path, loc: Loc) -> Iterator[ConfigFault]:
         if stat.S_ISDIR(kind):
             text = f"{file} is a folder; name the file in it"
     except (FileNotFoundError, NotADirectoryError):
-        text = f"there is no file {file}; put it there"
+        text = f"there is no file {file}{did_you_mean(file) or '; put it there'}"
     except PermissionError:
         text = f"permission denied: the gateway's user must be able to read {file} (chown, chmod)"
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte in it

@@ -117,7 +117,7 @@ def of_a_field(product: str) -> LinePlan:
 
 def test_a_field_of_what_is_no_message_is_a_missed_look_up() -> None:
     """`{products[order.sku].name}`, where `order` is one field itself: nothing can be found by it, which is listed."""
-    samples = [
+    samples: list[Any] = [
         message(1, "order", {"number": "A", "sku": 7}),
         message(50, "order", {"number": "B", "sku": 7}),
         T0 + 100,
