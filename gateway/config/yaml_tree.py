@@ -34,6 +34,7 @@ from gateway.config.schema_walk import may_hold_secret, number_keys
 from gateway.config.tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, quoted
 from gateway.config.yaml_words import (
     BEHIND_NODE,
+    BY_REFERENCE,
     DECIMAL_COMMA,
     NO_COMMENT,
     decimals,
@@ -214,9 +215,9 @@ class _Composer:
                 is_alone = not has_colon and _COLON.match(self._text, event.end_mark.index) is None
                 item.position, item.alone = key.position, is_alone
             if isinstance(key.value, dict) and item.value is None:  # {{order}}
-                name = next(iter(key.value), "order")
-                name = "..." if self._may_be_secret() else name
+                name = str(next(iter(key.value), "order"))
                 text = f'double braces: write "{{{name}}}", in quotes, where an input is to be filled in'
+                text = BY_REFERENCE if name.startswith("secret") or self._may_be_secret() else text
                 self.findings.append(Finding(mapping.position, text))
                 mapping.value, mapping.incomplete = None, True
                 for _ in self._until(MappingEndEvent):

@@ -333,11 +333,11 @@ def test_p4_without_keys_what_another_life_had_merged_is_known_by_its_time() -> 
     """What is not shown under its own time stamp and can be within a later entry of its window is; nothing else."""
     waiting = [entry("a", 10, 5), entry("b", 20, 3), entry("c", 30, 4), entry("d", 40, 7), entry("e", 50, 2, "Edge")]
     raw = {"scrap_code": "Gel"}
-    assert merge.taken_up_by_time(waiting, [(30, {**raw, "scrap": 12})], 0, 60.0) == {"a": 30, "b": 30}
+    assert merge.taken_up_by_time(waiting, [(30, {**raw, "scrap": 12})], 0, 60.0) == {"a": 0, "b": 0}
     assert merge.taken_up_by_time(waiting, [(30, {**raw, "scrap": 4})], 0, 60.0) == {}
-    assert merge.taken_up_by_time(waiting, [(45, {**raw, "scrap": 9})], 0, 60.0) == {"a": 45, "b": 45}
-    assert merge.taken_up_by_time(waiting, [(45, {**raw, "scrap": 9})], 0, 15.0) == {"d": 45}
+    assert merge.taken_up_by_time(waiting, [(45, {**raw, "scrap": 9})], 0, 60.0) == {"a": 0, "b": 0}
+    assert merge.taken_up_by_time(waiting, [(45, {**raw, "scrap": 9})], 0, 15.0) == {"d": 0}
     assert merge.taken_up_by_time(waiting, [(10, {**raw, "scrap": 5}), (45, {**raw, "scrap": 9})], 0, 60.0) == {
-        "b": 45,
-        "c": 45,
+        "b": 1,
+        "c": 1,
     }
