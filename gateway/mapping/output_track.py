@@ -41,7 +41,7 @@ from gateway.mapping.values import ABSENT, Number, excerpt, find, number, number
 class OutputTrack:
     """Output of the intervals of one kind, to which it listens; `state` is replaced as the step goes on."""
 
-    __slots__ = ("_counted", "_intervals", "context", "plan", "state", "track")
+    __slots__ = ("__weakref__", "_counted", "_intervals", "context", "plan", "state", "track")
 
     def __init__(self, plan: OutputPlan, state: OutputState, intervals: IntervalsState, context: StepContext) -> None:
         """`intervals` is what was known of them at the beginning; `track`, where there is one, knows more since."""

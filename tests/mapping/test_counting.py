@@ -40,7 +40,7 @@ def counting(shape: dict[str, Any], counter: dict[str, Any]) -> InputPlan:
 
 
 INPUTS = [counting(shape, counter) for shape in SHAPES for counter in COUNTERS]
-VALUES = st.one_of(
+VALUES: st.SearchStrategy[object] = st.one_of(
     st.integers(0, 30), st.integers(-3, 2000), st.sampled_from([7.0, 7.5, 2**63, 2**64, True, None, "", "12", "x", []])
 )
 
