@@ -83,6 +83,7 @@ from gateway.mapping.output import OutputState
 from gateway.mapping.output_track import output_track
 from gateway.mapping.owed import Owed, settle, waiting
 from gateway.mapping.rules import RulesState, RulesTrack
+from gateway.mapping.shifts import ShiftCalendar
 from gateway.mapping.state_track import StateTrack
 from gateway.mapping.states import StatesState
 from gateway.mapping.templates import Missed
@@ -185,9 +186,9 @@ class LineSteps:
     state from which the next can be taken."""
 
     __slots__ = (
-        "__weakref__", "at", "batch_output", "batches", "context", "custom", "inputs", "inside_run", "is_begun",
-        "is_planned", "missed", "output", "outputs", "owed", "plan", "rests_until", "rules", "run", "state", "states",
-        "tracks",
+        "__weakref__", "at", "batch_output", "batches", "by_calendar", "context", "custom", "inputs", "inside_run",
+        "is_begun", "is_planned", "missed", "output", "outputs", "owed", "plan", "rests_until", "rules", "run", "state",
+        "states", "tracks",
     )  # fmt: skip
 
     def __init__(self, plan: LinePlan, state: LineState, full: Full = ()) -> None:
@@ -211,6 +212,7 @@ class LineSteps:
             for interval in plan.intervals
         ]
         self.tracks = [*[track for track in (self.run, self.batches) if track is not None], *self.custom]
+        self.by_calendar = [track for track in self.tracks if isinstance(track.plan.start, ShiftCalendar)]
         self.inside_run = [track for track in self.tracks if track.host is not None] if len(self.tracks) > 1 else []
         self.states = StateTrack(plan.states, state.states, context) if plan.states is not None else None
         owners: Mapping[OwnerKind, IntervalTrack | None] = {"run": self.run, "batch": self.batches}
@@ -295,7 +297,9 @@ class LineSteps:
     def _settle_overdue(self, fed: Sequence[Fed], memory: dict[str, InputMemory], readings: Readings) -> None:
         """Settle the changes that the moment shows to be overdue; what it does not say of a new run is forgotten of the
         old one."""
-        for track in (track for track in self.tracks if not readings.keys().isdisjoint(track.plan.heeds)):
+        for track in self.tracks:
+            if readings.keys().isdisjoint(track.plan.heeds):
+                continue
             track.settle_overdue(readings)
             for name in track.inputs_of_previous(fed, readings):
                 memory[name] = replace(memory[name], value=None)
@@ -358,9 +362,10 @@ class LineSteps:
                 self.rules.retry_tests()
             self._follow_run()
         self.context.now = max(self.context.now, until)
-        for track in [track for track in self.tracks if track.needs_calendar]:
-            track.open_calendar(self.context.now)
-            self.rests_until = None
+        for track in self.by_calendar:
+            if track.needs_calendar:
+                track.open_calendar(self.context.now)
+                self.rests_until = None
 
     def _on_quiet(self, plan: InputPlan) -> None:
         """Nothing has come of the input for longer than is expected of it."""
