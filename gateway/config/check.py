@@ -14,6 +14,7 @@ from gateway.config.addresses import parse_device, parse_event_field, parse_even
 from gateway.config.check_messages import forms_faults, message_faults, path_faults
 from gateway.config.error_messages import suggestion, told_once
 from gateway.config.invisible import CURLY_QUOTES, in_curly_quotes
+from gateway.config.near_files import did_you_mean
 from gateway.config.schema import Config, Line, OpcuaConfig
 from gateway.config.schema_io import CONTENT, EVENT_FIELDS, OPCUA_KEYS, WATCHED_BY, Input
 from gateway.config.schema_mqtt import MqttConfig
@@ -86,6 +87,7 @@ def _of_another_type(config: Config) -> dict[str, str]:
     return found
 
 
+_PEM = "; put it there (PEM)"
 _KINDS = {True: "OPC UA", False: "MQTT"}
 _UNKNOWN = "unknown source "
 
@@ -140,7 +142,7 @@ def _page_tls(files: PageTls) -> Iterator[ConfigFault]:
         (key, file) for key, file in (("certificate", files.certificate), ("key", files.key)) if not file.is_file()
     ]
     for key, file in missing:
-        yield ConfigFault(("status", "tls", key), f"there is no file {file}; put it there (PEM)", absent=True)
+        yield ConfigFault(("status", "tls", key), f"there is no file {file}{did_you_mean(file) or _PEM}", absent=True)
     if missing:
         return
     try:
@@ -215,7 +217,7 @@ def _tls_files(source: MqttConfig, loc: Loc) -> Iterator[ConfigFault]:
             text = f"this is for TLS: write mqtts:// or wss:// in place of {quoted(plain[0])}, or remove it"
             yield ConfigFault((*loc, key), text)
         elif file is not None and not file.is_file():
-            yield ConfigFault((*loc, key), f"there is no file {file}; put it there (PEM)", absent=True)
+            yield ConfigFault((*loc, key), f"there is no file {file}{did_you_mean(file) or _PEM}", absent=True)
     if source.primary_host and source.host_id is None:
         yield ConfigFault((*loc, "primary_host"), "for which host do the edge nodes wait? Write its id as 'host_id'")
     if source.primary_host and source.presence is not None:
@@ -240,7 +242,7 @@ def _opcua_user(source: OpcuaConfig, loc: Loc) -> Iterator[ConfigFault]:
     for key in given:
         path = pair[key]
         if path is not None and not path.is_file():
-            yield ConfigFault((*loc, key), f"there is no file {path}; put it there")
+            yield ConfigFault((*loc, key), f"there is no file {path}{did_you_mean(path) or _PEM}")
 
 
 def _duplicate_lines(lines: list[Line]) -> Iterator[ConfigFault]:
