@@ -41,8 +41,10 @@ from gateway.mapping.trail import (
 from gateway.model import Contact, IntervalType, Moment, Notice, Recovered, Sample
 
 MOST_CORRECTED = 64
-"""Intervals of which the time stamps are remembered that were told before a correction, and for it; and batches that
-were told full."""
+"""Intervals of which the time stamps are remembered that were told before a correction, and for it."""
+MOST_FULL = 1024
+"""Batches that are remembered as they were told full: the newest of the trail, which does not follow from its samples
+alone where an order or a count came late."""
 
 Late = Sequence[tuple[Sample | Moment, float]]
 """What comes late, with the times of which it speaks, in that order: messages, and moments that a source has kept."""
@@ -293,13 +295,20 @@ class Again:
             state=state,
             stamps=newest,
             swings=swings,
-            full=tuple(({batch.interval: batch for batch in self.line.full} | now.full).values())[-MOST_CORRECTED:],
+            full=self._full(),
             numbered=self.numbered,
             corrected_at=self.numbered,
         )
         if self.line.newest and self._known[0] is self.line.newest[0]:
             return shortened(replace(line, newest=tuple(entries))), told_now
         return with_entries(line, entries), told_now
+
+    def _full(self) -> Full:
+        """The batches of the trail that were told full, in their order."""
+        known = {batch.interval: batch for batch in self.line.full} | self.now.full
+        base = self.line.base
+        left = (batch for batch in known.values() if base is None or batch.ended >= base.at)
+        return tuple(sorted(left, key=lambda batch: (batch.begun, batch.start)))[-MOST_FULL:]
 
     def _taken(self, interval: str, corrected: Mapping[str, Stamps]) -> Stamps:
         """The time stamps of the interval's output: those that were told, of whatever was derived since."""
