@@ -283,7 +283,7 @@ def _input(given: Input, loc: Loc, sources: Mapping[str, OpcuaConfig | MqttConfi
             yield ConfigFault((*loc, key), text)
     elif given.source is None:
         remedy = "one of the names under `sources`; what follows from other inputs has 'expr' or 'words' instead"
-        yield ConfigFault((*loc, "source"), f"the key 'source' is missing: {remedy}")
+        yield ConfigFault((*loc, "source"), f"the key 'source' is missing: {remedy}", at_key=True)
     else:
         match sources.get(given.source):
             case OpcuaConfig():
@@ -356,7 +356,7 @@ def _sparkplug_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
     for key, other in (("device", "metric"), ("metric", "device")):
         if getattr(given, key) is None:
             text = f"the key '{key}' is missing: which {key} of Sparkplug is meant? '{other}' needs it"
-            yield ConfigFault((*loc, key), text)
+            yield ConfigFault((*loc, key), text, at_key=True)
     yield from _foreign(given, loc, "MQTT", OPCUA_KEYS)
     for key in (*MESSAGE_KEYS, "only", "time"):
         if getattr(given, key):
@@ -382,7 +382,8 @@ def _misplaced(given: Input, loc: Loc, kind: str, needed: str, foreign: tuple[st
         yield ConfigFault((*loc, other), f"{text}, or another source", at_key=True)
         foreign = tuple(key for key in foreign if key != other)
     elif getattr(given, needed) is None:
-        yield ConfigFault((*loc, needed), f"the key '{needed}' is missing: the source {quoted(given.source)} is {kind}")
+        text = f"the key '{needed}' is missing: the source {quoted(given.source)} is {kind}"
+        yield ConfigFault((*loc, needed), text, at_key=True)
     yield from _foreign(given, loc, kind, foreign)
 
 

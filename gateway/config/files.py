@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from gateway.config.csv_tables import Sheet, read_csv
+from gateway.config.misplaced import put_in_place
 from gateway.config.spoilt_cells import doubtful_cells, doubtful_columns
 from gateway.config.tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, printable, quoted
 from gateway.config.yaml_repair import read_yaml
@@ -165,6 +166,7 @@ class Files:
         complete = True
         while pending:
             part = pending.popleft()
+            self.findings += put_in_place(part)
             parts.append(part)
             self.findings += _changed_by_all(part.position.file)
             included = list(self._included(part, seen))

@@ -31,7 +31,6 @@ from gateway.config.files import Files, NoFileError, all_may_read
 from gateway.config.lint_numbers import find_thousands
 from gateway.config.lookups import gather_lookups
 from gateway.config.message_schemas import Schemas, gather_schemas
-from gateway.config.misplaced import put_in_place
 from gateway.config.origin import Located, Origin, all_wrong, in_file, in_order, once_each, without_consequences
 from gateway.config.schema import Config, SourceConfig
 from gateway.config.schema_walk import Loc, alternatives, child_annotation, tag_of
@@ -159,9 +158,7 @@ def read(path: Path, environ: Mapping[str, str]) -> Draft:
     """Read the configuration at `path` as far as that is possible. Raises ConfigError where nothing of it can be."""
     files = Files()
     try:
-        written = files.read_tree(path)
-        files.findings += put_in_place(written)
-        root = expand_templates(written, files)
+        root = expand_templates(files.read_tree(path), files)
     except NoFileError as error:
         raise ConfigError([Diagnostic(str(path), f"{error}; {_REMEDY}", error.absent)]) from None
     except BrokenFileError as error:

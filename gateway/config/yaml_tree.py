@@ -54,6 +54,9 @@ TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep; nothing in this file need
 _CUT = re.compile(r" #[^\s#]\S*[ \t]*(?=[\r\n]|\Z)")
 """A comment of one word, close behind a text."""
 _SLASHES = re.compile(r"[ \t]//[ \t]")
+_DOCUMENT = re.compile(r"(?<=[\r\n])---(?=[ \t]*(?:#.*)?(?:[\r\n]|\Z))")
+_CONTENT = re.compile(r"^[ \t]*[^\s#%]", re.MULTILINE)
+_SECOND = "a second document begins; a file holds one"
 _COLON = re.compile(r"[ \t]*:")
 _MAX_NUMBER_LENGTH = 300
 """Characters; longer numbers are text."""
@@ -84,6 +87,18 @@ def compose(text: str, file: Path) -> tuple[Node, list[Finding]]:
     """
     composer = _Composer(text, file)
     return composer.document(), composer.findings
+
+
+def without_other_documents(text: str, file: Path) -> tuple[str, list[Finding]]:
+    """`text` with each line that begins another document as a comment of the same length, and what is said of it. Such
+    a line is none of any text that goes over several lines."""
+    content = _CONTENT.search(text)
+    if content is None or _DOCUMENT.search(text, content.end()) is None:
+        return text, []
+    lines, begin = LineIndex(text, file), content.end()
+    marks = (mark.start() for mark in _DOCUMENT.finditer(text, begin))
+    findings = [Finding(lines.position(at), f"{_SECOND}: remove this line") for at in marks]
+    return text[:begin] + _DOCUMENT.sub("#--", text[begin:]), findings
 
 
 def stopped(text: str, file: Path, beyond: int) -> BrokenFileError | None:
@@ -185,11 +200,16 @@ class _Composer:
             self._key = key.value if isinstance(key.value, str) else None
             item = self._node(next(self._events))
             plain = isinstance(event, ScalarEvent) and event.style is None
-            if plain and self._is_no_key(event, key, item, mapping, value):
+            has_colon = plain and item.empty and key.written.endswith(":")  # `{topic:}`, by 7.3.3 of YAML a key
+            if has_colon:
+                key.written = key.written[:-1]
+                key.value = scalar(key.written)
+            if plain and not has_colon and self._is_no_key(event, key, item, mapping, value):
                 continue
             item.incomplete = item.incomplete or bool(self._has_invisible and meant)
             if item.empty:
-                item.position, item.alone = key.position, _COLON.match(self._text, event.end_mark.index) is None
+                is_alone = not has_colon and _COLON.match(self._text, event.end_mark.index) is None
+                item.position, item.alone = key.position, is_alone
             if isinstance(key.value, dict) and item.value is None:  # {{order}}
                 name = next(iter(key.value), "order")
                 text = f'double braces: write "{{{name}}}", in quotes, where an input is to be filled in'
@@ -275,7 +295,7 @@ class _Composer:
                 last = self._position(event.start_mark)
                 documents += isinstance(event, DocumentStartEvent)
                 if documents > 1:
-                    raise BrokenFileError(last, "a second document begins; a file holds one", last)
+                    raise BrokenFileError(last, _SECOND, last)
                 yield event
         except MarkedYAMLError as error:
             raise self._broken(error) from None

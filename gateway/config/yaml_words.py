@@ -17,6 +17,9 @@ DECIMAL_COMMA = (
 _NAMESPACE = re.compile(r"nsu?=[^;]+", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"[isgb]=[^;]+", re.IGNORECASE)
 _WHOLE_NODE = re.compile(r"(?:.*;)?[isgb]=.", re.IGNORECASE)
+_PARTED_SPACE = re.compile(r"node:[ \t]+(nsu?=[^\s,;{}\[\]]+),[ \t]*\Z", re.IGNORECASE)
+_PARTED_REST = re.compile(r"[isgb]=(?:\$\{\w+\}|[^\s{}\[\],])+", re.IGNORECASE)
+PARTED_NODE = "a ',' ends the node id, and braces do so inside brackets: write ';', and quotes around all of it"
 BEHIND_NODE = "a ',' ends the node id before it; remove this, or put quotes around all of the id if this is part of it"
 NO_COMMENT = "a comment begins with '#', not with '//'"
 
@@ -84,6 +87,13 @@ def decimals(text: str, before: str) -> str | None:
     if _DECIMALS.fullmatch(text) is None or re.fullmatch(r"[-+]?\d*", before) is None:
         return None
     return f"{before or 0}.{text}"
+
+
+def parted_node(text: str, begin: int) -> tuple[int, int, str] | None:
+    """Of a line that has, from `begin` on, the last part of a node id with braces in it, and before that its namespace
+    with a ',' behind it: from where to where that is, and the id that was meant; None: it is no such line."""
+    space, rest = _PARTED_SPACE.search(text[:begin]), _PARTED_REST.match(text, begin)
+    return (space.start(1), rest.end(), f"{space[1]};{rest[0]}") if space is not None and rest is not None else None
 
 
 def is_node_parted(before: str, key: str) -> bool:

@@ -99,7 +99,7 @@ class LookUps:
             return
         log.info("doubt_settled", record=work.records[0].key, line=work.line, found=not result.missing)
         if isinstance(work.records[0], Setting):
-            await self._go_on_with_setting(work, attempt, work.records[0], result.ids.get(attempt.number))
+            await self._go_on_with_setting(work, attempt, work.records[0], result.ids.get(attempt.number), answer)
         elif not result.missing or (len(work.records) > 1 and (attempt.body or result.ids)):
             settlement.trusts_empty = settlement.trusts_empty or attempt.reason == EMPTY
             self._bulk.left_out(work.lane, result.missing)
@@ -151,9 +151,15 @@ class LookUps:
                 what = f"{work.line}: a {record.type.lower()} (id {oden_id}) that was not begun from here"
                 await self._settlement.notice(f"{what} is on at {iso(record.start)}, and stays as it is")
 
-    async def _go_on_with_setting(self, work: Work, attempt: Attempt, record: Setting, oden_id: str | None) -> None:
-        """Go on with a thing of which it is known now whether Oden has it, and under which id."""
+    async def _go_on_with_setting(
+        self, work: Work, attempt: Attempt, record: Setting, oden_id: str | None, answer: Answer
+    ) -> None:
+        """Go on with a thing of which it is known now whether Oden has it, and under which id. What the `answer` shows
+        of a work order already was told: at some Odens one that is completed takes no word more."""
         settlement = self._settlement
+        if answers.shows_as_told(answer.body, record):
+            await settlement.settle(work, dict.fromkeys(work.positions))
+            return
         if oden_id is not None and attempt.tries > 0 and "id" not in json.loads(attempt.body):
             # What was sent was to create it, and did.
             settlement.trusts_empty = settlement.trusts_empty or attempt.reason == EMPTY

@@ -360,4 +360,5 @@ def _oden(parts: Parts, now: float) -> OdenStatus:
         seconds=Histogram(BUCKETS, tuple(state.seconds), state.seconds_sum),
         used_share=min(1.0, state.used_share(now) * parts.drain.gap),
         silent_seconds=parts.drain.silent_for(),
+        refuses=state.refuses(now),
     )

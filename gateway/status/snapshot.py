@@ -188,7 +188,8 @@ class OdenStatus:
 
     `held` says why nothing at all is delivered and `retry_at` when that is tried again. `requests` counts by
     (object, action, outcome). `used_share`, 0 to 1, is the part of the request slots used over the last minutes.
-    `silent_seconds` is how long requests have been without any answer, None while nothing waits for one.
+    `silent_seconds` is how long requests have been without any answer, None while nothing waits for one. `refuses`
+    says why Oden takes none of what it is told; None where it does.
     `last_error` and `last_error_at` stay after a success: a later `last_success_at` says that it is over.
     """
 
@@ -202,6 +203,7 @@ class OdenStatus:
     seconds: Histogram
     used_share: float
     silent_seconds: float | None = None
+    refuses: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

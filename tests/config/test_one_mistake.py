@@ -15,6 +15,8 @@ SPECIAL = "lines/special.yaml"
 USED = "use: extruder, factory: Factory A"
 WITH = "    with: {plc: L09, rollover: 256}\n"
 OF_BASE = '    with: {site: plant-a, plc: "${plc}"}\n'
+LINES = f"lines:\n  - {{file: lines.csv, {USED}}}\n"
+NEXT = "\n  "
 LEARNED = "  orders: {from: announced, key: number}\n"
 WITH_LEARNED = (
     PLANT["gateway.yaml"]
@@ -59,6 +61,31 @@ def told(folder: Path, files: Mapping[str, str]) -> list[str]:
         ("gateway.yaml", "\n      file: tags.csv", " ▲file: tags.csv", "", "belongs below 'inputs'"),
         ("gateway.yaml", "codes: {file: codes.csv}", "codes: ▲file: codes.csv", "", "belongs below 'codes'"),
         ("gateway.yaml", "from: announced", "▲form: announced", "", "did you mean 'from'"),
+        # What is wanted in another form
+        ("gateway.yaml", "file: tags.csv", "▲files: tags.csv", "", "did you mean 'file'"),
+        ("gateway.yaml", "file: tags.csv", "▲csv: tags.csv", "", "did you mean 'file'"),
+        ("gateway.yaml", "inputs:\n      file: tags.csv", "inputs: ▲tags.csv", "", "under 'file': write {file:"),
+        ("gateway.yaml", "{file: codes.csv}", "{▲files: codes.csv}", "", "did you mean 'file'"),
+        ("gateway.yaml", "{file: codes.csv}", "▲codes.csv", "", "under 'file': write {file:"),
+        ("gateway.yaml", "{file: products.csv, key: sku}", "▲products.csv", "", "under 'file': write {file:"),
+        ("gateway.yaml", "- {file: lines.csv,", "- {▲files: lines.csv,", "", "did you mean 'file'"),
+        ("gateway.yaml", LINES, "lines: ▲lines.csv\n", "", "in a list: '- {file:"),
+        ("gateway.yaml", LINES, f"lines:\n  ▲file: lines.csv\n  {USED.replace(', ', NEXT)}\n", "", "'- ' is missing"),
+        (SPECIAL, WITH, "    with: ▲[plc: L09, rollover: 256]\n", "", "no list of them: write them without '- '"),
+        (SPECIAL, WITH, "    with:\n      ▲- plc: L09\n      - rollover: 256\n", "", "no list of them"),
+        (SPECIAL, WITH, "    with: ▲plc=L09\n", "", "write keys and values here"),
+        (SPECIAL, WITH, "    with: {plc▲=L09, rollover=256}\n", "", "write ':' in the place of '=' (also at 5:29)"),
+        (SPECIAL, "plc: L09", "▲p lc: L09", "", "did you mean 'plc'"),
+        ("gateway.yaml", OF_BASE, OF_BASE.replace("{", "▲[", 1).replace("}\n", "]\n"), "", "no list of them"),
+        ("gateway.yaml", OF_BASE, '    with: {site▲=plant-a, plc="${plc}"}\n', "", "write ':' in the place of '='"),
+        ("gateway.yaml", "{rollover: 65536}", "▲[rollover: 65536]", "", "no list of them"),
+        ("gateway.yaml", 'topic: "${site}/${plc}/order"', "▲topic: ", "", "'topic' is missing"),
+        ("gateway.yaml", 'topic: "${site}/${plc}/order"', "▲topic:", "", "'topic' is missing"),
+        (SPECIAL, 'node: "ns=2;s=${plc}.Speed"', "node: ▲ns=2,s=${plc}.Speed", "", "quotes around all of it"),
+        # Another document
+        ("gateway.yaml", "  extruder:\n", "▲---\n  extruder:\n", "", "a file holds one: remove this line"),
+        ("gateway.yaml", "lines:\n  -", "▲--- # lines\nlines:\n  -", "", "a file holds one: remove this line"),
+        (SPECIAL, "    inputs:\n", "▲---\n    inputs:\n", "", "a file holds one: remove this line"),
         ("gateway.yaml", "from: announced", "from: ▲anounced", "", "did you mean 'announced'"),
     ],
 )

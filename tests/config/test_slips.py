@@ -12,6 +12,7 @@ import pytest
 
 from tests.config.factory import COUNTER, END, NODE, T3, WHEN, Said, Slip, said_of, slip
 from tests.config.more_slips import MORE
+from tests.config.slips_of_forms import OF_FORMS
 from tests.config.slips_of_places import OF_PLACES
 from tests.config.slips_of_plants import OF_PLANTS
 from tests.config.slips_of_sense import OF_SENSE
@@ -311,6 +312,7 @@ GROUPS: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
     **OF_SIGNS,
     **OF_PLANTS,
     **OF_PLACES,
+    **OF_FORMS,
     **OF_SENSE,
     "all kinds at once": (
         HEAD,
