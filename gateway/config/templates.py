@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from gateway.config.csv_tables import Row, Sheet, doubtful_headings, empty_columns, misspelt_key, row_as_section
-from gateway.config.error_messages import meant_key, nearest, suggestion
+from gateway.config.error_messages import meant_key, nearest, one_slip_apart, suggestion
 from gateway.config.files import Files, resolve_path
 from gateway.config.schema import Config, Line, LineKeys, TopLevelKeys
 from gateway.config.schema_walk import child_annotation, section_keys
@@ -272,7 +272,8 @@ class _Expander:
         """
         name = use.value
         template = self._templates.get(name) if isinstance(name, str) else None
-        if template is None and (self._unread or use.incomplete):
+        slip = any(one_slip_apart(str(name), str(other)) for other in self._templates)
+        if template is None and (use.incomplete or (self._unread and not slip)):
             return Node(line, {}, incomplete=True)
         if template is None or not isinstance(name, str):
             text = f"unknown template {quoted(name)}{suggestion(str(name), map(str, self._templates))}"

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from gateway.config.addresses import JSON_PATH, own_path
 from gateway.config.invisible import BLANKS, QUOTES, WIDE, name_of
 from gateway.config.schema_walk import every_key, may_stand_below
-from gateway.config.yaml_words import NO_COMMENT, PARTED_NODE, parted_node
+from gateway.config.yaml_words import NO_COMMENT, PARTED_NODE, of_value, parted_node
 
 NEVER_CLOSED = "the quote that is opened here is never closed"
 NO_BULLET = "'- ' is missing before this: each item of a list begins with it"
@@ -186,7 +186,7 @@ def likely_repairs(text: str) -> Iterator[Repair]:
 
 def repairs_at(text: str, index: int, said: str) -> Iterator[Repair]:
     """The line as it may have been meant where the parser stopped at `index` and said what is wrong there."""
-    stopped = text[index : index + 1]
+    stopped, said = text[index : index + 1], of_value(text, index, said)
     if stopped == "," and (index == len(text.rstrip()) - 1 or re.search(r"[,{\[]\s*\Z", text[:index])):
         yield Repair(index + 1, "there is one ',' too many", text[:index] + text[index + 1 :])
     if stopped and not stopped.isprintable():

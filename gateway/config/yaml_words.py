@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from gateway.config.schema_walk import every_key, in_one_section
+from gateway.config.schema_walk import every_key, in_one_section, may_hold_secret
 
 NO_COLON = "not YAML: a ':' is missing; write 'key: value', and put a text of several lines in quotes"
 """What is said of a text of several lines where a key was expected."""
@@ -21,6 +21,8 @@ _PARTED_SPACE = re.compile(r"node:[ \t]+(nsu?=[^\s,;{}\[\]]+),[ \t]*\Z", re.IGNO
 _PARTED_REST = re.compile(r"[isgb]=(?:\$\{\w+\}|[^\s{}\[\],])+", re.IGNORECASE)
 PARTED_NODE = "a ',' ends the node id, and braces do so inside brackets: write ';', and quotes around all of it"
 BEHIND_NODE = "a ',' ends the node id before it; remove this, or put quotes around all of the id if this is part of it"
+BY_REFERENCE = "a secret is written ${secret:NAME}"
+_KEY_BEFORE = re.compile(r"(\w+):[ \t]+\Z")
 NO_COMMENT = "a comment begins with '#', not with '//'"
 
 _NO_KEY = re.compile(
@@ -72,6 +74,13 @@ def no_key(text: str, *, is_alone: bool, has_colon: bool, behind_text: Iterable[
     return NoKey(match.end("word"), "a blank is missing after this ':'", *meant)
 
 
+def of_value(text: str, index: int, said: str) -> str:
+    """What is said of a line in which the parser stopped at `index`: of a secret, how one is written."""
+    key = _KEY_BEFORE.search(text[:index])
+    is_secret = key is not None and may_hold_secret(key[1]) and text[index : index + 1] in {"%", "@", "`"}
+    return f"{BY_REFERENCE}; one that stands here itself needs quotes" if is_secret else said
+
+
 def wrong_type(key: object) -> str:
     """What is said of a key that is neither text nor a whole number."""
     if isinstance(key, float) and key.is_integer():
@@ -113,7 +122,7 @@ def what_of_tag(tag: str) -> str:
     """What is said of a `tag` of YAML, by what other programs mean by it."""
     word = tag.strip("!<>").casefold()
     if word.startswith(("secret", "env", "vault")):
-        return f"a secret is written ${{secret:NAME}}, and not by a tag ('!{word}')" if word.isidentifier() else _TAGS
+        return f"{BY_REFERENCE}, and not by a tag ('!{word}')" if word.isidentifier() else _TAGS
     if word.startswith("include"):
         return "another file is named under `include` at the top, and not by a tag ('!include')"
     return _TAGS

@@ -249,6 +249,13 @@ def shows_output(answer: object, record: Output, reference: str | None = None) -
     return _shows_time(answer, "timestamp", record.timestamp, record.key, reference)
 
 
+def has_grown(answer: object, record: Output, reference: str | None) -> bool:
+    """Whether an entry with our reference to the record is shown under another time stamp: a later life has added to it
+    before it sent it."""
+    ours = [entry for entry in entries_of(answer) or () if reference and reference_of(entry, reference) == record.key]
+    return any(record.timestamp not in output_times(entry) for entry in ours)
+
+
 def output_times(entry: object) -> set[int]:
     """The time stamps of an entry of output or of a test; none where it cannot be read."""
     return {time for item in objects_in(entry) if (time := epoch_of(item.get("timestamp"))) is not None}

@@ -29,4 +29,20 @@ FORMS = (
     slip(T3, "t3: {source: plc, ▲node:}", "'node' is missing"),
     slip("    rules:\n", "▲---\n    rules:\n", "a second document begins", "remove this line"),
 )
-OF_FORMS: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {"forms of values": ((), FORMS)}
+HEAD_OF_SECRETS = (
+    slip("${secret:oden_token}", "▲{{secret:oden_token}}", "a secret is written ${secret:NAME}"),
+    slip("  plc: {type", "  ▲press-plc: {type", "a name of letters, digits and '_'"),
+)
+HEAD_OF_SECRETS_2 = (
+    slip("${secret:oden_token}", "▲%ODEN_TOKEN%", "a secret is written ${secret:NAME}"),
+    slip("client_id: edge-01", "client_id: edge-01, password: ▲@secret", "a secret is written ${secret:NAME}"),
+)
+NAMES = (
+    slip("      t3: {", "      ▲t-3: {", "a name of letters, digits and '_'"),
+    slip('"speed > 5.0"', '"speed▲->value > 5.0"', "a point before the name of a field"),
+    slip('"speed > 5.0"', '"scrap▲->qty > 5.0"', "a point before the name of a field"),
+)
+OF_FORMS: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
+    "forms of values": (HEAD_OF_SECRETS_2, FORMS),
+    "forms of names": (HEAD_OF_SECRETS, NAMES),
+}

@@ -78,8 +78,10 @@ def test_p9_oden_takes_nothing_of_what_it_is_told(picture: Snapshot) -> None:
 
     def kinds(held: str | None, waiting: int = 0, dead: int = 0) -> list[str]:
         oden = replace(picture.oden, held=held, refuses=refuses)
-        none = {"sending": 0, "in_doubt": 0, "parked": 0, "unsettled": 0}
-        outbox = replace(picture.outbox, records={**none, "waiting": waiting, "dead": dead})
+        outbox = replace(
+            picture.outbox,
+            records={"waiting": waiting, "sending": 0, "in_doubt": 0, "parked": 0, "dead": dead, "unsettled": 0},
+        )
         return [condition.kind for condition in findings.delivery(oden, picture.lines, outbox, NOW)]
 
     assert kinds(None, dead=3) == kinds(refuses, waiting=1) == ["oden_refuses"]
