@@ -120,7 +120,7 @@ class LineStatus:
 
     `without_run` is the output that no run has yet, summed by the names in its raw data: it goes to the next run, or
     to the one that turns out to have been on. `without_value` are inputs that never had one, `missed` what was looked
-    up in tables and is not there, by table.
+    up in tables and is not there, by table; `unlearned` are tables that have learned nothing, each with its input.
     """
 
     key: str
@@ -135,6 +135,7 @@ class LineStatus:
     waiting: int = 0
     without_value: tuple[str, ...] = ()
     missed: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    unlearned: Mapping[str, str] = field(default_factory=dict)
     tone: Tone | None = None
     unknown_since: float | None = None
     batch: IntervalStatus | None = None

@@ -17,6 +17,7 @@ from tests.config.slips_of_places import OF_PLACES
 from tests.config.slips_of_plants import OF_PLANTS
 from tests.config.slips_of_sense import OF_SENSE
 from tests.config.slips_of_signs import OF_SIGNS
+from tests.config.slips_of_silence import OF_SILENCE
 from tests.config.yet_more_slips import YET_MORE
 
 STATE = 'state: {source: plc, node: "nsu=urn:acme:line;s=L00.State"}'
@@ -314,6 +315,7 @@ GROUPS: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
     **OF_PLACES,
     **OF_FORMS,
     **OF_SENSE,
+    **OF_SILENCE,
     "all kinds at once": (
         HEAD,
         (*SYNTAX[:6], *SYNTAX_2[:3], *SCHEMA[:6], *REFERENCES[:8], *CERTAIN[:6], *DOUBTFUL[:9]),
