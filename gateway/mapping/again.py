@@ -116,7 +116,6 @@ def _stepped(
             yield
     line.on(Tick(until))
     last = line.result()
-    line.part()
     if entries and told_by(last) is not NOTHING:
         entries[-1] = replace(entries[-1], later=(told_by(last),))
     return entries, last
