@@ -73,7 +73,7 @@ class Unsubscribed(NamedTuple):
 class Confirmed(NamedTuple):
     """The broker has processed the PUBACKs of the messages with these numbers."""
 
-    numbers: tuple[int, ...]
+    numbers: tuple[range, ...]
 
 
 Packet = Connack | Publish | Subscribed | Unsubscribed | Confirmed
