@@ -1,24 +1,20 @@
-"""The unconfirmed receipts of one session, as columns of numbers. No I/O.
+"""The unconfirmed receipts of one session, in pages of numbers. No I/O.
 
-There may be as many as packet ids, and a batch decides on a copy of them. So a receipt takes 42 bytes here, not the 400
-of objects and dictionaries, and a copy is some blocks of memory: nothing in it is looked at one by one.
+There may be as many as packet ids, and a batch decides on a copy of them. So a receipt takes 40 bytes here, not the 400
+of objects and dictionaries, and copies share the pages until one of them changes something there.
 """
 
 import math
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from itertools import compress
 from typing import NamedTuple
 
 DIGEST = 16
 """Bytes of a digest."""
-_FEW = 100
-"""Receipts that are gone, of which the columns are not rid yet."""
 _PAGE = 64
-"""Packet ids of a page."""
-_EMPTY = array("q", [-1]) * _PAGE
-_COLUMNS = ("_places", "_ids", "_digests", "_left", "_numbers", "_run_numbers", "_run_places")
+"""Places, or packet ids, of a page."""
+_NOWHERE = array("q", [-1]) * _PAGE
 
 
 class Unconfirmed(NamedTuple):
@@ -54,20 +50,42 @@ class View(NamedTuple):
 NOTHING = View(array("Q"), b"")
 
 
+class _Page:
+    """The receipts of _PAGE places that follow each other."""
+
+    __slots__ = ("digests", "ids", "left", "numbers", "size")
+
+    def __init__(self) -> None:
+        self.ids = array("H", [0]) * _PAGE
+        """0: there is no receipt."""
+        self.digests = bytearray(_PAGE * DIGEST)
+        self.left = array("d", [0.0]) * _PAGE
+        """Not a number where the connection stands."""
+        self.numbers = array("Q", [0]) * _PAGE
+        self.size = 0
+
+    def copy(self) -> "_Page":
+        other = _Page.__new__(_Page)
+        other.ids, other.digests, other.left = self.ids[:], self.digests[:], self.left[:]
+        other.numbers, other.size = self.numbers[:], self.size
+        return other
+
+    def digest(self, at: int) -> bytes:
+        return bytes(self.digests[at * DIGEST : (at + 1) * DIGEST])
+
+
 class ReceiptTable:
     """Receipts by their places, in the order of these. A new one goes behind all others."""
 
     def __init__(self) -> None:
-        self._places = array("Q")
-        self._ids = array("H")
-        """0: the receipt is gone."""
-        self._digests = bytearray()
-        self._left = array("d")
-        """Not a number where the connection stands."""
-        self._numbers = array("Q")
+        self._pages: dict[int, _Page] = {}
+        """In the order of their places."""
+        self._own: set[int] = set()
+        """The pages that no copy has."""
         self._size = 0
-        self._by_id = _Pages()
-        """Packet id -> the place that has got it last."""
+        self._by_id: dict[int, array[int]] = {}
+        """In pages: packet id -> the place that has got it last."""
+        self._own_ids: set[int] = set()
         self._run_numbers, self._run_places = array("Q"), array("Q")
         """Where on this connection places no longer follow each other as numbers do: the number, and its place."""
 
@@ -75,86 +93,77 @@ class ReceiptTable:
         return self._size
 
     def __contains__(self, place: int) -> bool:
-        return self._slot(place) is not None
+        page = self._pages.get(place // _PAGE)
+        return page is not None and page.ids[place % _PAGE] > 0
 
     def __getitem__(self, place: int) -> Unconfirmed:
-        slot = self._slot(place)
-        if slot is None:
+        page, at = self._pages[place // _PAGE], place % _PAGE
+        if not page.ids[at]:
             raise KeyError(place)
-        return self._at(slot)
+        age = page.left[at]
+        return Unconfirmed(page.ids[at], page.digest(at), None if math.isnan(age) else age, page.numbers[at])
+
+    def places(self, first: int = 0, end: int | None = None) -> Iterator[int]:
+        """The places of receipts, from `first` on and before `end`; None: all from there on."""
+        for number, page in self._within(first, end):
+            for place, packet_id in enumerate(page.ids, number * _PAGE):
+                if packet_id and first <= place and (end is None or place < end):
+                    yield place
 
     def items(self, first: int = 0, end: int | None = None) -> Iterator[tuple[int, Unconfirmed]]:
-        """The receipts with their places, from the place `first` on and before `end`; None: all from there on."""
-        begin = bisect_left(self._places, first)
-        stop = len(self._places) if end is None else bisect_left(self._places, end)
-        for slot in range(begin, stop):
-            if self._ids[slot]:
-                yield self._places[slot], self._at(slot)
+        """The same with the receipts."""
+        return ((place, self[place]) for place in self.places(first, end))
 
     def count(self, first: int, end: int) -> int:
         """How many receipts have places from `first` on and before `end`."""
-        ids = self._ids[bisect_left(self._places, first) : bisect_left(self._places, end)]
-        return len(ids) - ids.count(0)
+        return sum(1 for _ in self.places(first, end))
 
     def copy(self) -> "ReceiptTable":
         """Another one, which can be changed without this one."""
+        self._own, self._own_ids = set(), set()
         other = ReceiptTable.__new__(ReceiptTable)
         other.__dict__ = held = vars(self).copy()
-        for name in _COLUMNS:
-            held[name] = held[name][:]
-        held["_by_id"] = self._by_id.copy()
+        held |= {"_pages": self._pages.copy(), "_by_id": self._by_id.copy(), "_own": set(), "_own_ids": set()}
+        held |= {"_run_numbers": self._run_numbers[:], "_run_places": self._run_places[:]}
         return other
 
     def with_id(self, packet_id: int) -> int | None:
         """The place of the receipt that has got this packet id last, as long as it has it."""
-        place = self._by_id.get(packet_id)
-        slot = self._slot(place) if place is not None else None
-        return place if slot is not None and self._ids[slot] == packet_id else None
-
-    def with_number(self, number: int) -> int | None:
-        """The place of the receipt of this message of this connection."""
-        at = bisect_right(self._run_numbers, number) - 1
-        if at < 0:
-            return None
-        place = self._run_places[at] + number - self._run_numbers[at]
-        slot = self._slot(place)
-        if slot is None or self._numbers[slot] != number or not math.isnan(self._left[slot]):
-            return None
-        return place
+        place = self._by_id.get(packet_id // _PAGE, _NOWHERE)[packet_id % _PAGE]
+        page = self._pages.get(place // _PAGE)
+        return place if page is not None and page.ids[place % _PAGE] == packet_id else None
 
     def with_numbers(self, numbers: range) -> list[int]:
         """The places of the receipts of these messages of this connection. `numbers` may be far more than there are
         receipts."""
-        ends = (*self._run_numbers[1:], numbers.stop)
         places: list[int] = []
-        for first, end, begun in zip(self._run_numbers, ends, self._run_places, strict=False):
+        at = max(0, bisect_right(self._run_numbers, numbers.start) - 1)
+        ends = (*self._run_numbers[at + 1 :], numbers.stop)
+        for first, end, begun in zip(self._run_numbers[at:], ends, self._run_places[at:], strict=False):
+            if first >= numbers.stop:
+                break
             shift = begun - first
             begin, stop = max(first, numbers.start), min(end, numbers.stop)
-            slots = range(bisect_left(self._places, begin + shift), bisect_left(self._places, stop + shift))
-            for slot in slots if begin < stop else ():
-                place = self._places[slot]
-                if self._ids[slot] and self._numbers[slot] == place - shift and math.isnan(self._left[slot]):
-                    places.append(place)
+            places += (p for p in self.places(begin + shift, stop + shift) if self._came_as(p, p - shift))
         return places
 
     def of_this_connection(self, place: int) -> bool:
         """Whether the message of this receipt, which is there, has come by this connection."""
-        slot = self._slot(place)
-        return slot is not None and math.isnan(self._left[slot])
+        return math.isnan(self._pages[place // _PAGE].left[place % _PAGE])
 
     def put(self, place: int, packet_id: int, digest: bytes, number: int, left_at: float = math.nan) -> None:
         """The message of `place`, which has a receipt or is behind all others, has this packet id and number."""
-        slot = self._slot(place) if self._places and place <= self._places[-1] else None
-        if slot is None:
-            self._places.append(place)
-            self._ids.append(packet_id)
-            self._digests += digest
-            self._left.append(left_at)
-            self._numbers.append(number)
+        page, at = self._own_page(place // _PAGE), place % _PAGE
+        if not page.ids[at]:
+            page.size += 1
             self._size += 1
-        else:
-            self._ids[slot], self._left[slot], self._numbers[slot] = packet_id, left_at, number
-        self._by_id.put(packet_id, place)
+            page.digests[at * DIGEST : (at + 1) * DIGEST] = digest
+        page.ids[at], page.left[at], page.numbers[at] = packet_id, left_at, number
+        of_id = packet_id // _PAGE
+        if of_id not in self._own_ids:
+            self._by_id[of_id] = self._by_id.get(of_id, _NOWHERE)[:]
+            self._own_ids.add(of_id)
+        self._by_id[of_id][packet_id % _PAGE] = place
         if math.isnan(left_at):
             runs = len(self._run_numbers)
             if not runs or place - self._run_places[-1] != number - self._run_numbers[-1]:
@@ -165,13 +174,15 @@ class ReceiptTable:
         """Let receipts go, where they are there; answers the places where they were."""
         gone: list[int] = []
         for place in places:
-            slot = self._slot(place)
-            if slot is not None:
-                self._ids[slot] = 0
-                gone.append(place)
+            if place not in self:
+                continue
+            gone.append(place)
+            page = self._own_page(place // _PAGE)
+            page.ids[place % _PAGE] = 0
+            page.size -= 1
+            if not page.size:
+                del self._pages[place // _PAGE]
         self._size -= len(gone)
-        if len(self._places) - self._size > self._size // 8 + _FEW:
-            self._close_up()
         if not self._size:
             self.number_anew()
         return gone
@@ -182,67 +193,43 @@ class ReceiptTable:
 
     def leave(self, at: float) -> list[int]:
         """The connection has ended; the places that it had brought."""
-        left = [slot for slot, age in enumerate(self._left) if math.isnan(age)]
-        for slot in left:
-            self._left[slot] = at
+        left = [place for place in self.places() if self.of_this_connection(place)]
+        for place in left:
+            self._own_page(place // _PAGE).left[place % _PAGE] = at
         self.number_anew()
-        return [self._places[slot] for slot in left if self._ids[slot]]
+        return left
 
     def left_until(self, at: float) -> list[int]:
         """The places of receipts that connections have left which ended until then."""
-        return [place for place, id_, age in zip(self._places, self._ids, self._left, strict=True) if id_ and age <= at]
+        return [place for place in self.places() if self._pages[place // _PAGE].left[place % _PAGE] <= at]
 
     def view(self) -> View:
         """What there is."""
-        self._close_up()
-        return View(self._places[:], bytes(self._digests)) if self._size else NOTHING
+        if not self._size:
+            return NOTHING
+        digests = bytearray()
+        for place in self.places():  # `join` would have all of them at once as objects
+            digests += self._pages[place // _PAGE].digest(place % _PAGE)
+        return View(array("Q", self.places()), bytes(digests))
 
-    def _slot(self, place: int) -> int | None:
-        """Where the receipt of `place` is; None where there is none."""
-        at = bisect_left(self._places, place)
-        return at if at < len(self._places) and self._places[at] == place and self._ids[at] else None
+    def _within(self, first: int, end: int | None) -> Iterator[tuple[int, _Page]]:
+        """The pages with places from `first` on and before `end`, and which ones they are."""
+        numbers = range(first // _PAGE, 0) if end is None else range(first // _PAGE, (end - 1) // _PAGE + 1)
+        if end is None:
+            return ((number, page) for number, page in self._pages.items() if number >= numbers.start)
+        if len(numbers) > len(self._pages):
+            return ((number, page) for number, page in self._pages.items() if number in numbers)
+        return ((number, self._pages[number]) for number in numbers if number in self._pages)
 
-    def _at(self, slot: int) -> Unconfirmed:
-        age = self._left[slot]
-        digest = bytes(self._digests[slot * DIGEST : (slot + 1) * DIGEST])
-        return Unconfirmed(self._ids[slot], digest, None if math.isnan(age) else age, self._numbers[slot])
+    def _came_as(self, place: int, number: int) -> bool:
+        """Whether the receipt at `place` is of this message of this connection."""
+        page, at = self._pages[place // _PAGE], place % _PAGE
+        return page.numbers[at] == number and math.isnan(page.left[at])
 
-    def _close_up(self) -> None:
-        """Give back the room of those that are gone: mostly the first."""
-        gone = next((slot for slot, packet_id in enumerate(self._ids) if packet_id), len(self._ids))
-        for column in (self._places, self._ids, self._left, self._numbers):
-            del column[:gone]
-        del self._digests[: gone * DIGEST]
-        ids = self._ids
-        if len(ids) == self._size:
-            return
-        digests, self._digests = self._digests, bytearray()
-        for at in compress(range(0, len(digests), DIGEST), ids):  # `join` would have all of them at once as objects
-            self._digests += digests[at : at + DIGEST]
-        self._places, self._numbers = array("Q", compress(self._places, ids)), array("Q", compress(self._numbers, ids))
-        self._left, self._ids = array("d", compress(self._left, ids)), array("H", filter(None, ids))
-
-
-class _Pages:
-    """A place for each packet id that has got one, in pages that copies share until one of them changes it."""
-
-    def __init__(self, pages: "dict[int, array[int]] | None" = None) -> None:
-        self._pages = pages if pages is not None else {}
-        self._own: set[int] = set()
-        """The pages that nobody else has."""
-
-    def get(self, packet_id: int) -> int | None:
-        page = self._pages.get(packet_id // _PAGE)
-        place = page[packet_id % _PAGE] if page is not None else -1
-        return place if place >= 0 else None
-
-    def put(self, packet_id: int, place: int) -> None:
-        at = packet_id // _PAGE
-        if at not in self._own:
-            self._pages[at] = self._pages.get(at, _EMPTY)[:]
-            self._own.add(at)
-        self._pages[at][packet_id % _PAGE] = place
-
-    def copy(self) -> "_Pages":
-        self._own = set()
-        return _Pages(self._pages.copy())
+    def _own_page(self, number: int) -> _Page:
+        """A page that can be changed."""
+        page = self._pages.get(number)
+        if page is None or number not in self._own:
+            page = self._pages[number] = page.copy() if page is not None else _Page()
+            self._own.add(number)
+        return page

@@ -237,7 +237,7 @@ class Session:
             return
         self._begins = begins
         places, numbers = self._view.places, range(1, self._again + 1)
-        waiting = [self._receipts.with_number(number) is not None for number in numbers]
+        waiting = [bool(self._receipts.with_numbers(range(number, number + 1))) for number in numbers]
         self._remove(places[: begins[0]])
         self._receipts.number_anew()
         for at, number in enumerate(numbers, begins[0]):
@@ -369,6 +369,6 @@ class Session:
             self._change(place)
 
     def _forget(self) -> None:
-        self._remove([place for place, _ in self._receipts.items()])
+        self._remove([*self._receipts.places()])
         self._confirmed, self._in_doubt = [], []
         self.counting, self.dup_seen, self.reuses, self._head_changed = True, False, False, True

@@ -57,12 +57,15 @@ class State:
 def essence(session: Session) -> object:
     """What decides how a session answers from here on."""
     table = session._receipts
-    places = {place: at for at, (place, _) in enumerate(table.items())}
+    places = {place: at for at, place in enumerate(table.places())}
     receipts = tuple(
         (receipt.packet_id, receipt.digest, receipt.number if receipt.left_at is None else 0)
         for receipt in session.receipts
     )
-    by_number = tuple(table.with_number(receipt.number) is not None for receipt in session.receipts)
+    by_number = tuple(
+        tuple(places[place] for place in table.with_numbers(range(number, number + 1)))
+        for number in range(1, session._number + 1)
+    )
     view = (
         tuple((places.get(place), session._view.digest(at)) for at, place in enumerate(session._view.places))
         if session.counting or session.reuses
