@@ -16,13 +16,12 @@ import structlog
 
 from gateway import clock_watch, control, ntp, ways
 from gateway.build import described
-from gateway.children import EDGES, SOURCES, core_child, edge_child, make_sources, source_child
+from gateway.children import EDGES, SOURCES, core_child, edge_child, make_drain, make_sources, source_child
 from gateway.clock import AnchoredClock
 from gateway.clock_watch import ClockWatch, KnownTime, Retiming, Witnesses
 from gateway.config.difference import in_effect, marks
 from gateway.config.loader import Loaded
 from gateway.config.schema import MAX_RATE, Config
-from gateway.delivery.drain import DeliveryOptions, Drain
 from gateway.errors import ConfigFault, GatewayError
 from gateway.fence import Fence
 from gateway.health import Condition, Problems
@@ -33,14 +32,12 @@ from gateway.mapping.compile import LinePlan
 from gateway.mending import keep_time, known_time, mend
 from gateway.model import Record
 from gateway.oden import control_handlers as call_handlers
-from gateway.oden.client import configured_client
-from gateway.oden.requests import Wording
+from gateway.oden.client import OdenClient, configured_client
 from gateway.outbox.control_handlers import ControlHandlers
-from gateway.outbox.entries import LineRef
 from gateway.outbox.life import LifeMark, begin_life, is_compared
 from gateway.outbox.reject_handlers import REJECTS, RejectHandlers
 from gateway.outbox.store import Outbox
-from gateway.outbox.thread import SLOW_DISK, OutboxThread, open_outbox
+from gateway.outbox.thread import SLOW_DISK, OutboxThread, open_outbox, sum_within
 from gateway.recollection import LaterComparison, recollect
 from gateway.reload import Configuration, Difference, Reload, difference, renamed, wanted
 from gateway.sources.base import Source
@@ -160,7 +157,7 @@ class App:
         known of the time at boot; None: the clock is set."""
         supervisor, outbox = self._supervisor, self._outbox
         supervisor.watch("the outbox", lambda: outbox.turned_at, SLOW_DISK, lambda: outbox.waited_since)
-        await self._begin_delivery()
+        await self._deliver_by(*await self._opened_client(self._loaded))
         limit, moves = self._loaded.config.outbox.late_limit, self._clock_watch.moves
         told = self._stored, self._journal.noticed
         intake = self._intake = Intake(outbox, self._plans, self._clock, *told, limit, moves, self._fence)
@@ -234,15 +231,13 @@ class App:
                 await recollect(self._outbox, self._client, self._plans, self._clock.now(), reference)
             with watch.busy():
                 await self._intake.load()
-        for child in (core_child("intake", self._intake), core_child("delivery", self._drain)):
-            supervisor.start(child)
-        for source in self._sources.values():
-            supervisor.start(source_child(source, self._onlookers.take))
+        supervisor.start(core_child("intake", self._intake))
+        self._takes_in = True
+        self._start_what_stands()
         if not await self._outbox(is_compared):
             supervisor.start(self._comparison())
         watching = partial(watch.run, lambda now: self._outbox(keep_time, now))
         supervisor.start(Child(name="clock", run=watching, turned_at=lambda: watch.turned_at, stage=EDGES))
-        self._takes_in = True
         await self._rejects.replay_wanted()
 
     def _comparison(self) -> Child:
@@ -275,7 +270,8 @@ class App:
 
     async def _change(self, loaded: Loaded, plans: Sequence[LinePlan]) -> Difference:
         """Run on by another configuration: what was fed by a source that changes comes again, or is found by the
-        difference, as after any lost connection. ConfigError where it cannot be gone over to.
+        difference, as after any lost connection. ConfigError where it cannot be gone over to. What may fail is made
+        before anything is stopped; what was stopped is started again however this ends, as it is configured then.
         """
         old, new, supervisor = self._loaded.config, loaded.config, self._supervisor
         faults = tuple(renamed(old, new, (self._plans, plans)))
@@ -289,6 +285,7 @@ class App:
         change = difference(old, new, receives, tables=before != after, started_by=self._started_by.config)
         touched = {*change.sources.new, *change.sources.changed}
         made = self._make_sources(new, plans)
+        opened = await self._opened_client(loaded) if change.delivery else None
 
         def swap() -> None:
             self._loaded, self._plans, self._tables = loaded, plans, Tables(loaded, self._clock)
@@ -302,41 +299,45 @@ class App:
                     raise GatewayError(f"source {name} does not end, so that the configuration cannot be changed")
             await supervisor.stop("tables")
             await self._intake.replan(plans, change.lines.changed, swap)
-            if change.delivery:
-                await supervisor.stop("delivery")
-                await self._begin_delivery()
-                if self._takes_in:
-                    supervisor.start(core_child("delivery", self._drain))
-                self._status.follow(self._parts())
-            for name in touched if self._takes_in else ():
-                supervisor.start(source_child(self._sources[name], self._onlookers.take))
+            if opened is not None:
+                if not await supervisor.stop("delivery"):
+                    raise GatewayError("delivery does not end, so that the configuration cannot be changed")
+                await self._deliver_by(*opened)
             if change.page:
                 await supervisor.replace(self._page())
-            for child in self._table_children():
-                supervisor.start(child)
         finally:
+            self._status.follow(self._parts())
+            self._start_what_stands()
             self._systemd.ready()
+            if opened is not None:
+                await opened[1].aclose()  # of what is not used
         return change
 
-    async def _begin_delivery(self) -> None:
+    def _start_what_stands(self) -> None:
+        """Of what the configuration names, and what is to run by now."""
+        due = [*self._table_children()]
+        if self._takes_in:
+            sources = (source_child(source, self._onlookers.take) for source in self._sources.values())
+            due += [core_child("delivery", self._drain), *sources]
+        for child in due:
+            if not self._supervisor.runs(child.name):
+                self._supervisor.start(child)
+
+    async def _opened_client(self, loaded: Loaded) -> tuple[OdenClient, AsyncExitStack]:
+        """A client by that configuration, and what closes it."""
+        clients = AsyncExitStack()
+        client = configured_client(loaded, asyncio.get_running_loop().time())
+        return await clients.enter_async_context(client), clients
+
+    async def _deliver_by(self, client: OdenClient, closing: AsyncExitStack) -> None:
         """Make what delivers, by the configuration that counts now. One of before has ended; its client is closed when
         nobody can ask by it any more."""
-        config, loop = self._loaded.config, asyncio.get_running_loop()
         before = self._clients.pop_all()
-        self._client = await self._clients.enter_async_context(configured_client(self._loaded, loop.time()))
-        settings = DeliveryOptions(
-            config.oden.settle,
-            config.oden.timeout,
-            Wording(config.oden.raw_data, config.oden.reference),
-            span=config.outbox.merge_span,
-            in_order=config.outbox.backlog == "in_order",
-            ends=config.outbox.ends,
-            updates=config.outbox.updates,
-            oden=config.oden.url,
-        )
-        lines = {line.key: LineRef(line.factory, line.line, line.id) for line in config.lines}
-        may_send = self._clock_watch.may_send
-        self._drain = Drain(self._outbox, self._client, self._clock, settings, lines, may_send)
+        self._clients.push_async_exit(closing.pop_all())
+        client.pace.written(asyncio.get_running_loop().time())  # nobody knows when the one before has asked last
+        self._client = client
+        self._drain = make_drain(self._outbox, client, self._clock, self._loaded.config, self._clock_watch.may_send)
+        await self._outbox(sum_within, self._loaded.config.outbox.merge_span)
         await before.aclose()
 
     def _parts(self) -> Parts:

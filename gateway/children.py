@@ -1,7 +1,7 @@
-"""The sources that a configuration names; and the parts of the gateway as children of the supervisor, with the stage of
-the shutdown in which each ends."""
+"""The sources and the delivery that a configuration names; and the parts of the gateway as children of the supervisor,
+with the stage of the shutdown in which each ends."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -10,10 +10,14 @@ from gateway.clock import Clock
 from gateway.config.addresses import SPARKPLUG
 from gateway.config.schema import Config, OpcuaConfig
 from gateway.config.schema_messages import Form
-from gateway.delivery.drain import Drain
+from gateway.delivery.drain import DeliveryOptions, Drain
 from gateway.intake import Intake
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.inputs import form_of
+from gateway.oden.client import OdenClient
+from gateway.oden.requests import Wording
+from gateway.outbox.entries import LineRef
+from gateway.outbox.thread import OutboxThread
 from gateway.sources.base import Source, Take
 from gateway.status.loop import StatusLoop
 from gateway.status.web import StatusServer
@@ -48,6 +52,24 @@ def core_child(name: str, part: Intake | Drain) -> Child:
 def edge_child(name: str, part: StatusLoop | StatusServer | control.Control) -> Child:
     """What only shows or answers."""
     return Child(name=name, run=part.run, turned_at=lambda: part.turned_at, stage=EDGES)
+
+
+def make_drain(
+    outbox: OutboxThread, client: OdenClient, clock: Clock, config: Config, may_send: Callable[[], bool]
+) -> Drain:
+    """What delivers by `config`, while the time `may` be sent."""
+    options = DeliveryOptions(
+        config.oden.settle,
+        config.oden.timeout,
+        Wording(config.oden.raw_data, config.oden.reference),
+        span=config.outbox.merge_span,
+        in_order=config.outbox.backlog == "in_order",
+        ends=config.outbox.ends,
+        updates=config.outbox.updates,
+        oden=config.oden.url,
+    )
+    lines = {line.key: LineRef(line.factory, line.line, line.id) for line in config.lines}
+    return Drain(outbox, client, clock, options, lines, may_send)
 
 
 def make_sources(

@@ -325,7 +325,8 @@ def _taken_off(
         return Changed(after if is_new else state, (*told,), records)
     log.warning("counters_compared", line=plan.key, taken_off=taken)
     amounts = ", ".join(f"{amount} of {name}" for name, amount in taken.items())
-    text = f"line {plan.key}: Oden shows {amounts} that this memory does not know"
+    text = f"line {plan.key}: Oden shows {amounts} that this memory does not know, another life's or a person's: "
+    text += "as much of what was made since then is not told"
     return Changed(after, (Notice("gap", now, "", "", text), *told), records)
 
 

@@ -214,6 +214,13 @@ def kind_of(record: Record) -> RecordKind:
             return CREATING_SETTING if record.type in CREATED_ONCE else SETTING
 
 
+def about(record: Record) -> str:
+    """What a record says something of: its interval, or the thing that a setting is about."""
+    if not isinstance(record, Setting):
+        return record.interval
+    return f"{'' if record.type in OF_NO_LINE else record.line} {record.type} {record.about}"
+
+
 def creates(record: Record) -> bool:
     """Whether sending the record's request twice could make two things at Oden."""
     return kind_of(record).effect == "create"

@@ -69,6 +69,7 @@ class Reload:
         self._clock = clock
         self._asked = asyncio.Event()
         self._refused: str | None = None
+        self._failed: str | None = None
         self._restart: tuple[str, ...] = ()
         self.turned_at = clock.monotonic()
 
@@ -104,11 +105,14 @@ class Reload:
         except ConfigError as error:
             reason = "; ".join(map(str, error.diagnostics))
             log.error("configuration_refused", reason=reason)  # noqa: TRY400 - the reason says it all
-            self._refused = reason
+            self._refused, self._failed = reason, None
             return
+        except Exception as error:
+            self._failed = str(error) or type(error).__name__
+            raise  # it is the supervisor that tells of it
         for warning in loaded.warnings:
             log.warning("configuration_warning", where=warning.where, text=warning.text)
-        self._refused = None
+        self._refused = self._failed = None
         self._restart = changed.restart
         log.info("configuration_reloaded", **changed.words())
 
@@ -117,7 +121,10 @@ class Reload:
         if self._refused is not None:
             text = f"The configuration is wrong, so the one from before counts: {self._refused}"
             yield Condition("configuration_refused", "", text)
-        if self._restart:
+        if self._failed is not None:
+            text = f"The configuration is right, and could not be gone over to ({self._failed}): what runs goes on."
+            yield Condition("restart_needed", "", f"{text} All of it counts after a restart.")
+        elif self._restart:
             names = ", ".join(self._restart)
             yield Condition("restart_needed", "", f"These settings have changed and count after a restart: {names}.")
 

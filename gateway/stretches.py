@@ -1,6 +1,7 @@
 """What the memory of a line knew when another life began, and what Oden shows beyond that. Pure."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gateway.mapping.credit import Entry, KnownOutput
@@ -60,3 +61,16 @@ class Shown:
     def has_entries(self) -> bool:
         """Whether anything is shown that can be another life's."""
         return bool(self.over) or any(entries for told in self.entries.values() for entries in told.values())
+
+
+Place = tuple[int, int]
+"""Which of an interval's entries one is: its time stamp, and its place among those that share it."""
+
+
+def placed(shown: Sequence[Entry]) -> dict[Place, Entry]:
+    """The entries by their places."""
+    sharing, found = Counter[int](), dict[Place, Entry]()
+    for one in shown:
+        found[one[0], sharing[one[0]]] = one
+        sharing[one[0]] += 1
+    return found

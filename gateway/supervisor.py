@@ -159,6 +159,10 @@ class Supervisor:
         state.task = asyncio.create_task(self._run_again_and_again(state), name=f"task of {child.name}")
         state.task.add_done_callback(self._note_if_it_failed)
 
+    def runs(self, name: str) -> bool:
+        """Whether there is a child of the name; one that rests before it is started again counts."""
+        return name in self._children
+
     async def stop(self, name: str) -> bool:
         """End the child `name`, and wait until it has ended, for at most CANCEL_LIMIT beyond its grace; whether it has.
 

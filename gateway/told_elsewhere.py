@@ -29,7 +29,7 @@ from gateway.outbox.merge import has_shape, taken_up, taken_up_by_time
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.outbox.told import LATEST, known_before
-from gateway.stretches import Shown, Stretch
+from gateway.stretches import Place, Shown, Stretch, placed
 
 PAUSE = 1.0
 """Seconds after an answer that tells nothing until the search is made again; twice as many after each further one."""
@@ -115,12 +115,12 @@ class _Search:
         self.found = Shown()
         self._times: dict[str, set[int]] = defaultdict(set)
         """By the id of an interval at Oden, the time stamps of its entries."""
-        self._taken: dict[str, set[tuple[int, int]]] = defaultdict(set)
+        self._taken: dict[str, set[Place]] = defaultdict(set)
         """By the id of an interval at Oden, which of its entries are taken already: by time stamp, and place among
         those that share it."""
-        self._into: dict[str, int] = {}
-        """By the key of what waits, and is taken to be within an entry that carries no key: the time stamp of that. It
-        is in one alone, whichever life has told that."""
+        self._into: dict[str, Place] = {}
+        """By the key of what waits, and is taken to be within an entry that carries no key: which one that is, as in
+        `_taken`. It is in one alone, whichever life has told that."""
 
     async def look_at_all(self, stretches: Sequence[Stretch], untils: Sequence[float]) -> None:
         """Look at each stretch, with time stamps up to its time of `untils`."""
@@ -189,6 +189,9 @@ class _Search:
         now, places = self._by_now.get(known.interval, known), self._taken[oden_id]
         listed = await self._waiting(known.interval) if known.interval else []
         waiting = {one.record.key: one.record for one in listed if isinstance(one.record, Output)}
+        # What was made since another life began is within nothing that another has told.
+        from_before = {one.record.key for one in listed if one.is_from_before}
+        before = {key: one for key, one in waiting.items() if key in from_before}
         concerns = answers.concerns_output(waiting.values(), self._reference)
         interval = await self._outbox(Outbox.interval, known.interval) if known.interval else None
         sent = {*interval.sent.values()} if interval is not None and interval.sent else set()
@@ -227,28 +230,27 @@ class _Search:
             told = any(is_late(at) and at in told_here for at in times)
             return concerns(entry) or beside or tells or told or any(map(is_new, times))
 
-        entries, unsure = list[Entry](), list[Entry]()
-        shown = await self._entries(oden_id, known, keeps)
-        at_once, sharing = Counter(at for at, _ in shown), Counter[int]()
-        for one in shown:
-            place = one[0], sharing[one[0]]
-            sharing[one[0]] += 1
+        found, unsure = dict[Place, Entry](), list[Entry]()
+        shown = placed(await self._entries(oden_id, known, keeps))
+        at_once = Counter(at for at, _ in shown)
+        for place, one in shown.items():
             if place in places:
                 continue
             added = self._added(one, listed) if is_late(one[0]) else None
             if is_by_a_life(one) and (is_new(one[0]) or is_of_others(one) or added is not None):
-                entries.append(one if self._reference is not None else added or one)
+                found[place] = one if self._reference is not None else added or one
                 places.add(place)
             elif is_new(one[0]) or is_unsure(one):
                 unsure.append((one[0], self._said(one)))
                 places.add(place)
         self.found.unsure += unsure
+        entries = [*found.values()]
         if known.interval:
             self.found.stamps[known.interval] += [at for at, _ in (*entries, *unsure)]
             if self._reference is not None:
-                entries = self._grown(entries, shown, waiting, self._reference)
-            elif entries and waiting and not self._sends:
-                entries = await self._taken_up(entries, shown, waiting, listed)
+                entries = self._grown(entries, [*shown.values()], before, self._reference)
+            elif entries and before and not self._sends:
+                entries = await self._taken_up(found, shown, before, listed)
         elif not known.start:
             entries = [newer(self._plan, known.type, one, known.counted) for one in entries]
         return entries
@@ -312,8 +314,8 @@ class _Search:
 
     async def _taken_up(
         self,
-        entries: list[Entry],
-        shown: Sequence[Entry],
+        entries: Mapping[Place, Entry],
+        shown: Mapping[Place, Entry],
         waiting: Mapping[str, Output],
         listed: Sequence[Listed],
     ) -> list[Entry]:
@@ -322,18 +324,19 @@ class _Search:
         attempt carries is sent, unless it is found by itself, and so is what was made since another life began."""
         key = next(iter(waiting.values())).interval
         interval, span = await self._outbox(Outbox.interval, key), await self._outbox(lambda outbox: outbox.span)
-        times = {one.timestamp for one in waiting.values()} | {at for at, _ in entries}
+        times = {one.timestamp for one in waiting.values()} | {at for at, _ in entries.values()}
 
-        def within(at: int) -> list[Output]:
-            return [one for key, one in waiting.items() if self._into.get(key) == at]
+        def within(place: Place) -> list[Output]:
+            return [one for key, one in waiting.items() if self._into.get(key) == place]
 
-        theirs = [(at, _without(raw, within(at))) for at, raw in shown if at in times]
+        places = [place for place in shown if place[0] in times]
+        theirs = [(shown[place][0], _without(shown[place][1], within(place))) for place in places]
         left = [one for key, one in waiting.items() if key not in self._into]
         found = taken_up_by_time(left, theirs, interval.start if interval is not None else 0, span)
         rest = [one for one in listed if one.unsure and one.where in ("waiting", "parked") and one.record.key in found]
-        self._into |= {one.record.key: found[one.record.key] for one in rest}
+        self._into |= {one.record.key: places[found[one.record.key]] for one in rest}
         self.found.within += rest
-        return [(at, _without(raw, within(at))) for at, raw in entries]
+        return [(at, _without(raw, within(place))) for place, (at, raw) in entries.items()]
 
     async def _waiting(self, interval: str) -> list[Listed]:
         """The output of the interval that waits here."""

@@ -76,23 +76,23 @@ class Plant:
         (self.folder / "new.yaml").write_text(text)
         (self.folder / "new.yaml").rename(self.folder / "gateway.yaml")
 
-    def start(self, *command: str) -> subprocess.Popen[bytes]:
+    def start(self, *command: str, module: str = "gateway") -> subprocess.Popen[bytes]:
         with (self.folder / f"{command[0]}.log").open("ab") as log:
             environment = os.environ | {"ODEN_STAND_IN_TOKEN": TOKEN}
             process = subprocess.Popen(
-                [sys.executable, "-m", "gateway", *command], stdout=log, stderr=log, env=environment
+                [sys.executable, "-m", module, *command], stdout=log, stderr=log, env=environment
             )
         self.processes.append(process)
         return process
 
-    def up(self) -> subprocess.Popen[bytes]:
-        gateway = self.up_unconnected()
+    def up(self, module: str = "gateway") -> subprocess.Popen[bytes]:
+        gateway = self.up_unconnected(module)
         wait_for(self.is_connected)
         return gateway
 
-    def up_unconnected(self) -> subprocess.Popen[bytes]:
+    def up_unconnected(self, module: str = "gateway") -> subprocess.Popen[bytes]:
         self.start("simulate", "oden", "--port", str(self.oden), "--ledger", str(self.ledger))
-        gateway = self.start("run", "-c", str(self.folder / "gateway.yaml"))
+        gateway = self.start("run", "-c", str(self.folder / "gateway.yaml"), module=module)
         wait_for(lambda: self.status()["lines"])
         return gateway
 
@@ -160,6 +160,27 @@ async def test_p10_a_wrong_file_changes_nothing_and_is_said(plant: Plant) -> Non
     assert plant.reload(gateway)["event"] == "configuration_reloaded"
     await wait_until(lambda: not plant.status()["problem_details"])
     assert gateway.poll() is None
+
+
+@pytest.mark.parametrize("more", [{"oden_more": ", timeout: 21s"}, {"source_more": ", keepalive: 21s"}])
+async def test_p9_where_a_part_cannot_be_made_the_old_one_goes_on(plant: Plant, more: dict[str, str]) -> None:
+    """P9: nothing was stopped by then; it is said with its reason until another configuration is gone over to."""
+    gateway = plant.up("tests.broken_parts")
+    plant.configure({}, {"name": "Line 02", "topic": "l02"}, **more)
+    gateway.send_signal(signal.SIGHUP)
+    await wait_until(lambda: "restart_needed" in [p["kind"] for p in plant.status()["problem_details"]])
+    [problem] = [p for p in plant.status()["problem_details"] if p["kind"] == "restart_needed"]
+    assert "no more files" in problem["text"] or "no such folder" in problem["text"]
+    assert plant.log("task_failed")[0]["task"] == "reload"
+    assert [line["line"] for line in plant.status()["lines"]] == ["Line 01"]
+    await event(plant, "l01/order", number="A")
+    await wait_until(lambda: plant.runs() == [("A", False)])
+    plant.configure({}, {"name": "Line 02", "topic": "l02"}, oden_more=", timeout: 22s")
+    assert plant.reload(gateway)["event"] == "configuration_reloaded"
+    await wait_until(lambda: "restart_needed" not in [p["kind"] for p in plant.status()["problem_details"]])
+    await wait_until(plant.is_connected)
+    await event(plant, "l02/order", number="B")
+    await wait_until(lambda: plant.runs("Line 02") == [("B", False)])
 
 
 def certificate_of_the_page(plant: Plant) -> str | None:
@@ -350,7 +371,9 @@ def test_only_what_differs_is_touched(paper: Plant) -> None:
     assert changes(paper, [BASE], [BASE], oden_more=", timeout: 20s") == Difference(
         Names(), Names(), delivery=True, page=False, restart=()
     )
-    assert changes(paper, [BASE], [BASE], outbox_more=", backlog: in_order").delivery
+    for of_delivery in ("backlog: in_order", "ends: bulk", "updates: whole", "merge_span: 1m"):
+        change = changes(paper, [BASE], [BASE], outbox_more=f", {of_delivery}")
+        assert (change.delivery, change.restart) == (True, ())
     assert changes(paper, [BASE], [BASE], outbox_more=", min_free: 10%").restart == ("outbox.min_free",)
 
 

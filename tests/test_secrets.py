@@ -1,13 +1,14 @@
 """P8: every secret that is planted is found nowhere: in no file, no line of the log, no answer, no bundle, no backup.
 
 A gateway at level debug, with a broker, a server that is not there, and an Oden behind a proxy that says in its answers
-what it was asked with, as some do. It is stopped, started, reloaded with other secrets and with wrong files, and asked
-by every command, page and socket.
+what it was asked with, as some do. It is stopped, started, reloaded with other secrets and with wrong files, asked by
+every command, page and socket, made to fail and to hang, and aborted.
 """
 
 import base64
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -21,10 +22,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from pydantic import BaseModel, SecretStr
 
+from gateway.cli.startup import read_config
+from gateway.config.schema_walk import alternatives
 from tests.peers import PATIENCE, Mosquitto, free_port, wait_for
 from tests.processes import whole_lines
 
+ROOT = Path(__file__).parents[1]
 PLANTED = (
     "PlantedOden",
     "PlantedProxy",
@@ -37,7 +42,7 @@ PLANTED = (
 """What each secret has in its middle, in which nothing has to be escaped."""
 CONFIG = """
 oden: {{url: "http://oden.plant.example/v2", token: "${{secret:oden_token}}", proxy: "${{secret:proxy}}", rate: 50/s,
-  allow_faster_for_tests: true, settle: 1s}}
+  allow_faster_for_tests: true, settle: 1s, timeout: {wait}}}
 sources:
   plc: {{type: opcua, url: "opc.tcp://127.0.0.1:{nobody}", security: none, username: edge, password: {server}}}
   floor: {{type: mqtt, url: "{broker}", client_id: secrets, username: edge, password: {word}}}
@@ -52,7 +57,7 @@ lines:
     run: {{key: order, product: "{{products[order].name}}", settle: 0s, metadata: {{cell: "{{order}}"}}}}
 outbox: {{directory: outbox}}
 status: {{listen: "127.0.0.1:{status}", token: {page}, actions_token: {action}}}
-log: {{level: debug}}
+log: {{level: debug, format: {form}}}
 """
 
 
@@ -112,6 +117,8 @@ class Plant:
             "nobody": self.nobody,
             "broker": self.broker.url,
             "status": self.port,
+            "wait": "20s",
+            "form": "json",
             "server": json.dumps("ä\n\"'PlantedServer%0A\u2028"),
             "word": json.dumps(f"\"'\\{word}\n%41${{}}\u20ac"),
             "page": json.dumps(self.page),
@@ -127,10 +134,12 @@ class Plant:
         ours = ("NOTIFY_", "ODEN_", "JOURNAL_")
         return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
-    def start(self) -> None:
+    def start(self, module: str = "gateway") -> None:
+        """By another module than the gateway's own, where one is given."""
         with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "gateway", "run", "-c", "gateway.yaml"]
-            self.process = subprocess.Popen(command, cwd=self.folder, env=self.environment(), stdout=log, stderr=log)
+            command = [sys.executable, "-m", module, "run", "-c", "gateway.yaml"]
+            environment = self.environment() | {"PYTHONPATH": str(ROOT)}
+            self.process = subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log)
         wait_for(lambda: self.get("/healthz")[0] == 200)
 
     def signal(self, number: int) -> None:
@@ -208,6 +217,20 @@ def ask_everything(plant: Plant) -> None:
         ("outbox", "export"),
         ("rejects", "list"),
         ("call", "line", "search", "--body", '{"match": "all"}'),
+        ("check", "--strict"),
+        ("tail", "--for", "1s"),
+        ("tail", "floor", "--for", "1s", "--json"),
+        ("browse", "--for", "1s"),
+        ("browse", "floor", "--for", "1s", "--yaml"),
+        ("browse", "plc", "--json"),
+        ("record", "day.jsonl", "--for", "1s"),
+        ("replay", "day.jsonl", "--json"),
+        ("explain", "--last", "Line 01"),
+        ("outbox", "stats"),
+        ("outbox", "verify"),
+        ("rejects", "show", "1"),
+        ("clock", "show"),
+        ("pki", "list"),
     ):
         plant.command(*words, code=None)
 
@@ -239,14 +262,64 @@ async def test_p8_every_planted_secret_is_found_nowhere(plant: Plant) -> None:
     assert plant.process is not None
     assert plant.process.wait(PATIENCE) == 0
     everything = plant.everything()
-    assert {"the log", str(plant.folder / "monday.backup")} < everything.keys()
-    found = {
+    assert {"the log", str(plant.folder / "monday.backup"), str(plant.folder / "day.jsonl")} < everything.keys()
+    assert found_in(everything) == set()
+
+
+def found_in(everything: dict[str, bytes]) -> set[tuple[str, str]]:
+    """What was planted, and where it stands."""
+    return {
         (planted, where)
         for where, content in everything.items()
         for planted in PLANTED
         if any(form in content for form in forms_of(planted))
     }
-    assert found == set()
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+async def test_p8_what_ends_badly_shows_no_secret(plant: Plant, form: str) -> None:
+    """P8: neither a traceback, nor what is written of each thread when it is aborted, as by systemd's watchdog, or ends
+    itself because its loop hangs. No memory is written to a file."""
+    plant.configure("PlantedOden", "PlantedProxy", "PlantedBroker", form=form)
+    plant.start("tests.broken_parts")
+    assert plant.process is not None
+    assert resource.prlimit(plant.process.pid, resource.RLIMIT_CORE) == (0, 0)
+    await plant.broker.publish("plant/order", '{"number": "4711"}')
+    wait_for(lambda: Echo.asked > 5)
+    plant.configure("PlantedLater", "PlantedLater", "PlantedLater", form=form, wait="21s")
+    plant.signal(signal.SIGHUP)
+    wait_for(lambda: b"no more files" in plant.log.read_bytes())
+    plant.get("/api/status", plant.page)
+    plant.signal(signal.SIGABRT)
+    assert plant.process.wait(PATIENCE) == -signal.SIGABRT
+    plant.start("tests.hang_loop")
+    plant.signal(signal.SIGUSR1)
+    assert plant.process.wait(PATIENCE) == 1
+    said = plant.log.read_text()
+    assert "Fatal Python error: Aborted" in said
+    assert said.count("most recent call first") > 2
+    assert "Traceback" in said or '"frames"' in said
+    assert found_in(plant.everything()) == set()
+
+
+def test_p8_each_setting_that_can_hold_a_secret_has_one(plant: Plant) -> None:
+    """None is left out of what is looked for here."""
+    loaded, _ = read_config(plant.folder / "gateway.yaml", {})
+
+    def settings(value: object) -> Iterator[object]:
+        if isinstance(value, BaseModel):
+            for name, info in type(value).model_fields.items():
+                if SecretStr in alternatives(info.annotation):
+                    yield getattr(value, name)
+                else:
+                    yield from settings(getattr(value, name))
+        elif isinstance(value, dict | list):
+            for each in value.values() if isinstance(value, dict) else value:
+                yield from settings(each)
+
+    texts = [secret.get_secret_value() for secret in settings(loaded.config) if isinstance(secret, SecretStr)]
+    assert len(texts) == len([*settings(loaded.config)]) == 6
+    assert {word for text in texts for word in PLANTED if word in text} == {*PLANTED} - {"PlantedLater"}
 
 
 def test_what_is_looked_for_is_found_however_it_was_coded() -> None:

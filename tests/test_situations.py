@@ -87,6 +87,8 @@ class Told:
     headline: str
     event: str | None = None
     priority: str = "<4>"
+    orders: int = 1
+    """How many of them it takes."""
 
 
 SITUATIONS: dict[str, tuple[int, str, str, Told]] = {
@@ -114,6 +116,12 @@ SITUATIONS: dict[str, tuple[int, str, str, Told]] = {
         '{"error": "no such product", "retryable": false, "name": "product"}',
         "application/json",
         Told("yes", "yes", "dead_letters", "refused 1 record", "record_refused", "<3>"),
+    ),
+    "Oden refuses all": (
+        400,
+        '{"error": "products are not set up", "retryable": false, "name": "product"}',
+        "application/json",
+        Told("yes", "no", "oden_refuses", "refuses one record after another", "refused_in_a_row", "<3>", orders=12),
     ),
 }
 
@@ -224,7 +232,7 @@ def says_the_same(rig: Rig, told: Told) -> None:
         [remedy] = {problem["remedy"] for problem in status["problem_details"] if problem["kind"] == told.kind}
         assert remedy.startswith(("oden-gateway ", "journalctl ", "df "))
     assert rig.get("/healthz")[0] == 200
-    ready = told.taking_in == "yes"  # delivery may wait for five minutes
+    ready = told.taking_in == "yes" and told.delivering != "no"  # it may wait for five minutes
     code, text = rig.get("/readyz")
     assert (code, text == "ok") == ((200, True) if ready else (503, False))
 
@@ -244,7 +252,8 @@ async def test_p9_every_place_says_the_same(rig: Rig, situation: str) -> None:
     rig.start()
     await wait_until(rig.is_connected)
     says_the_same(rig, Told("yes", "yes", None, "All is well"))
-    await rig.broker.publish("plant/order", json.dumps({"number": "4711"}))
+    for number in range(told.orders):
+        await rig.broker.publish("plant/order", json.dumps({"number": str(4711 + number)}))
     await wait_until(lambda: told.kind in rig.kinds())
     says_the_same(rig, told)
     assert await priorities(rig, f'"{told.event}"') == {told.priority}

@@ -11,7 +11,7 @@ from contextlib import aclosing, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from gateway.cli.startup import add_config_option, configure_logging, read_sources
+from gateway.cli.startup import add_config_option, configure_logging, read_sources, say_beside
 from gateway.clock import AnchoredClock
 from gateway.config.schema import OpcuaConfig, SourceConfig
 from gateway.config.schema_mqtt import MqttConfig
@@ -176,10 +176,11 @@ class _Printer:
     def take(self, found: Sequence[Found], said: Sequence[str]) -> bool:
         """Print a page; whether that is enough."""
         for sentence in said:
-            print(f"{self._source}: {sentence}", file=sys.stderr)
+            say_beside(f"{self._source}: {sentence}", as_json=self._arguments.json)
         for each in found:
             if self._arguments.most is not None and self.number >= self._arguments.most:
-                print(f"There is more: --most {self._arguments.most} were asked for.", file=sys.stderr)
+                text = f"There is more: --most {self._arguments.most} were asked for."
+                say_beside(text, as_json=self._arguments.json)
                 return True
             self._print(each)
         sys.stdout.flush()

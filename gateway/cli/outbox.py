@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 
 from gateway.cli.outbox_access import Item, ask
 from gateway.cli.outbox_text import RecordDetails, compute_figures, describe, stats, table
-from gateway.cli.startup import add_json_option, add_subcommand, read_config
+from gateway.cli.startup import add_json_option, add_subcommand, read_config, say_beside
 from gateway.config.schema_base import Duration
 from gateway.errors import GatewayError, OutboxError
 from gateway.outbox.backup import read_backup
@@ -174,7 +174,7 @@ def _list(arguments: argparse.Namespace) -> int:
         text = (
             f"{unread} row{'' if unread == 1 else 's'} could not be read and {'is' if unread == 1 else 'are'} not shown"
         )
-        print(f"{text}: `oden-gateway outbox verify` says more.", file=sys.stderr)
+        say_beside(f"{text}: `oden-gateway outbox verify` says more.", as_json=arguments.json)
     return 1 if unread else 0
 
 

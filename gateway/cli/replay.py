@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from gateway.cli.startup import add_config_option, read_config
+from gateway.cli.startup import add_config_option, read_config, say_beside
 from gateway.config.loader import Loaded
 from gateway.errors import GatewayError
 from gateway.mapping.compile import LinePlan
@@ -31,8 +31,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         description="Maps a recording with its own clock and prints each request, in order, as it would be sent "
         "if Oden were always\n"
         "reached at once. Sends nothing. What no input takes, what never had a value, what was looked up in vain and\n"
-        "how late messages came is said on standard error; so is a run that had just begun and, with --json, what\n"
-        "could not be used. With --expect, prints the differences to that file (exit code 1).",
+        "how late messages came is said on standard error; so is a run that had just begun. With --json each sentence\n"
+        'there is {"said": ...}, and what could not be used is among them. '
+        "With --expect, prints the differences to that file (exit code 1).",
         epilog="example:\n"
         "  oden-gateway replay -c gateway.yaml monday.jsonl > monday.txt\n"
         "  oden-gateway replay -c gateway.yaml monday.jsonl --expect monday.txt",
@@ -90,15 +91,14 @@ def _replay(arguments: argparse.Namespace) -> int:
     plans = lines_named(plans, arguments.line)
     playback = play(plans, recording.read(arguments.recording))
     requests = list(previews(playback.causes, plans, wording(loaded)))
-    print_coverage(playback.coverage, plans)
+    said = [*playback.coverage.sentences(plans)]
     for plan in plans:
-        for sentence in playback.lateness.sentences(plan.key):
-            print(f"{plan.key}: {sentence}", file=sys.stderr)
-    for sentence in begun(plans, playback.states):
-        print(sentence, file=sys.stderr)
+        said += (f"{plan.key}: {sentence}" for sentence in playback.lateness.sentences(plan.key))
+    said += begun(plans, playback.states)
+    said += rejected(playback.notices) if arguments.json else ()
+    for sentence in said:
+        say_beside(sentence, as_json=arguments.json)
     if arguments.json:
-        for sentence in rejected(playback.notices):
-            print(sentence, file=sys.stderr)
         for request in requests:
             record = request.cause.record
             at = iso(int(record.at))

@@ -5,6 +5,7 @@ import asyncio
 import faulthandler
 import gc
 import os
+import resource
 import signal
 import sys
 import threading
@@ -73,6 +74,8 @@ def _run(arguments: argparse.Namespace) -> int:
     log_stream = configure_logging(loaded.config.log)
     for warning in loaded.warnings:
         log.warning("configuration_warning", where=warning.where, text=warning.text)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # what is in memory, secrets too, goes into no file
     with suppress(OSError, ValueError):  # standard error need not be a file
         faulthandler.enable()  # where every thread stood when systemd ended what hangs
     code = 1

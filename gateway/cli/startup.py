@@ -2,6 +2,7 @@
 
 import argparse
 import atexit
+import json
 import logging
 import os
 import sys
@@ -76,6 +77,11 @@ def add_subcommand(
     return parser
 
 
+def say_beside(sentence: str, *, as_json: bool) -> None:
+    """Say something beside what a command prints, on standard error: a sentence or, with `--json`, that as JSON."""
+    print(json.dumps({"said": sentence}, ensure_ascii=False) if as_json else sentence, file=sys.stderr, flush=True)
+
+
 def add_json_option(parser: argparse.ArgumentParser) -> None:
     """Add the option `--json`."""
     parser.add_argument("--json", action="store_true", help="print JSON on standard output")
@@ -102,7 +108,7 @@ def read_config(
     draft = read(path, environ)
     if draft.config is None:
         return draft.finished(()), []
-    faults = [*find_faults(draft.config, draft.unread), *find_doubts(draft.config, draft.overridden)]
+    faults = [*find_faults(draft.config, draft.unread), *find_doubts(draft.config, draft.lookups, draft.overridden)]
     plans: list[LinePlan] = []
     try:
         plans = compile_lines(draft.config.lines, draft.lookups, draft.config.keepers, draft.schemas)

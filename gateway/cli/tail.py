@@ -5,13 +5,12 @@ import asyncio
 import json
 import os
 import signal
-import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gateway.cli.startup import add_config_option, configure_logging, duration, read_config
+from gateway.cli.startup import add_config_option, configure_logging, duration, read_config, say_beside
 from gateway.clock import AnchoredClock
 from gateway.config.loader import Loaded
 from gateway.config.schema_process import Log
@@ -23,6 +22,9 @@ from gateway.sources.base import Source
 
 LONGEST_VALUE = 120
 """Characters of a value that are shown."""
+
+Show = Callable[[InputReading | int | str], None]
+"""Shows a reading, how many were left out, or a sentence about a source."""
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -53,9 +55,11 @@ def _tail(arguments: argparse.Namespace) -> int:
         raise GatewayError(f"there is no source {arguments.source}; there are: {names}")
     clock = AnchoredClock()
 
-    def show(reading: InputReading | int) -> None:
-        if isinstance(reading, int):
-            print(f"{reading} values are left out: more came than can be shown", file=sys.stderr)
+    def show(reading: InputReading | int | str) -> None:
+        if isinstance(reading, str):
+            say_beside(reading, as_json=arguments.json)
+        elif isinstance(reading, int):
+            say_beside(f"{reading} values are left out: more came than can be shown", as_json=arguments.json)
         elif arguments.json:
             age = reading.received - reading.at if reading.at is not None else None
             print(json.dumps({**as_json(reading), "age": age}, ensure_ascii=False), flush=True)
@@ -71,7 +75,7 @@ async def _show(
     loaded: Loaded,
     source: str | None,
     seconds: float | None,
-    show: Callable[[InputReading | int], None],
+    show: Show,
     clock: AnchoredClock,
 ) -> None:
     stop = asyncio.Event()
@@ -91,7 +95,7 @@ async def _shown(
     file: Path,
     loaded: Loaded,
     source: str | None,
-    show: Callable[[InputReading | int], None],
+    show: Show,
     clock: AnchoredClock,
 ) -> None:
     async with aclosing(_of_gateway(loaded, source)) as told:
@@ -122,7 +126,7 @@ async def _of_own(
     loaded: Loaded,
     plans: list[LinePlan],
     source: str | None,
-    show: Callable[[InputReading | int], None],
+    show: Show,
     clock: AnchoredClock,
 ) -> None:
     """What comes to sessions of this process, which say on standard error how they are."""
@@ -138,13 +142,13 @@ async def _of_own(
     present = Present(config, plans, sources, onlookers)
     async with asyncio.TaskGroup() as group:
         group.create_task(visit(sources.values(), onlookers.take, clock, asyncio.Event(), None))
-        group.create_task(_tell_states(sources))
+        group.create_task(_tell_states(sources, show))
         async with aclosing(tail(lambda: present, source)) as readings:
             async for reading in readings:
                 show(reading)
 
 
-async def _tell_states(sources: dict[str, Source]) -> None:
+async def _tell_states(sources: dict[str, Source], show: Show) -> None:
     """Say how each source is whenever that changes."""
     before: dict[str, str] = {}
     while True:
@@ -154,7 +158,7 @@ async def _tell_states(sources: dict[str, Source]) -> None:
             said = f"{name}: {health.detail}{failed}"
             if said != before.get(name) and health.since:
                 before[name] = said
-                print(said, file=sys.stderr, flush=True)
+                show(said)
         await asyncio.sleep(0.2)
 
 

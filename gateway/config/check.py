@@ -5,19 +5,18 @@ Expressions, text patterns and what a line makes of its inputs are checked where
 """
 
 import re
-import ssl
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
 from gateway.config.addresses import parse_device, parse_event_field, parse_event_type, parse_place
+from gateway.config.check_files import file_faults
 from gateway.config.check_messages import forms_faults, message_faults, path_faults
 from gateway.config.error_messages import suggestion, told_once
 from gateway.config.invisible import CURLY_QUOTES, in_curly_quotes
 from gateway.config.schema import Config, Line, OpcuaConfig
 from gateway.config.schema_io import CONTENT, EVENT_FIELDS, OPCUA_KEYS, WATCHED_BY, Input
 from gateway.config.schema_mqtt import MqttConfig
-from gateway.config.schema_process import PageTls
 from gateway.config.schema_walk import Loc
 from gateway.config.tree import quoted
 from gateway.errors import ConfigFault, characters_of
@@ -33,7 +32,6 @@ MESSAGE_KEYS = ("topic", "split", "binary", "id", "json_schema")
 """The keys of an input that mean something of messages on MQTT topics alone."""
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
-_SECURE = ("mqtts", "wss")
 _PORTS_OF_OTHERS: Mapping[tuple[str, int | None], str] = {
     ("mqtt", 8883): "mqtts",
     ("mqtts", 1883): "mqtt",
@@ -47,7 +45,7 @@ def find_faults(config: Config, unread: Container[str] = ()) -> list[ConfigFault
 
     `unread` are names of sources of which nothing is known.
     """
-    faults = [*_addresses(config), *_sources(config.sources), *_duplicate_lines(config.lines)]
+    faults = [*_addresses(config), *_sources(config.sources), *file_faults(config), *_duplicate_lines(config.lines)]
     turned = _of_another_type(config)
     for name, text in turned.items():
         faults.append(ConfigFault(("sources", name, "type"), text))
@@ -131,42 +129,6 @@ def _addresses(config: Config) -> Iterator[ConfigFault]:
     if _host_and_port(f"tcp://{config.status.listen}") is None:
         text = "write address:port, such as 127.0.0.1:8321, with a port from 1 to 65535"
         yield ConfigFault(("status", "listen"), text)
-    if config.status.tls is not None:
-        yield from _page_tls(config.status.tls)
-
-
-def _page_tls(files: PageTls) -> Iterator[ConfigFault]:
-    missing = [
-        (key, file) for key, file in (("certificate", files.certificate), ("key", files.key)) if not file.is_file()
-    ]
-    for key, file in missing:
-        yield ConfigFault(("status", "tls", key), f"there is no file {file}; put it there (PEM)", absent=True)
-    if missing:
-        return
-    try:
-        page_context(files)
-    except PermissionError as error:
-        yield ConfigFault(("status", "tls"), str(error), absent=True)
-    except (OSError, ValueError) as error:
-        yield ConfigFault(("status", "tls"), str(error))
-
-
-def page_context(files: PageTls) -> ssl.SSLContext:
-    """What the page is served by. Raises OSError or ValueError with a clause that says why it cannot be used."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(files.certificate, files.key, password=_no_password)
-    except ssl.SSLError as error:
-        why = "they do not belong together" if error.reason == "KEY_VALUES_MISMATCH" else "they are not in PEM"
-        raise ValueError(f"{files.certificate} and {files.key} cannot be used: {why}") from error
-    except OSError as error:
-        raise type(error)(f"{files.certificate} and {files.key} cannot be read: {error.strerror}") from error
-    return context
-
-
-def _no_password() -> str:
-    """Asked for where the key is encrypted: nobody is there to type it."""
-    raise ValueError("the key is encrypted: write one without a password, readable for the gateway's user alone")
 
 
 def _is_address(text: str) -> bool:
@@ -188,14 +150,12 @@ def _sources(sources: Mapping[str, OpcuaConfig | MqttConfig]) -> Iterator[Config
     sessions: dict[tuple[str, int, str], str] = {}
     """(host, port, client id) -> the first source that has them."""
     for name, source in sources.items():
-        if isinstance(source, OpcuaConfig):
-            yield from _opcua_user(source, ("sources", name))
         address = _host_and_port(source.url)
         if not isinstance(source, MqttConfig) or address is None:
             continue
         loc = ("sources", name)
         scheme = urlsplit(source.url).scheme
-        yield from _tls_files(source, loc)
+        yield from _sparkplug_host(source, loc)
         other = _PORTS_OF_OTHERS.get((scheme, address[1]))
         if other is not None:
             text = f"port {address[1]} is that of {other}://: write {other}://, or the other port"
@@ -207,40 +167,12 @@ def _sources(sources: Mapping[str, OpcuaConfig | MqttConfig]) -> Iterator[Config
             yield ConfigFault((*loc, "client_id"), f"{quoted(first)} {problem}")
 
 
-def _tls_files(source: MqttConfig, loc: Loc) -> Iterator[ConfigFault]:
-    files = {"ca": source.ca, "certificate": source.certificate, "key": source.key}
-    plain = [url for url in (source.url, *source.alternatives) if urlsplit(url).scheme not in _SECURE]
-    for key, file in files.items():
-        if file is not None and plain:
-            text = f"this is for TLS: write mqtts:// or wss:// in place of {quoted(plain[0])}, or remove it"
-            yield ConfigFault((*loc, key), text)
-        elif file is not None and not file.is_file():
-            yield ConfigFault((*loc, key), f"there is no file {file}; put it there (PEM)", absent=True)
+def _sparkplug_host(source: MqttConfig, loc: Loc) -> Iterator[ConfigFault]:
     if source.primary_host and source.host_id is None:
         yield ConfigFault((*loc, "primary_host"), "for which host do the edge nodes wait? Write its id as 'host_id'")
     if source.primary_host and source.presence is not None:
         text = "a connection has one last will, and as the primary host that is its STATE: leave out 'presence'"
         yield ConfigFault((*loc, "presence"), text)
-    if source.key is not None and source.certificate is None:
-        yield ConfigFault((*loc, "key"), "a key needs 'certificate' beside it")
-
-
-def _opcua_user(source: OpcuaConfig, loc: Loc) -> Iterator[ConfigFault]:
-    if source.password is not None and source.username is None:
-        yield ConfigFault((*loc, "password"), "a password needs 'username' beside it")
-    pair = {"user_certificate": source.user_certificate, "user_key": source.user_key}
-    given = [key for key, path in pair.items() if path is not None]
-    if len(given) == 1:
-        other = next(key for key in pair if key not in given)
-        yield ConfigFault((*loc, given[0]), f"a user's certificate and its key go together: write '{other}' too")
-    elif given and source.username is not None:
-        yield ConfigFault((*loc, given[0]), "the user is 'username', or whom the certificate names: remove one of them")
-    elif given and source.security in {None, "none"}:
-        yield ConfigFault((*loc, given[0]), "a user's certificate needs 'security', such as Basic256Sha256/Sign")
-    for key in given:
-        path = pair[key]
-        if path is not None and not path.is_file():
-            yield ConfigFault((*loc, key), f"there is no file {path}; put it there")
 
 
 def _duplicate_lines(lines: list[Line]) -> Iterator[ConfigFault]:
@@ -283,7 +215,7 @@ def _input(given: Input, loc: Loc, sources: Mapping[str, OpcuaConfig | MqttConfi
             yield ConfigFault((*loc, key), text)
     elif given.source is None:
         remedy = "one of the names under `sources`; what follows from other inputs has 'expr' or 'words' instead"
-        yield ConfigFault((*loc, "source"), f"the key 'source' is missing: {remedy}")
+        yield ConfigFault((*loc, "source"), f"the key 'source' is missing: {remedy}", at_key=True)
     else:
         match sources.get(given.source):
             case OpcuaConfig():
@@ -356,7 +288,7 @@ def _sparkplug_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
     for key, other in (("device", "metric"), ("metric", "device")):
         if getattr(given, key) is None:
             text = f"the key '{key}' is missing: which {key} of Sparkplug is meant? '{other}' needs it"
-            yield ConfigFault((*loc, key), text)
+            yield ConfigFault((*loc, key), text, at_key=True)
     yield from _foreign(given, loc, "MQTT", OPCUA_KEYS)
     for key in (*MESSAGE_KEYS, "only", "time"):
         if getattr(given, key):
@@ -382,7 +314,8 @@ def _misplaced(given: Input, loc: Loc, kind: str, needed: str, foreign: tuple[st
         yield ConfigFault((*loc, other), f"{text}, or another source", at_key=True)
         foreign = tuple(key for key in foreign if key != other)
     elif getattr(given, needed) is None:
-        yield ConfigFault((*loc, needed), f"the key '{needed}' is missing: the source {quoted(given.source)} is {kind}")
+        text = f"the key '{needed}' is missing: the source {quoted(given.source)} is {kind}"
+        yield ConfigFault((*loc, needed), text, at_key=True)
     yield from _foreign(given, loc, kind, foreign)
 
 

@@ -24,8 +24,8 @@ Mark = str
 
 _SECTIONS: Mapping[str, type[BaseModel]] = {"outbox": OutboxConfig, "status": Status, "log": Log}
 """The sections of which each setting is compared by itself."""
-LIVE = frozenset({"backlog", "ends"})
-"""Settings of the outbox that delivery reads; the others are the outbox's own, which stays open."""
+LIVE = frozenset({"backlog", "ends", "merge_span", "updates"})
+"""Settings of the outbox with which delivery begins; by the others it is opened, and it stays open."""
 AFTER_A_RESTART = tuple(
     f"{section}.{name}"
     for section in ("outbox", "log")

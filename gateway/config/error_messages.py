@@ -144,9 +144,17 @@ def _fault(details: ErrorDetails) -> SchemaFault:
         inner = _inner_sections(at.section, str(at.loc[-1]))
         meant = None if inner else meant_key(str(at.loc[-1]), [*section_keys(at.section)])
         below = inner[0] if len(inner) == 1 else None
+    elif kind == "string_pattern_mismatch" and at.at_key:
+        meant = _as_name(value)
     elif kind == "union_tag_invalid":
         meant = nearest(str(tag_of(at.annotation, value)), _tags(at), 0.5)
     return SchemaFault(_config_fault(details, at), at, kind, meant, below)
+
+
+def _as_name(text: object) -> str | None:
+    """The name that is meant by one with blanks or signs in it; None: there is none."""
+    name = re.sub(r"\W+", "_", str(text).strip())
+    return name if name.isidentifier() and name.isascii() and name != text else None
 
 
 def _tags(at: SchemaLocation) -> list[str]:

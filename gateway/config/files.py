@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from gateway.config.csv_tables import Sheet, read_csv
+from gateway.config.misplaced import put_in_place
+from gateway.config.near_files import did_you_mean, meant_file, meant_pattern
 from gateway.config.spoilt_cells import doubtful_cells, doubtful_columns
 from gateway.config.tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, printable, quoted
 from gateway.config.yaml_repair import read_yaml
@@ -90,7 +92,7 @@ def read_text(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_SIZE + 1)
     except OSError as error:
-        raise NoFileError(_why(error), absent=True) from None
+        raise NoFileError(_why(error, path), absent=True) from None
     except ValueError:  # a name with a zero byte in it
         raise NoFileError("no file can be called like this") from None
     if len(content) > MAX_FILE_SIZE:
@@ -126,11 +128,11 @@ def _changed_by_all(file: Path) -> Iterator[Finding]:
         yield Finding(Position(1, 1, file), text, warning=True)
 
 
-def _why(error: OSError) -> str:
+def _why(error: OSError, path: Path) -> str:
     """Why a file cannot be read, and what to do."""
     if isinstance(error, FileNotFoundError):
         apart = "; folders are set apart by '/'" if "\\" in str(error.filename) else ""
-        return f"there is no such file{apart}"
+        return f"there is no such file{apart or did_you_mean(path)}"
     if isinstance(error, PermissionError):
         number = os.geteuid()
         try:
@@ -165,6 +167,7 @@ class Files:
         complete = True
         while pending:
             part = pending.popleft()
+            self.findings += put_in_place(part)
             parts.append(part)
             self.findings += _changed_by_all(part.position.file)
             included = list(self._included(part, seen))
@@ -195,6 +198,8 @@ class Files:
                 cache[path] = parse(text, path)
             except NoFileError as error:
                 self.findings.append(Finding(named_at, f"{path}: {error}", absent=error.absent))
+                if (near := meant_file(path)) is not None:  # what else is wrong stands in that one
+                    cache[path] = self._read_once(cache, near, named_at, parse)
             except BrokenFileError as error:
                 self.findings.append(error.finding)
         return cache[path]
@@ -221,19 +226,24 @@ class Files:
         include = root.value.get("include") if isinstance(root.value, dict) else None
         if include is None:
             return
-        if not isinstance(include.value, list):
+        items = include.value if isinstance(include.value, list) else [include]
+        if items == [include]:
             self._report(include.position, "write a list of files: [sources.yaml, lines/*.yaml]")
-            yield None
-            return
-        for item in include.value:
-            paths = self._matching(item)
+        named = {path.resolve() for item in items for path in _named(item)}
+        for item in items:
+            paths = self._matching(item, seen | named)
             if not paths:
                 yield None
             for path in paths:
                 if path.resolve() in seen:
                     self._report(item.position, f"{path} is part of this configuration already; name it once")
                     continue
-                seen.add(path.resolve())
+                near = meant_file(path)
+                if near is not None and near.resolve() in seen | named:
+                    self.findings.append(Finding(item.position, f"{path}: there is no such file", absent=True))
+                    yield None
+                    continue
+                seen.add((near or path).resolve())
                 part = self.document(path, item.position)
                 if part is not None and not isinstance(part.value, dict):
                     text = "an included file holds sections, such as 'lines:', with what belongs to them indented below"
@@ -242,20 +252,21 @@ class Files:
                 else:
                     yield part
 
-    def _matching(self, item: Node) -> list[Path]:
-        """The files that match one item of `include`, in the order of their names."""
+    def _matching(self, item: Node, others: set[Path]) -> list[Path]:
+        """The files that match one item of `include`, in the order of their names; where there are none, those of the
+        pattern that is most likely meant, but for `others`."""
         folder, pattern = item.position.file.parent, item.value
         if not isinstance(pattern, str) or not pattern or "\0" in pattern:
             self._report(item.position, "write the name of a file, such as sources.yaml or lines/*.yaml")
             return []
-        names = [pattern]
-        if glob.has_magic(pattern):
-            names = sorted(glob.glob(pattern, root_dir=folder))  # noqa: PTH207 - Path.glob takes no absolute patterns
-        if not names:
-            apart = "; names are set apart by ','" if ";" in pattern else ""
-            text = f"no file is called like this in {folder.absolute()}{apart}"
-            self._report(item.position, text)
-        return [resolve_path(item.position, name) for name in names]
+        paths = _named(item)
+        if not paths:
+            meant = meant_pattern(folder, pattern) if ";" not in pattern else None
+            paths = [path for path in _named(replace(item, value=meant)) if path.resolve() not in others]
+            hint = "; names are set apart by ','" if ";" in pattern else ""
+            hint = f"; did you mean {quoted(meant)}?" if paths else hint
+            self._report(item.position, f"no file is called like this in {folder.absolute()}{hint}")
+        return paths
 
     def _merge_files(self, parts: list[Node]) -> Node:
         """One tree of the trees `parts`, of which the first is that of the main file."""
@@ -295,6 +306,17 @@ class Files:
                 self._report(position, text)
         whole = entries if isinstance(first.value, dict) else items if isinstance(first.value, list) else first.value
         return Node(first.position, whole, keys, incomplete=any(node.incomplete for _, node in pieces))
+
+
+def _named(item: Node) -> list[Path]:
+    """The paths that one item of `include` names, in their order; of a pattern those that are there."""
+    pattern = item.value
+    if not isinstance(pattern, str) or not pattern or "\0" in pattern:
+        return []
+    names = [pattern]
+    if glob.has_magic(pattern):
+        names = sorted(glob.glob(pattern, root_dir=item.position.file.parent))  # noqa: PTH207 - Path.glob takes no absolute
+    return [resolve_path(item.position, name) for name in names]
 
 
 def resolve_path(position: Position, name: str) -> Path:

@@ -23,7 +23,14 @@ _NAMES = {
 _JOINERS = frozenset("\u200c\u200d" + "".join(map(chr, range(0xFE00, 0xFE10))))
 _NO_PROSE = re.compile(r"[<>=&|;/]")
 _THOUSANDS = re.compile(r"(?<=\d)[^\S ](?=\d{3}(?!\d))")
-_LOOKS_LATIN = re.compile("[АВЕКМНОРСТУХЅІЈаеорсухѕіјΑΒΕΖΗΙΚΜΝΟΡΤΥΧο]")
+_LATIN_LIKE = str.maketrans("АВЕКМНОРСТУХЅІЈаеорсухѕіјΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEKMHOPCTYXSIJaeopcyxsijABEZHIKMNOPTYXo")
+"""Letters of Cyrillic and Greek -> what they look like."""
+_LOOKS_LATIN = re.compile(f"[{''.join(map(chr, _LATIN_LIKE))}]")
+_ONLY_LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
+_ONLY_FOREIGN = re.compile(r"[\u0370-\u052f]")
+_BESIDE_DIGITS = re.compile(r"(?<=\d)[OoIl]|[OoIl](?=\d)")
+_DIGIT_LIKE = {"O": "0", "o": "0", "I": "1", "l": "1"}
+_LATIN = re.compile("[АВЕКМНОРСТУХЅІЈаеорсухѕіјΑΒΕΖΗΙΚΜΝΟΡΤΥΧο]")
 """Letters of Cyrillic and Greek."""
 _LATIN = re.compile(r"[\x00-\u024f]*\Z")
 
@@ -58,6 +65,22 @@ def foreign_letter(text: str) -> str | None:
     """Where a letter of `text` looks like one of ours and is none, as the Cyrillic a does: which one that is."""
     match = _LOOKS_LATIN.search(text)
     return None if match is None else f"{match[0]!r} is a {unicodedata.name(match[0]).lower()} (U+{ord(match[0]):04X})"
+
+
+def looks_like(text: str) -> str:
+    """`text` as people see it: letters of other writings as those that they look like, a letter between digits as the
+    digit, whole letters with their accents."""
+    text = unicodedata.normalize("NFKC", text).translate(_LATIN_LIKE)
+    return _BESIDE_DIGITS.sub(lambda match: _DIGIT_LIKE[match[0]], text)
+
+
+def mixed_letter(text: str) -> str | None:
+    """Which letter of a word in `text` looks like one of ours among others of ours, and is none: `foreign_letter`."""
+    for word in re.findall(r"[^\W\d_]+", text):
+        foreign = _ONLY_FOREIGN.findall(word)
+        if _ONLY_LATIN.search(word) and foreign and all(_LOOKS_LATIN.match(letter) for letter in foreign):
+            return foreign_letter(word)
+    return None
 
 
 def invisible_in(text: str, *, is_number: bool = False) -> Iterator[tuple[int, bool]]:

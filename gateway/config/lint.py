@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from gateway.config.lint_expressions import find_doubtful_comparisons
+from gateway.config.lint_fields import find_lost_fields
 from gateway.config.lint_inputs import find_doubtful_inputs, find_doubtful_tables, find_near_topics
 from gateway.config.lint_sense import find_doubtful_codes, find_meant_as_text, find_senseless
 from gateway.config.lint_sources import find_doubtful_sources
@@ -16,21 +17,24 @@ from gateway.config.schema import Config
 from gateway.config.schema_process import Status
 from gateway.config.schema_walk import Loc
 from gateway.errors import ConfigFault
+from gateway.model import NO_LOOKUPS, Lookups
 
 _CONDITIONS = frozenset({"when", "expr"})
 
 
-def find_doubts(config: Config, overridden: Collection[Loc] = ()) -> Iterator[ConfigFault]:
-    """All that is certainly (an error) or probably (a warning) not meant as it is written. What stands at the key paths
-    `overridden` is set by the environment."""
-    learned_from = {table.learned_from for table in config.tables.values() if table.learned_from is not None}
+def find_doubts(
+    config: Config, lookups: Lookups = NO_LOOKUPS, overridden: Collection[Loc] = ()
+) -> Iterator[ConfigFault]:
+    """All that is certainly (an error) or probably (a warning) not meant as it is written, with its tables as they are
+    now. What stands at the key paths `overridden` is set by the environment."""
     for index, line in enumerate(config.lines):
         loc: Loc = ("lines", index)
         yield from _by_themselves(find_doubtful_texts(line, loc))
-        yield from find_senseless(line, loc, learned_from)
+        yield from find_senseless(line, loc, lookups)
         yield from _by_themselves(find_doubtful_codes(line, loc))
         yield from find_doubtful_comparisons(line, loc, _expressions(line, loc))
         yield from find_meant_as_text(line, loc, _expressions(line, loc))
+        yield from find_lost_fields(line, loc, _expressions(line, loc))
     yield from find_doubtful_inputs(config.lines)
     yield from _by_themselves(find_near_topics(config.lines))
     yield from find_doubtful_tables(config.tables, config.lines)

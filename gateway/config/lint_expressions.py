@@ -48,6 +48,7 @@ _HINTS: tuple[tuple[str, str], ...] = (
     (r"===", 'write "==" to compare'),
     (r"!==|/=|~=", 'write "!=" for "{}"'),
     (r"<>", 'write "!=" for "not equal"'),
+    (r"->", 'write ">" to compare, or a point before the name of a field, "scrap.qty"'),
     (r"=<", 'write "<="'),
     (r"=>", 'write ">="'),
     (r"[≤≥≠]", 'write "<=", ">=" or "!="'),
@@ -181,7 +182,9 @@ def unknown_names(source: str, known: Collection[str], cutoff: float) -> Iterato
     """Names in `source`, which is no expression, that are none of those `known` and certainly stand for one: they are
     like one, as `nearest` says, or compared with something."""
     texts = _OPEN_TEXT.split(without_texts(source))[0]
-    for match in re.finditer(r"(?<![\w.$@])([A-Za-z_]\w*)(?:\.[A-Za-z_]\w*)*(?![\w.]|\s*\()(?=\s*([=!<>]?))", texts):
+    for match in re.finditer(
+        r"(?<![\w.$@])(?<!->)([A-Za-z_]\w*)(?:\.[A-Za-z_]\w*)*(?![\w.]|\s*\()(?=\s*([=!<>]?))", texts
+    ):
         name = match[1]
         if name in known or not name.isascii() or _is_word(name):
             continue

@@ -22,6 +22,11 @@ _LARGEST = frozenset({255, 9999, 32767, 65535, 99999, 999999, 9999999, 99999999,
 _PLACE = re.compile(r"(?:^|/)(\$[A-Za-z_]\w*|\$\([A-Za-z_]\w*\)|<[^/<>]+>|%\w+%|:\w+|\*)(?=/|\Z)")
 _IN_BRACES = re.compile(r"\{[A-Za-z_][\w.]*\}")
 _ELEMENT = re.compile(r"\[-?\d{1,6}\]")
+_TRUTHS = {
+    "true": re.compile("WAHR|VRAI|VERDADERO|VERDADEIRO|VERO|WAAR|PRAWDA|PRAVDA|IGAZ|SANT|SANN|TOSI|DOĞRU|ИСТИНА"),
+    "false": re.compile("FALSCH|FAUX|FALSO|ONWAAR|FAŁSZ|NEPRAVDA|HAMIS|FALSKT|FALSK|EPÄTOSI|YANLIŞ|ЛОЖЬ"),
+}
+"""What spreadsheets write in other languages, always in capitals."""
 _SHARED = re.compile(r"\$(share/[^/]*|queue|exclusive)/(?P<topic>.*)", re.DOTALL)
 
 
@@ -127,10 +132,23 @@ def _address(given: Input, loc: Loc) -> Iterator[ConfigFault]:
     if isinstance(given.default, str) and _IN_BRACES.search(given.default):
         text = "inputs are not filled in here: a default is a value; what follows from others is an input with `expr`"
         yield ConfigFault((*loc, "default"), text, warning=True)
+    if isinstance(given.default, str) and (truth := truth_word(given.default)) is not None:
+        text = f"a spreadsheet writes this for {truth}, and here it is text: write {truth}, without quotes"
+        yield ConfigFault((*loc, "default"), text, warning=True, rests_on=())
+    for named, values in given.only.items():
+        for value in values:
+            if isinstance(value, str) and (truth := truth_word(value)) is not None:
+                text = f"{quoted(value)} is what a spreadsheet writes for {truth}: if that is meant write {truth}"
+                yield ConfigFault((*loc, "only", named), text, warning=True, rests_on=())
     only_field = str(given.id[0]) if len(given.id) == 1 else ""
     if re.search(r"\w\s*[,+&]\s*\w", only_field):
         parts = ", ".join(re.split(r"\s*[,+&]\s*", only_field))
         yield ConfigFault((*loc, "id"), f"several fields are a list: write [{parts}]", warning=True)
+
+
+def truth_word(text: str) -> str | None:
+    """`true` or `false`, where `text` is how a spreadsheet in another language writes it."""
+    return next((truth for truth, words in _TRUTHS.items() if words.fullmatch(text.strip())), None)
 
 
 def _topic(topic: str, loc: Loc, *, levelled: bool) -> Iterator[ConfigFault]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from gateway.config.error_messages import nearest, one_slip_apart
 from gateway.config.lint_expressions import comparisons
+from gateway.config.lint_inputs import truth_word
 from gateway.config.lint_texts import sections_of, texts_of
 from gateway.config.schema import Line
 from gateway.config.schema_intervals import End, PerformanceTarget, States
@@ -15,9 +16,12 @@ from gateway.config.schema_walk import Loc
 from gateway.config.state_presets import PRESET_NAMES
 from gateway.config.tree import quoted
 from gateway.errors import ConfigFault
+from gateway.model import Lookups, Scalar
 
 _FIELD = re.compile(r"[\[{]([A-Za-z_]\w*)\.[A-Za-z_]")
 _WHOLE_KEY = re.compile(r"\{([A-Za-z_]\w*)\[([A-Za-z_]\w*)\]\.")
+_WHOLE = re.compile(r"(?<![{|])\{([A-Za-z_]\w*)(?=[|}])")
+_COLUMN = re.compile(r"([A-Za-z_]\w*)\[[^\[\]]*\]\.(\w+)(?=[|}])")
 _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
 _FILLED = re.compile(r"\{[^{}]*\}")
 _ALL_OTHERS = frozenset({"else", "default", "other", "others", "any"})
@@ -32,13 +36,14 @@ _NEAR_STATE = 0.85
 """How alike a text and the name of a state are of which the one is most likely a slip of the other."""
 
 
-def find_senseless(line: Line, loc: Loc, learned_from: Collection[str]) -> Iterator[ConfigFault]:
-    """What of `line`, which stands at `loc`, makes no sense together: an error where that is certain. Tables learn from
-    the inputs `learned_from`."""
+def find_senseless(line: Line, loc: Loc, lookups: Lookups) -> Iterator[ConfigFault]:
+    """What of `line`, which stands at `loc`, makes no sense together or with the tables `lookups`: an error where that
+    is certain."""
+    learned_from = {table.learned.input for table in lookups.values() if table.learned is not None}
     yield from _entries(line, loc)
     yield from _whole_messages(line, loc, learned_from)
     yield from _states(line, loc)
-    yield from _targets_and_times(line, loc)
+    yield from _targets_and_times(line, loc, lookups)
     yield from _names_with_blanks(line, loc)
     for name, given in line.inputs.items():
         if given.counter is not None:
@@ -107,6 +112,13 @@ def _whole_messages(line: Line, loc: Loc, learned_from: Collection[str]) -> Iter
             )
             yield ConfigFault((*at, "key"), text, rests_on=((*loc, "inputs", str(key)),))
     for at, value in texts:
+        for name in dict.fromkeys(_WHOLE.findall(value)):
+            given = line.inputs.get(name)
+            has_fields = given is not None and given.has_fields and _is_whole(given)
+            if given is not None and has_fields and (_is_object(given) or name in with_fields):
+                text = f"{quoted(name)} is a whole message with fields, and nothing is filled in for it: name one"
+                rests_on = ((*loc, "inputs", name),)
+                yield ConfigFault(at, f'{text} of its fields, such as "{{{name}.code}}"', rests_on=rests_on)
         for table, name in _WHOLE_KEY.findall(value):
             given = line.inputs.get(name)
             if given is None:
@@ -140,7 +152,7 @@ def _states(line: Line, loc: Loc) -> Iterator[ConfigFault]:
         yield ConfigFault((*at, "mode"), text, rests_on=rests_on)
 
 
-def _targets_and_times(line: Line, loc: Loc) -> Iterator[ConfigFault]:
+def _targets_and_times(line: Line, loc: Loc, lookups: Lookups) -> Iterator[ConfigFault]:
     """Targets that are no numbers or outside of their limits, and times that are none."""
     for section, at in sections_of(line, loc):
         for key in ("value", "lsl", "usl") if isinstance(section, PerformanceTarget) else ():
@@ -148,6 +160,8 @@ def _targets_and_times(line: Line, loc: Loc) -> Iterator[ConfigFault]:
             if isinstance(value, str) and not _may_be_number(value):
                 text = "a target is a number, without a unit and with a point: write it as 12.5"
                 yield ConfigFault((*at, key), text, rests_on=())
+            elif isinstance(value, str):
+                yield from _columns_of_text(value, (*at, key), lookups)
         for key in ("started_at", "completed_at") if isinstance(section, WorkOrderRule) else ():
             value = getattr(section, key)
             if value is not None and "{" not in value and not any(map(str.isdigit, value)):
@@ -155,6 +169,24 @@ def _targets_and_times(line: Line, loc: Loc) -> Iterator[ConfigFault]:
                 yield ConfigFault((*at, key), text, rests_on=())
         if isinstance(section, PerformanceTarget):
             yield from _limits(section, at)
+
+
+def _columns_of_text(value: str, loc: Loc, lookups: Lookups) -> Iterator[ConfigFault]:
+    """Columns from which a target is taken, and in which no number stands."""
+    for name, column in _COLUMN.findall(value):
+        rows = lookups[name].rows if name in lookups else {}
+        said = {key: row[column] for key, row in rows.items() if column in row}
+        if said and not any(_is_number(each) for each in said.values()):
+            key, first = next(iter(said.items()))
+            text = (
+                f"a target is a number, and the column {quoted(column)} of {quoted(name)} has none, such as "
+                f"{quoted(str(first))} for {quoted(key)}: name another column, or write numbers without a unit there"
+            )
+            yield ConfigFault(loc, text, rests_on=(("tables", name),))
+
+
+def _is_number(value: Scalar) -> bool:
+    return isinstance(value, int | float) or (isinstance(value, str) and _NUMBER.fullmatch(value.strip()) is not None)
 
 
 def _names_with_blanks(line: Line, loc: Loc) -> Iterator[ConfigFault]:
@@ -224,6 +256,8 @@ def _codes(codes: Mapping[Any, object], loc: Loc, *, has_other: bool) -> Iterato
             text = f"this is one code, the text {quoted(code)}: ranges are conditions of a `ladder`"
         elif re.fullmatch(r"0\d+|\d+\.0+", code) and has_numbers:
             text = f"a number is never shown as {quoted(code)}, only a text is: write {int(float(code))} for the number"
+        elif (truth := truth_word(code)) is not None:
+            text = f"a spreadsheet writes {quoted(code)} for {truth}, which is shown as that: write '{truth}' in quotes"
         elif (number := _in_base(code)) is not None:
             text = f"a number is never shown as {quoted(code)}, only a text is: write {number} for the number"
         if text is not None:

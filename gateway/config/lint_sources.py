@@ -1,11 +1,14 @@
 """Addresses of Oden and of sources that are most likely those of something else, and what an input of a source cannot
 keep to."""
 
+import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from gateway.config.schema import Config, OpcuaConfig
+from gateway.config.schema_mqtt import MqttConfig
 from gateway.config.schema_walk import Loc
+from gateway.config.tree import quoted
 from gateway.errors import ConfigFault
 
 _PORTS_OF_OTHERS: Mapping[int, str] = {
@@ -19,6 +22,8 @@ _PORTS_OF_OTHERS: Mapping[int, str] = {
     80: "web pages",
 }
 """Port -> what usually speaks there."""
+_WITHOUT_PATH = {"mqtt": "ws", "mqtts": "wss"}
+"""MQTT over TCP -> the same over WebSocket."""
 _ODEN = "oden.app"
 
 
@@ -36,7 +41,29 @@ def find_doubtful_sources(config: Config) -> Iterator[ConfigFault]:
             usual = "4840" if isinstance(source, OpcuaConfig) else "1883, with TLS 8883"
             text = f"at this port something else speaks, as a rule: {other}; that of {own[0]} is {usual}"
             yield ConfigFault(("sources", name, "url"), text, warning=True, rests_on=())
+        if isinstance(source, MqttConfig):
+            yield from _session(source, ("sources", name))
     yield from _too_fast(config)
+
+
+def _session(source: MqttConfig, loc: Loc) -> Iterator[ConfigFault]:
+    """A way behind the broker's address that only WebSocket has, and names of sessions that brokers refuse or show as
+    another."""
+    addresses = [((*loc, "url"), source.url)]
+    addresses += [((*loc, "alternatives", index), url) for index, url in enumerate(source.alternatives)]
+    for at, url in addresses:
+        scheme, _, rest = url.partition("://")
+        path = rest.partition("/")[2]
+        if path and scheme in _WITHOUT_PATH:
+            text = f"{scheme}:// has no path, so that {quoted('/' + path)} means nothing: remove it"
+            yield ConfigFault(
+                at, f"{text}, or write {_WITHOUT_PATH[scheme]}:// for WebSocket", warning=True, rests_on=()
+            )
+    odd = re.search(r"[\s+#]", source.client_id)
+    if odd is not None:
+        name = "a blank" if odd[0].isspace() else quoted(odd[0])
+        text = f"there is {name} in this name, which some brokers refuse: write letters, digits, '-' and '_' alone"
+        yield ConfigFault((*loc, "client_id"), text, warning=True, rests_on=())
 
 
 def _port(url: str) -> int | None:

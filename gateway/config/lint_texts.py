@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from gateway.config.error_messages import one_slip_apart
-from gateway.config.invisible import CURLY_QUOTES, in_curly_quotes
+from gateway.config.invisible import CURLY_QUOTES, in_curly_quotes, looks_like, mixed_letter
 from gateway.config.schema import Line
 from gateway.config.schema_intervals import Categories, Interval, Operator, PerformanceTarget, StateCode
 from gateway.config.schema_walk import Loc, section_keys
@@ -21,6 +21,8 @@ _TOLD = frozenset({"product", "product_id"})
 """Keys whose text is certainly meant to come from an input, where it is the name of one."""
 _NAMES = frozenset({"product", "product_id", "external_id", "name", "named"})
 """Keys whose text is rarely the same for all that a line does."""
+_NAMES_AT_ODEN = frozenset({"factory", "line", "category", "reason", "metric_group", "type", "product", "name"})
+"""Keys whose text Oden compares with names that it has."""
 _FILLED_IN = (
     frozenset(
         {"name", "named", "category", "reason", "comment", "value", "lsl", "usl", "metric_group", "external_id"}
@@ -88,6 +90,10 @@ def _quotes_and_blanks(value: str, loc: Loc) -> Iterator[ConfigFault]:
     elif value != value.strip():
         place = "end" if value != value.rstrip() else "beginning"
         yield ConfigFault(loc, f"there is a blank at the {place} of this text; remove it", warning=True)
+    elif loc[-1] in _NAMES_AT_ODEN and "  " in value:
+        yield ConfigFault(loc, "there are two blanks in a row in this name: with one it is another name", warning=True)
+    elif loc[-1] in _NAMES_AT_ODEN and not value.isascii() and (letter := mixed_letter(value)) is not None:
+        yield ConfigFault(loc, f"{letter} among Latin letters, which makes it another name: type it anew", warning=True)
     elif len(value) > 1 and value[-1] in ",;":
         text = f"the '{value[-1]}' at its end is part of this text; remove it: a line ends by itself"
         yield ConfigFault(loc, text, warning=True)
@@ -227,7 +233,7 @@ def sections_of(value: Any, loc: Loc) -> Iterator[tuple[BaseModel, Loc]]:
 
 
 def _folded(name: str) -> str:
-    return re.sub(r"[\W_]+", "", name).casefold() or name
+    return re.sub(r"[\W_]+", "", looks_like(name)).casefold() or name
 
 
 def _slips(

@@ -27,11 +27,11 @@ from gateway.config.environment import (
     why_no_token,
     with_values,
 )
+from gateway.config.error_messages import nearest, one_slip_apart
 from gateway.config.files import Files, NoFileError, all_may_read
 from gateway.config.lint_numbers import find_thousands
 from gateway.config.lookups import gather_lookups
 from gateway.config.message_schemas import Schemas, gather_schemas
-from gateway.config.misplaced import put_in_place
 from gateway.config.origin import Located, Origin, all_wrong, in_file, in_order, once_each, without_consequences
 from gateway.config.schema import Config, SourceConfig
 from gateway.config.schema_walk import Loc, alternatives, child_annotation, tag_of
@@ -159,9 +159,7 @@ def read(path: Path, environ: Mapping[str, str]) -> Draft:
     """Read the configuration at `path` as far as that is possible. Raises ConfigError where nothing of it can be."""
     files = Files()
     try:
-        written = files.read_tree(path)
-        files.findings += put_in_place(written)
-        root = expand_templates(written, files)
+        root = expand_templates(files.read_tree(path), files)
     except NoFileError as error:
         raise ConfigError([Diagnostic(str(path), f"{error}; {_REMEDY}", error.absent)]) from None
     except BrokenFileError as error:
@@ -193,20 +191,33 @@ def read(path: Path, environ: Mapping[str, str]) -> Draft:
     def loaded(config: Config) -> Loaded:
         return Loaded(config, lookups, schemas, token_source, origin, with_values(from_files, values), resolver.secrets)
 
-    unread: Container[str] = mending.sources if mending is not None else ()
+    unread = _Unread(config.sources if config is not None else ())
+    if mending is not None:
+        unread = replace(unread, stand_ins=mending.sources, left_out=mending.sources_left_out)
     if origin.sources_incomplete or (mending is not None and ("sources",) in mending.replaced):
-        unread = _ANY
+        unread = replace(unread, may_be_any=True)
     return Draft(config, lookups, schemas, unread, found, mending, origin, loaded)
 
 
-class _Any:
-    """Has every name in it."""
+@dataclass(frozen=True, slots=True)
+class _Unread:
+    """The names of sources of which nothing is known, beside those that are `known`: any but a slip of these, where not
+    all could be read; else those that are only `stand_ins`, and what is like one that is `left_out` for its name."""
 
-    def __contains__(self, _: object) -> bool:
-        return True
+    known: Collection[str]
+    stand_ins: Collection[str] = ()
+    left_out: Collection[str] = ()
+    may_be_any: bool = False
+
+    def __contains__(self, name: object) -> bool:
+        text = str(name)
+        if self.may_be_any and text not in self.known:
+            return not any(one_slip_apart(text, other) for other in self.known)
+        return text in self.stand_ins or nearest(text, self.left_out, _NEAR_SOURCE) is not None
 
 
-_ANY = _Any()
+_NEAR_SOURCE = 0.5
+"""How alike the name that inputs have is at least to one of a source that is no name."""
 
 
 def _token(config: Config | None, name: str | None, folder: Path, environ: Mapping[str, str]) -> str:

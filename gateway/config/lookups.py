@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gateway.config.csv_tables import Sheet, read_csv
-from gateway.config.error_messages import suggestion
+from gateway.config.error_messages import nearest, suggestion
 from gateway.config.files import NoFileError, as_named, read_text
 from gateway.config.schema import LookupTable
 from gateway.config.schema_walk import Loc
@@ -48,12 +48,28 @@ def gather_lookups(tables: Mapping[str, LookupTable], folder: Path) -> tuple[Loo
             findings += doubtful_cells(text, named)
             sheet = read_csv(text, named)
             findings += [*sheet.faults, *doubtful_columns(sheet)]
-            lookups[name] = _lookup(table, sheet, findings)
+            if table.key is None or table.key in sheet.headings:
+                lookups[name] = _lookup(table, sheet, findings)
+            elif (heading := nearest(table.key, sheet.headings)) is not None and _is_odd(heading, sheet):
+                findings.append(Finding(sheet.headings[heading], f"there is {_no_column(table.key, sheet)}"))
+            else:
+                faults.append(ConfigFault(("tables", name, "key"), f"{named} has {_no_column(table.key, sheet)}"))
         except NoFileError as error:
             faults.append(ConfigFault(("tables", name, "file"), f"{named}: {error}", absent=error.absent))
         except BrokenFileError as error:
             findings.append(error.finding)
     return lookups, faults, findings
+
+
+def _no_column(key: str, sheet: Sheet) -> str:
+    return f"no column {quoted(key)}{suggestion(key, sheet.headings)}"
+
+
+def _is_odd(heading: str, sheet: Sheet) -> bool:
+    """Whether `heading` is written as none of the others is, so that the slip is most likely there."""
+    others = [name for name in sheet.headings if name != heading]
+    has_capitals = heading != heading.lower() and all(name == name.lower() for name in others)
+    return has_capitals or re.fullmatch(r"\w*[^\W_]", heading) is None
 
 
 def _learned(table: LookupTable) -> Learned | None:
@@ -104,8 +120,6 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 def _lookup(table: LookupTable, sheet: Sheet, findings: list[Finding]) -> Lookup:
     """The rows of `sheet` by their keys. What is wrong with single ones is added to `findings`."""
     key = table.key or next(iter(sheet.headings))
-    if key not in sheet.headings:
-        raise BrokenFileError(sheet.position, f"there is no column {quoted(key)}{suggestion(key, sheet.headings)}")
     columns = {name: _column(sheet, name) for name in sheet.headings if name != key}
     rows: dict[str, Mapping[str, Scalar]] = {}
     first: dict[str, Position] = {}

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.config.files import NoFileError, as_named, read_text
-from gateway.config.json_schema_words import near_keywords, why_no_schema
+from gateway.config.json_schema_words import doubts_of, why_no_schema
 from gateway.config.json_text import JsonFlaw, Places, Way, places_of, read_json
 from gateway.config.patterns import MOST_REPEATS, repeats_too_much
 from gateway.config.schema import Line
@@ -155,7 +155,11 @@ def _validator(document: object) -> tuple[Any, Sequence[tuple[Way, str]]]:
         raise SchemaFlaw((*ways.get(id(schema), ()), *keyword), problem)
     checks = {"uniqueItems": _unique, "multipleOf": _multiple, "pattern": _pattern}
     checks = {keyword: check for keyword, check in checks.items() if keyword in kind.VALIDATORS}
-    doubts = [((*ways[id(of)], word, None), text) for of, word, text in near_keywords(resource, kind.VALIDATORS)]
+    found = [((*ways.get(id(each.schema), ()), each.word), each) for each in doubts_of(resource, kind.VALIDATORS)]
+    for way, doubt in found:
+        if doubt.certain:
+            raise SchemaFlaw(way, doubt.text)
+    doubts = [((*way, None), doubt.text) for way, doubt in found]
     return validators.extend(kind, checks)(document, registry=registry), doubts
 
 

@@ -10,6 +10,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 
 from gateway.config.error_messages import meant_key
+from gateway.config.other_form import TABLE, own_mapping, put_in_form
 from gateway.config.schema import PREPROCESSED_KEYS, Config, Line, Template
 from gateway.config.schema_walk import (
     alternatives,
@@ -18,11 +19,9 @@ from gateway.config.schema_walk import (
     section_keys,
     section_models,
     tag_key,
+    takes_section,
 )
 from gateway.config.tree import Finding, Key, Node, quoted
-
-_TABLE = "file"
-"""The key of a mapping or list that is read from a table."""
 
 
 def put_in_place(root: Node) -> Iterator[Finding]:
@@ -32,12 +31,15 @@ def put_in_place(root: Node) -> Iterator[Finding]:
 
 def _child(annotation: Any, key: Key, tag: Any = None) -> Any:
     """What the schema has at `key`; of templates, what they are as parts of lines."""
-    return dict[str, Line] if (annotation, key) == (Config, "templates") else child_annotation(annotation, key, tag)
+    if (annotation, key) == (Config, "templates"):
+        return dict[str, Line]
+    return child_annotation(annotation, key, tag) or own_mapping(annotation, key)
 
 
 def _in_part(node: Node, annotation: Any) -> Iterator[Finding]:
     """The same of `node`, which stands where the schema has `annotation`."""
     tag: Any = None
+    yield from put_in_form(node, annotation)
     if isinstance(node.value, dict):
         if any(item.alone for item in node.value.values()):
             yield from _shared(node, node.value)
@@ -47,8 +49,9 @@ def _in_part(node: Node, annotation: Any) -> Iterator[Finding]:
         tagged = node.value.get(tag_key(annotation))
         tag = tagged.value if tagged is not None else None
     for key, item in node.value.items() if isinstance(node.value, dict) else enumerate(node.children()):
-        if item.children():
-            yield from _in_part(item, _child(annotation, key, tag))
+        inner = _child(annotation, key, tag)
+        if item.children() or (isinstance(item.value, str) and takes_section(inner)):
+            yield from _in_part(item, inner)
 
 
 def _shared(node: Node, entries: dict[Key, Node]) -> Iterator[Finding]:
@@ -111,7 +114,7 @@ def _fits(entries: dict[Key, Node], annotation: Any) -> bool:
     """Whether all keys are those of a section, or all values sections, as the schema has it: as nearly always."""
     known = _known(annotation)
     if known is not None:
-        return entries.keys() <= known and not (_TABLE in entries and any(item.empty for item in entries.values()))
+        return entries.keys() <= known and not (TABLE in entries and any(item.empty for item in entries.values()))
     return not section_models(_entry(annotation)) or all(isinstance(item.value, dict) for item in entries.values())
 
 
@@ -155,7 +158,7 @@ class _Section:
         known = _known(inner)
         if known is not None:
             return key in known and not (isinstance(section.value, dict) and key in section.value)
-        if key == _TABLE and section.empty and section_collection(inner) is not None:
+        if key == TABLE and section.empty and section_collection(inner) is not None:
             return True
         if self._known is None or not (section.empty or above in self._moved or self._is_whole(item, inner, key)):
             return False
@@ -165,7 +168,7 @@ class _Section:
     def _is_none_here(self, key: Key, item: Node, above: Key) -> bool:
         """Whether `key` can be none of this section itself."""
         if self._known is not None:
-            is_table = key == _TABLE and self._entries[above].empty  # which stands in every list, and in lines
+            is_table = key == TABLE and self._entries[above].empty  # which stands in every list, and in lines
             return is_table or (key not in self._known and not self._is_slip(key, item, above))
         if not isinstance(item.value, dict):
             return item.value is not None  # which leaves out what a template has

@@ -3,13 +3,15 @@
 An `annotation` is the schema's type of a value, such as `Line`, `dict[str, Input]` or `float | None`.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from gateway.config.schema import Config, LineKeys, TopLevelKeys
@@ -91,6 +93,23 @@ def number_keys() -> frozenset[str]:
     fields = (item for model in _every_section() for item in section_keys(model).items())
     allowed = ((key, alternatives(cast("Any", info.annotation))) for key, info in fields)
     return frozenset(key for key, parts in allowed if bool not in parts and not {int, float}.isdisjoint(parts))
+
+
+@cache
+def _secret_keys() -> frozenset[str]:
+    fields = (item for model in _every_section() for item in section_keys(model).items())
+    return frozenset(key for key, info in fields if SecretStr in alternatives(cast("Any", info.annotation)))
+
+
+def may_hold_secret(key: str) -> bool:
+    """Whether a secret may stand at `key`: the schema says so, or it is called like one, or nearly."""
+    name = key.lower()
+    return bool(_OF_SECRETS.search(name) or get_close_matches(name, _secret_keys(), n=1, cutoff=_NEAR_SECRET))
+
+
+_OF_SECRETS = re.compile("pass|pwd?|secret|token|credential|auth")
+_NEAR_SECRET = 0.6
+"""How much like the key of a secret another one is at least that may be meant as it, as difflib measures."""
 
 
 def in_one_section(keys: set[object]) -> bool:

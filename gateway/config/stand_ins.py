@@ -50,6 +50,11 @@ class Mended:
         """The names of the sources that are nothing but stand-ins."""
         return frozenset(str(loc[1]) for loc in self.replaced if len(loc) == 2 and loc[0] == "sources")
 
+    @property
+    def sources_left_out(self) -> frozenset[str]:
+        """What stands as the name of a source and is none."""
+        return frozenset(str(loc[1]) for loc in self.left_out if len(loc) == 2 and loc[0] == "sources")
+
     def follows(self, fault: ConfigFault) -> bool:
         """Whether `fault`, of what was found in the mended configuration, may only follow from what was replaced."""
         for loc in self.replaced:
@@ -107,7 +112,7 @@ def _mend(result: Mended, found: SchemaFault, tree: Any, root: Node, tried: int)
                 value = typed(node, section_keys(found.at.section)[found.meant].annotation)
             parent[found.meant] = value
             result.renamed.add((*loc[:-1], found.meant))
-        else:
+        if found.at.at_key or (*loc[:-1], found.meant) not in result.renamed:
             result.left_out.add(loc)
     elif found.kind == "union_tag_invalid" and found.meant is not None and not tried:
         parent[loc[-1]][found.fault.loc[-1]] = found.meant

@@ -75,6 +75,8 @@ class Substituter:
         self.inputs: Collection[str] = ()
         """Names of inputs that nobody gives as parameters."""
         self._told: set[Finding] = set()
+        self._misspelt: set[Position] = set()
+        """Parameters that are given and told to be another's slip."""
         self.asked: set[str] = set()
         """Names that placeholders have asked for."""
         self._without_value: list[tuple[str, str | None, Position, Finding]] = []
@@ -219,7 +221,9 @@ class Substituter:
             elif near is not None and near in given and near not in self.asked:
                 asked = replace(position, used_at=None)
                 text = f"nothing asks for ${{{near}}}; did you mean {quoted(name)}, which {asked} asks for?"
-                self._report_once(Finding(given[near], text))
+                if given[near] not in self._misspelt:
+                    self._report_once(Finding(given[near], text))
+                self._misspelt.add(given[near])
             elif name not in told:  # by the line, or its template and tables: whoever gives it mends both
                 self._files.findings.append(finding)
             told.add(name)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from gateway.config.csv_tables import Row, Sheet, doubtful_headings, empty_columns, misspelt_key, row_as_section
-from gateway.config.error_messages import meant_key, nearest, suggestion
+from gateway.config.error_messages import meant_key, nearest, one_slip_apart, suggestion
 from gateway.config.files import Files, resolve_path
 from gateway.config.schema import Config, Line, LineKeys, TopLevelKeys
 from gateway.config.schema_walk import child_annotation, section_keys
@@ -155,7 +155,7 @@ class _Expander:
         self._sheets.append(sheet)
         common = without_keys(item, {"file"})
         entries: Mapping[Key, Node] = common.value if isinstance(common.value, dict) else {}
-        if "use" not in sheet.headings and "use" not in entries and not _misspells(entries, "use"):
+        if {"use"}.isdisjoint({*sheet.headings, *entries}) and not _misspells(entries, "use") and not item.incomplete:
             self._report_no_template(item, sheet)
         return [overlay(common, self._row(sheet, row, entries)) for row in sheet.rows]
 
@@ -272,7 +272,8 @@ class _Expander:
         """
         name = use.value
         template = self._templates.get(name) if isinstance(name, str) else None
-        if template is None and (self._unread or use.incomplete):
+        slip = any(one_slip_apart(str(name), str(other)) for other in self._templates)
+        if template is None and (use.incomplete or (self._unread and not slip)):
             return Node(line, {}, incomplete=True)
         if template is None or not isinstance(name, str):
             text = f"unknown template {quoted(name)}{suggestion(str(name), map(str, self._templates))}"
@@ -306,7 +307,9 @@ class _Expander:
     ) -> Node:
         values = given.values or {}
         defaults = self._entries(entries.get("defaults"))
-        parameters = Parameters({**defaults, **values}, line, unread=given.unread, lacks=given.lacks)
+        is_read = "defaults" not in entries or isinstance(entries["defaults"].value, dict)
+        unread = given.unread or not is_read
+        parameters = Parameters({**defaults, **values}, line, unread=unread, lacks=given.lacks)
         own = without_keys(template, {"defaults", "use", "with"})
         result = self._substituter.substitute_content(own, Line, parameters)
         arguments = self._arguments(template)
@@ -319,7 +322,7 @@ class _Expander:
             self._report_unused(template, arguments, given_on.used, base)
             result = overlay(base, result)
         for key in defaults:
-            if key not in parameters.used and not result.has_gap():
+            if key not in parameters.used and not _may_ask_more(result):
                 text = f"nothing in this template is ${{{key}}}; remove this default"
                 self._report(entries["defaults"].keys[key], text)
         given.used |= parameters.used
@@ -339,7 +342,7 @@ class _Expander:
         if not isinstance(node.value, dict):
             return
         for key in arguments:
-            if key not in used and key not in LINE_PARAMETERS and not base.has_gap():
+            if key not in used and key not in LINE_PARAMETERS and not _may_ask_more(base):
                 name, known = node.value["use"].value, sorted(used - LINE_PARAMETERS)
                 of_line = misspelt_key(str(key), Line) if "." in str(key) else None
                 meant = f"; did you mean {quoted(of_line)}, a key of the line itself?" if of_line else ""
@@ -379,8 +382,13 @@ def _is_cut(keys: Collection[Key], others: Collection[Key]) -> bool:
     return parts == [False, False, True] and {*keys}.isdisjoint(others)
 
 
+def _may_ask_more(node: Node) -> bool:
+    """Whether something in a template could not be read, or is empty, so that a parameter may belong there."""
+    return node.incomplete or node.empty or any(map(_may_ask_more, node.children()))
+
+
 def _is_unread(node: Node) -> bool:
     """Whether some of what a line or template gives under `with` could not be read."""
     entries = node.value if isinstance(node.value, dict) else {}
     given = entries.get("with")
-    return _misspells(entries, "with") if given is None else given.incomplete
+    return _misspells(entries, "with") if given is None else given.incomplete or not isinstance(given.value, dict)

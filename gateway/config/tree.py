@@ -4,7 +4,7 @@ of it by where they stand.
 
 import re
 from bisect import bisect_right
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +13,8 @@ from gateway.config.characters import index_of
 from gateway.model import Scalar
 
 Key = str | int
+NO_YAML = "not YAML: "
+"""How begins what is said of syntax."""
 Tree = Scalar | list["Tree"] | dict[Key, "Tree"]
 """The values without positions, as pydantic takes them."""
 
@@ -169,20 +171,38 @@ def all_of(node: Node) -> Iterator[Node]:
             waiting += one.children()
 
 
-def mark_values(node: Node, number: int) -> None:
-    """Mark the values of the keys in line `number`."""
-    children = node.value.items() if isinstance(node.value, dict) else ()
-    for key, child in children:
-        if node.keys[key].line == number:
-            child.incomplete = True
-        mark_values(child, number)
-    for child in node.value if isinstance(node.value, list) else ():
-        mark_values(child, number)
+def mark_unread(root: Node, without_value: Collection[int], left_out: Collection[int]) -> None:
+    """Mark as incomplete in `root` the values of the keys in the lines `without_value`, and of each line that was
+    `left_out` the innermost mapping or list that begins before it and was not over before it."""
+    for around in all_of(root) if without_value else ():
+        for key, child in around.value.items() if isinstance(around.value, dict) else ():
+            if around.keys[key].line in without_value:
+                child.incomplete = True
+    begins: dict[int, list[tuple[int, Node]]] = {}
+    """Of each mapping and list that was looked at, what is in it by the lines."""
+    for number in left_out:
+        node: Node | None = root
+        while node is not None:
+            if id(node) not in begins:
+                items = node.value.items() if isinstance(node.value, dict) else enumerate(node.children())
+                of_lines = {node.keys.get(key, child.position).line: child for key, child in reversed([*items])}
+                begins[id(node)] = sorted(of_lines.items(), key=lambda item: item[0])
+            inner = begins[id(node)]
+            at = bisect_right(inner, number, key=lambda item: item[0])
+            last = inner[at - 1][1] if at else None
+            if last is None or isinstance(last.value, Scalar):
+                node.incomplete = True
+                break
+            node = last
 
 
-def innermost(node: Node, number: int) -> Node:
-    """The innermost mapping or list that begins before line `number` and was not over before it."""
-    items = node.value.items() if isinstance(node.value, dict) else enumerate(node.children())
-    lines = [(node.keys.get(key, child.position).line, child) for key, child in items]
-    last = max((each for each in lines if each[0] <= number), key=lambda each: each[0], default=(0, None))[1]
-    return node if last is None or isinstance(last.value, str | int | float | None) else innermost(last, number)
+def once_a_line(faults: Sequence[Finding]) -> Iterator[Finding]:
+    """`faults`, where what is wrong with a line at several places in the same way is one."""
+    alike: dict[tuple[int, str, bool], list[Finding]] = {}
+    for fault in faults:
+        said = fault.text.removeprefix(NO_YAML)
+        alike.setdefault((fault.position.line, said, fault.warning), []).append(fault)
+    for same in alike.values():
+        first, *others = sorted(same, key=lambda fault: fault.position.column)
+        places = ", ".join(dict.fromkeys(f"{each.position.line}:{each.position.column}" for each in others))
+        yield first._replace(text=f"{first.text} (also at {places})") if places else first

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from gateway.config.addresses import JSON_PATH, own_path
 from gateway.config.invisible import BLANKS, QUOTES, WIDE, name_of
 from gateway.config.schema_walk import every_key, may_stand_below
-from gateway.config.yaml_words import NO_COMMENT
+from gateway.config.yaml_words import NO_COMMENT, PARTED_NODE, of_value, parted_node
 
 NEVER_CLOSED = "the quote that is opened here is never closed"
 NO_BULLET = "'- ' is missing before this: each item of a list begins with it"
@@ -41,8 +41,8 @@ _ONE_MORE = re.compile(
 _CURLY = re.compile(rf'(?<=[\s{{\[,:-])[{QUOTES}](?P<text>[^{QUOTES}"\n]*)[{QUOTES}"](?=\s*(?:[,}}\]#]|\Z))')
 """A value in quotes of a text program, of which the last may be a straight one."""
 _GLUED = re.compile(
-    r"[{,][ \t]*[A-Za-z_][\w-]*(?:(?P<colon>:)|[ \t]*(?P<sign>=>|->|:=|=)[ \t]*)(?=[\"'{\[])"
-    r"(?P<filled>\{[ \t]*[A-Za-z_][\w.]*[ \t]*\}(?=[ \t]*[,}]))?"
+    r"[{,][ \t]*(?P<key>[A-Za-z_][\w-]*)(?:(?P<colon>:)|[ \t]*(?P<sign>=>|->|:=|=)[ \t]*)(?=[\"'{\[]|\$\{)"
+    r"(?P<filled>\$?\{[ \t]*[A-Za-z_][\w.]*[ \t]*\}(?=[ \t]*[,}]))?"
 )
 """In brackets: a key and its value without what belongs between them."""
 _LAST_WORD = re.compile(r"(?P<value>[ \t]*[^\s\"']*[^\s\"'.])\.?[ \t]+(?P<key>[a-z_]+)")
@@ -186,7 +186,7 @@ def likely_repairs(text: str) -> Iterator[Repair]:
 
 def repairs_at(text: str, index: int, said: str) -> Iterator[Repair]:
     """The line as it may have been meant where the parser stopped at `index` and said what is wrong there."""
-    stopped = text[index : index + 1]
+    stopped, said = text[index : index + 1], of_value(text, index, said)
     if stopped == "," and (index == len(text.rstrip()) - 1 or re.search(r"[,{\[]\s*\Z", text[:index])):
         yield Repair(index + 1, "there is one ',' too many", text[:index] + text[index + 1 :])
     if stopped and not stopped.isprintable():
@@ -223,6 +223,9 @@ def repairs_at(text: str, index: int, said: str) -> Iterator[Repair]:
             mended = f"{text[:begin]}{name}: {_in_quotes(text[begin + len(name) + 2 : longer])}{text[longer:]}"
             yield Repair(column, reason, mended, begin + len(name) + 3)
     begin = max(text.rfind(sign, 0, index) for sign in " \t{}[],") + 1
+    if (node := parted_node(text, begin)) is not None:
+        at, end, whole = node
+        yield Repair(at + 1, PARTED_NODE, f"{text[:at]}'{whole}'{text[end:]}")
     filled_in = _FILLED_IN.match(text, begin)
     if filled_in is not None and scan(text[:index]).brackets:
         mended = f"{text[:begin]}'{filled_in[0]}'{text[filled_in.end() :]}"
@@ -315,6 +318,8 @@ def _glued(line: Line) -> Iterator[Repair]:
     """A line with brackets, with what belongs between a key and its value, or between two of them."""
     text = line.text
     for match in _GLUED.finditer(text):
+        if parted_node(text, match.start("key")) is not None:
+            continue
         at = match.start("colon") if match["colon"] else match.start("sign")
         reason = (
             "a blank is missing after this ':'" if match["colon"] else f"write ':' in the place of '{match['sign']}'"

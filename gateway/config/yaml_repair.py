@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from gateway.config.tree import BrokenFileError, Finding, Node, Position, all_of, innermost, mark_values
+from gateway.config.tree import NO_YAML, BrokenFileError, Finding, Node, Position, all_of, mark_unread, once_a_line
 from gateway.config.yaml_lines import (
     NEVER_CLOSED,
     NO_BULLET,
@@ -26,7 +26,7 @@ from gateway.config.yaml_lines import (
     without_value,
 )
 from gateway.config.yaml_siblings import Surroundings, moved
-from gateway.config.yaml_tree import compose, stopped
+from gateway.config.yaml_tree import compose, stopped, without_other_documents
 from gateway.config.yaml_words import NO_COLON
 
 MOST_FAULTS = 200
@@ -56,12 +56,14 @@ def read_yaml(text: str, file: Path) -> tuple[Node, list[Finding]]:
 
     What could not be read is left out, and the mapping or list around it is incomplete. No message repeats the text.
     """
+    text, others = without_other_documents(text, file)
+    root: Node | None
     try:
-        return compose(text, file)
+        root, faults = compose(text, file)
     except BrokenFileError:
         repaired = _Repaired(text, file)
-        root = repaired.read()
-    return root or Node(Position(1, 1, file), {}, incomplete=True), repaired.faults
+        root, faults = repaired.read(), repaired.faults
+    return root or Node(Position(1, 1, file), {}, incomplete=True), [*others, *once_a_line(faults)]
 
 
 class _Stop(NamedTuple):
@@ -137,7 +139,7 @@ class _Repaired:
         mended = self._mended(stop)
         for number, repair in mended or ():
             at = Position(number, repair.column, self._file)
-            self.faults.append(Finding(at, f"not YAML: {repair.text.removeprefix('not YAML: ')}"))
+            self.faults.append(Finding(at, f"{NO_YAML}{repair.text.removeprefix(NO_YAML)}"))
             if repair.unsure:
                 self._unsure.add((number, repair.unsure))
         self._worth_trying = max(self._worth_trying // 3, _FEWEST_TRIED) if mended is None else _MOST_TRIED
@@ -322,10 +324,7 @@ class _Repaired:
                 node.value, node.incomplete = None, True
             node.position = self._true(node.position)
             node.keys = {key: self._true(position) for key, position in node.keys.items()}
-        for number in sorted(self._without_value):
-            mark_values(root, number)
-        for number in sorted(self._left_out):
-            innermost(root, number).incomplete = True
+        mark_unread(root, self._without_value, self._left_out)
 
     def _true(self, position: Position) -> Position:
         """The position in the file as it is of one in the mended lines."""

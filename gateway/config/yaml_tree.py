@@ -30,10 +30,11 @@ from ruamel.yaml.events import (
 from ruamel.yaml.reader import ReaderError
 
 from gateway.config.invisible import INVISIBLE, invisible_in, name_of, without_invisible
-from gateway.config.schema_walk import number_keys
+from gateway.config.schema_walk import may_hold_secret, number_keys
 from gateway.config.tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, quoted
 from gateway.config.yaml_words import (
     BEHIND_NODE,
+    BY_REFERENCE,
     DECIMAL_COMMA,
     NO_COMMENT,
     decimals,
@@ -54,6 +55,9 @@ TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep; nothing in this file need
 _CUT = re.compile(r" #[^\s#]\S*[ \t]*(?=[\r\n]|\Z)")
 """A comment of one word, close behind a text."""
 _SLASHES = re.compile(r"[ \t]//[ \t]")
+_DOCUMENT = re.compile(r"(?<=[\r\n])---(?=[ \t]*(?:#.*)?(?:[\r\n]|\Z))")
+_CONTENT = re.compile(r"^[ \t]*[^\s#%]", re.MULTILINE)
+_SECOND = "a second document begins; a file holds one"
 _COLON = re.compile(r"[ \t]*:")
 _MAX_NUMBER_LENGTH = 300
 """Characters; longer numbers are text."""
@@ -86,6 +90,18 @@ def compose(text: str, file: Path) -> tuple[Node, list[Finding]]:
     return composer.document(), composer.findings
 
 
+def without_other_documents(text: str, file: Path) -> tuple[str, list[Finding]]:
+    """`text` with each line that begins another document as a comment of the same length, and what is said of it. Such
+    a line is none of any text that goes over several lines."""
+    content = _CONTENT.search(text)
+    if content is None or _DOCUMENT.search(text, content.end()) is None:
+        return text, []
+    lines, begin = LineIndex(text, file), content.end()
+    marks = (mark.start() for mark in _DOCUMENT.finditer(text, begin))
+    findings = [Finding(lines.position(at), f"{_SECOND}: remove this line") for at in marks]
+    return text[:begin] + _DOCUMENT.sub("#--", text[begin:]), findings
+
+
 def stopped(text: str, file: Path, beyond: int) -> BrokenFileError | None:
     """Why YAML's syntax lets `text` be read no further than line `beyond`, of which no tree is made; None: it does."""
     try:
@@ -105,6 +121,7 @@ class _Composer:
         self._anchors: dict[str, Node] = {}
         self._depth = self._count = 0
         self._key: str | None = None  # of the value that is read, where that is a text
+        self._above: list[str] = []  # the keys below which it stands
         self._lines = LineIndex(text, file)
         self._has_invisible = INVISIBLE.search(text) is not None
 
@@ -183,16 +200,24 @@ class _Composer:
                 self.findings[found:] = [finding._replace(warning=False) for finding in self.findings[found:]]
                 mapping.incomplete = True
             self._key = key.value if isinstance(key.value, str) else None
+            self._above.append(self._key or "")
             item = self._node(next(self._events))
+            self._above.pop()
             plain = isinstance(event, ScalarEvent) and event.style is None
-            if plain and self._is_no_key(event, key, item, mapping, value):
+            has_colon = plain and item.empty and key.written.endswith(":")  # `{topic:}`, by 7.3.3 of YAML a key
+            if has_colon:
+                key.written = key.written[:-1]
+                key.value = scalar(key.written)
+            if plain and not has_colon and self._is_no_key(event, key, item, mapping, value):
                 continue
             item.incomplete = item.incomplete or bool(self._has_invisible and meant)
             if item.empty:
-                item.position, item.alone = key.position, _COLON.match(self._text, event.end_mark.index) is None
+                is_alone = not has_colon and _COLON.match(self._text, event.end_mark.index) is None
+                item.position, item.alone = key.position, is_alone
             if isinstance(key.value, dict) and item.value is None:  # {{order}}
-                name = next(iter(key.value), "order")
+                name = str(next(iter(key.value), "order"))
                 text = f'double braces: write "{{{name}}}", in quotes, where an input is to be filled in'
+                text = BY_REFERENCE if name.startswith("secret") or self._may_be_secret() else text
                 self.findings.append(Finding(mapping.position, text))
                 mapping.value, mapping.incomplete = None, True
                 for _ in self._until(MappingEndEvent):
@@ -205,11 +230,19 @@ class _Composer:
                 text = f"this key stands at line {first.line}, column {first.column} already; keep one of them"
                 if len(value) > 1 and key.value == next(iter(value)) and in_list:
                     text += ", or write '- ' before it where another item of the list begins"
-                self.findings.append(Finding(key.position, f"duplicate key {quoted(key.value)}: {text}"))
+                # What has no ':' in braces is a value rather than a key.
+                has_colon = _COLON.match(self._text, event.end_mark.index) is not None
+                is_shown = (has_colon or not item.empty) and not self._may_be_secret()
+                name = f" {quoted(key.value)}" if is_shown else ""
+                self.findings.append(Finding(key.position, f"duplicate key{name}: {text}"))
             else:
                 value[key.value] = item
                 mapping.keys[key.value] = key.position
         mapping.value = value
+
+    def _may_be_secret(self) -> bool:
+        """Whether what is read stands at, or below, a key that may hold a secret."""
+        return any(may_hold_secret(key) for key in self._above if key)
 
     def _is_no_key(self, event: Event, key: Node, item: Node, mapping: Node, value: dict[Key, Node]) -> bool:
         """Whether `key`, a plain one with the value `item` in `mapping`, was not meant to be one as it is written. Then
@@ -275,7 +308,7 @@ class _Composer:
                 last = self._position(event.start_mark)
                 documents += isinstance(event, DocumentStartEvent)
                 if documents > 1:
-                    raise BrokenFileError(last, "a second document begins; a file holds one", last)
+                    raise BrokenFileError(last, _SECOND, last)
                 yield event
         except MarkedYAMLError as error:
             raise self._broken(error) from None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from gateway.config.schema_walk import every_key, in_one_section
+from gateway.config.schema_walk import every_key, in_one_section, may_hold_secret
 
 NO_COLON = "not YAML: a ':' is missing; write 'key: value', and put a text of several lines in quotes"
 """What is said of a text of several lines where a key was expected."""
@@ -17,7 +17,12 @@ DECIMAL_COMMA = (
 _NAMESPACE = re.compile(r"nsu?=[^;]+", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"[isgb]=[^;]+", re.IGNORECASE)
 _WHOLE_NODE = re.compile(r"(?:.*;)?[isgb]=.", re.IGNORECASE)
+_PARTED_SPACE = re.compile(r"node:[ \t]+(nsu?=[^\s,;{}\[\]]+),[ \t]*\Z", re.IGNORECASE)
+_PARTED_REST = re.compile(r"[isgb]=(?:\$\{\w+\}|[^\s{}\[\],])+", re.IGNORECASE)
+PARTED_NODE = "a ',' ends the node id, and braces do so inside brackets: write ';', and quotes around all of it"
 BEHIND_NODE = "a ',' ends the node id before it; remove this, or put quotes around all of the id if this is part of it"
+BY_REFERENCE = "a secret is written ${secret:NAME}"
+_KEY_BEFORE = re.compile(r"(\w+):[ \t]+\Z")
 NO_COMMENT = "a comment begins with '#', not with '//'"
 
 _NO_KEY = re.compile(
@@ -69,6 +74,13 @@ def no_key(text: str, *, is_alone: bool, has_colon: bool, behind_text: Iterable[
     return NoKey(match.end("word"), "a blank is missing after this ':'", *meant)
 
 
+def of_value(text: str, index: int, said: str) -> str:
+    """What is said of a line in which the parser stopped at `index`: of a secret, how one is written."""
+    key = _KEY_BEFORE.search(text[:index])
+    is_secret = key is not None and may_hold_secret(key[1]) and text[index : index + 1] in {"%", "@", "`"}
+    return f"{BY_REFERENCE}; one that stands here itself needs quotes" if is_secret else said
+
+
 def wrong_type(key: object) -> str:
     """What is said of a key that is neither text nor a whole number."""
     if isinstance(key, float) and key.is_integer():
@@ -84,6 +96,13 @@ def decimals(text: str, before: str) -> str | None:
     if _DECIMALS.fullmatch(text) is None or re.fullmatch(r"[-+]?\d*", before) is None:
         return None
     return f"{before or 0}.{text}"
+
+
+def parted_node(text: str, begin: int) -> tuple[int, int, str] | None:
+    """Of a line that has, from `begin` on, the last part of a node id with braces in it, and before that its namespace
+    with a ',' behind it: from where to where that is, and the id that was meant; None: it is no such line."""
+    space, rest = _PARTED_SPACE.search(text[:begin]), _PARTED_REST.match(text, begin)
+    return (space.start(1), rest.end(), f"{space[1]};{rest[0]}") if space is not None and rest is not None else None
 
 
 def is_node_parted(before: str, key: str) -> bool:
@@ -103,7 +122,7 @@ def what_of_tag(tag: str) -> str:
     """What is said of a `tag` of YAML, by what other programs mean by it."""
     word = tag.strip("!<>").casefold()
     if word.startswith(("secret", "env", "vault")):
-        return f"a secret is written ${{secret:NAME}}, and not by a tag ('!{word}')" if word.isidentifier() else _TAGS
+        return f"{BY_REFERENCE}, and not by a tag ('!{word}')" if word.isidentifier() else _TAGS
     if word.startswith("include"):
         return "another file is named under `include` at the top, and not by a tag ('!include')"
     return _TAGS

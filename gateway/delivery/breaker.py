@@ -28,6 +28,11 @@ mend."""
 ALARM = 10
 """Dead letters in a row of so many different intervals with one cause are a fault of the configuration, not of the
 records. Those of one interval are about that."""
+FEW = 3
+"""Intervals that were refused, whatever for, while nothing was taken for REFUSING: nothing is delivered then."""
+REFUSING = 300.0
+"""Seconds."""
+REFUSES = "Oden refuses one record after another"
 MOST_CAUSES = 32
 """Causes of dead letters that are counted beside each other."""
 MOST_FAILING = 5
@@ -81,6 +86,19 @@ class DeliveryHealth:
     in_a_row: int = 0
     """Of how many intervals, or settings, there were dead letters in a row with the cause `cause`."""
     cause: str = ""
+    refused: int = 0
+    """The same whatever for, since Oden took something last."""
+    refused_since: float = 0.0
+    """When the first of these was refused (epoch)."""
+
+    def refuses(self, now: float) -> str | None:
+        """Why nothing is delivered though Oden answers: it takes none of all that it is told. None where it does, or
+        where it was told too little for that to be known."""
+        if self.in_a_row > ALARM or self.refused > ALARM:
+            return f"{REFUSES} ({self.cause}), which looks like the configuration"
+        if self.refused >= FEW and now - self.refused_since >= REFUSING:
+            return f"{REFUSES} ({self.cause}), and has taken none for {(now - self.refused_since) / 60:.0f} minutes"
+        return None
 
     def count(self, path: str, outcome: str, seconds: float, now: float) -> None:
         """One request ended."""
@@ -154,7 +172,7 @@ class CircuitBreaker:
         health, cause = self.health, f"{path} {outcome.reason}"
         if outcome.fate == "delivered":
             self._refused.clear()
-            health.in_a_row = 0
+            health.in_a_row = health.refused = 0
         if outcome.fate != "dead":
             return outcome
         refused = self._refused.pop(cause, set())
@@ -162,13 +180,17 @@ class CircuitBreaker:
         if len(self._refused) > MOST_CAUSES:
             del self._refused[next(iter(self._refused))]
         refused.add(record.key if kind_of(record).interval == "none" else record.interval)
-        health.in_a_row, health.cause = len(refused), cause
+        health.refused_since = health.refused_since if health.refused else self._clock.now()
+        was_raised = health.in_a_row > ALARM
+        health.in_a_row, health.cause = len(refused), outcome.reason
+        health.refused = len(set().union(*self._refused.values()))
         if health.in_a_row <= ALARM:
             return outcome
+        if not was_raised:
+            log.error("refused_in_a_row", intervals=health.refused, reason=outcome.reason)
         if len(refused) > ALARM + 1:
             refused.pop()
-        reason = f"Oden refuses one record after another: {outcome.reason}. This looks like the configuration."
-        return Outcome("retry", "api", reason)
+        return Outcome("retry", "api", f"{REFUSES} ({outcome.reason}), which looks like the configuration")
 
     def refuse_unsent(self, record: Record, path: str, reason: str) -> bool:
         """A record cannot be said to Oden, so that nothing is sent. Whether it becomes a dead letter: as in

@@ -151,7 +151,7 @@ class RequestExecutor:
             await self._post(work, attempt, chosen, chosen, written)
             return
         # Whether it is there already decides what is sent.
-        early = 0.0 if creates_once else max(0.0, self.settlement.shown_after(work.records[0].interval))
+        early = max(0.0, self.settlement.shown_after(work.records[0]))
         attempt = replace(attempt, phase="in_doubt", not_before=chosen + early if early else 0.0)
         work = replace(work, attempt=attempt)
         if await self._outbox(Outbox.begin, work, attempt) and not early:

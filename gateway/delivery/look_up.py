@@ -21,6 +21,7 @@ from gateway.oden.http_answer import Keeps
 from gateway.oden.requests import Wording
 from gateway.outbox import left_open
 from gateway.outbox.entries import Attempt, LineRef, Work
+from gateway.outbox.life import uncompared
 from gateway.outbox.listing import Filter, Listed, page
 from gateway.outbox.store import Outbox
 from gateway.record_kinds import kind_of
@@ -68,7 +69,7 @@ class LookUps:
             return
         wording = settlement.options.wording
         listed = await self._waiting(work, attempt, wording)
-        waiting = [one.record for one in listed if isinstance(one.record, Output)]
+        waiting = [one.record for one in listed if isinstance(one.record, Output) and one.is_from_before]
         keeps = _concerned(work.records, waiting, step, wording)
         answer = await self._client.post(request.endpoint, body, written, keeps=keeps)
         outcome = outcome_of(request.endpoint, answer, creates=False, none_is_success=True)
@@ -97,9 +98,12 @@ class LookUps:
             # What these are here is needed to see that: once they are settled, the others would be sent.
             await settlement.look_up_later(work, attempt, "others that wait are within it, and are looked up first")
             return
+        if await self._is_to_be_compared(work, attempt, answer):
+            await settlement.look_up_later(work, attempt, "another life has added to it, which is compared first")
+            return
         log.info("doubt_settled", record=work.records[0].key, line=work.line, found=not result.missing)
         if isinstance(work.records[0], Setting):
-            await self._go_on_with_setting(work, attempt, work.records[0], result.ids.get(attempt.number))
+            await self._go_on_with_setting(work, attempt, work.records[0], result.ids.get(attempt.number), answer)
         elif not result.missing or (len(work.records) > 1 and (attempt.body or result.ids)):
             settlement.trusts_empty = settlement.trusts_empty or attempt.reason == EMPTY
             self._bulk.left_out(work.lane, result.missing)
@@ -121,6 +125,16 @@ class LookUps:
             found, cursor = await self._settlement.outbox(page, wanted, cursor)
             listed += found
         return [one for one in listed if one.record.key != output.key]
+
+    async def _is_to_be_compared(self, work: Work, attempt: Attempt, answer: Answer) -> bool:
+        """Whether another life has added to what waits here, and that has yet to be taken off what is counted: what it
+        is here says how much that was."""
+        reference, records = self._settlement.options.wording.reference, work.records
+        grown = any(isinstance(one, Output) and answers.has_grown(answer.body, one, reference) for one in records)
+        if attempt.body or not grown:
+            return False
+        left = await self._settlement.outbox(uncompared)
+        return left is not None and work.line in json.loads(left)
 
     async def _is_ended(self, work: Work, attempt: Attempt, answer: Answer, outcome: Outcome) -> bool:
         """Whether the end of an interval that was on in another life, and that has not been sent, is not sent at all:
@@ -151,9 +165,15 @@ class LookUps:
                 what = f"{work.line}: a {record.type.lower()} (id {oden_id}) that was not begun from here"
                 await self._settlement.notice(f"{what} is on at {iso(record.start)}, and stays as it is")
 
-    async def _go_on_with_setting(self, work: Work, attempt: Attempt, record: Setting, oden_id: str | None) -> None:
-        """Go on with a thing of which it is known now whether Oden has it, and under which id."""
+    async def _go_on_with_setting(
+        self, work: Work, attempt: Attempt, record: Setting, oden_id: str | None, answer: Answer
+    ) -> None:
+        """Go on with a thing of which it is known now whether Oden has it, and under which id. What the `answer` shows
+        of a work order already was told: at some Odens one that is completed takes no word more."""
         settlement = self._settlement
+        if answers.shows_as_told(answer.body, record):
+            await settlement.settle(work, dict.fromkeys(work.positions))
+            return
         if oden_id is not None and attempt.tries > 0 and "id" not in json.loads(attempt.body):
             # What was sent was to create it, and did.
             settlement.trusts_empty = settlement.trusts_empty or attempt.reason == EMPTY

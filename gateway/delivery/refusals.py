@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import structlog
 
+from gateway.delivery.breaker import backoff
 from gateway.delivery.limited import LimitedClient
 from gateway.delivery.outcome import Outcome, outcome_of
 from gateway.delivery.settlement import Settlement
@@ -21,6 +22,8 @@ log = structlog.get_logger()
 NOT_UNIQUE = 409
 TAKEN = (400, NOT_UNIQUE)
 """With what Oden may refuse to change what is completed."""
+MOST_TRIES = 5
+"""Refusals of a change of a work order, where no search says what has become of that."""
 MOST_NAMES = 9
 """How many of one name are told apart."""
 
@@ -73,28 +76,33 @@ class Refusals:
         return True
 
     async def _make_another(self, work: Work, attempt: Attempt, record: Setting, refusal: Outcome) -> bool:
-        """A work order that was begun again after its completion is another one, where it cannot be changed. Where
-        something in between may have refused that, it is first seen that it is completed."""
+        """A work order that is begun again after its completion is another one. Here it was open when it was looked
+        for: so it is looked for once more, whether it is completed by now, or something in between has refused
+        that."""
         oden_id = json.loads(attempt.body).get("id")
         if record.type != "maintenance_work_order" or oden_id is None:
             return False
-        if refusal.fate != "dead" and not await self._is_completed(work, record, str(oden_id)):
-            return False
-        try:
-            body = requests.setting_request(record, self._settlement.line_id(work.line), None).text()
-        except Exception:  # noqa: BLE001 - what does not say enough for another one stays refused
-            return False
-        log.warning("order_begun_again", record=record.key, line=work.line)
-        await self._again(work, replace(attempt, body=body), refusal.reason)
-        return True
-
-    async def _is_completed(self, work: Work, record: Setting, oden_id: str) -> bool:
         request = requests.look_up_any(record, self._settlement.line_id(work.line))
         chosen = self._settlement.clock.now()
         found = await self._client.post(request.endpoint, request.text(), asyncio.Event())
         outcome = outcome_of(request.endpoint, found, creates=False, none_is_success=True)
         await self._settlement.note_answer(request.endpoint, work, found, outcome, chosen)
-        return outcome.fate == "delivered" and answers.is_completed(found.body, oden_id)
+        if outcome.fate != "delivered":
+            if refusal.fate != "dead" or attempt.tries >= MOST_TRIES:
+                return False
+            again = chosen + backoff(attempt.tries)
+            await self._settlement.put_off(work, attempt, phase="retry", not_before=again, reason=refusal.reason)
+            return True
+        meant = answers.setting_id(found.body, record)
+        if meant == oden_id:
+            return False
+        try:
+            body = requests.setting_request(record, self._settlement.line_id(work.line), meant).text()
+        except Exception:  # noqa: BLE001 - what does not say enough for another one stays refused
+            return False
+        log.warning("order_begun_again", record=record.key, line=work.line)
+        await self._again(work, replace(attempt, body=body), refusal.reason)
+        return True
 
     async def _again(self, work: Work, attempt: Attempt, reason: str) -> None:
         await self._settlement.put_off(work, attempt, phase="retry", not_before=0.0, reason=reason)

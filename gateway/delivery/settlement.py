@@ -4,6 +4,7 @@ Whatever interrupts this, at any point, leaves an attempt that the next start fi
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Concatenate, Literal, ParamSpec, TypeVar
@@ -25,7 +26,7 @@ from gateway.outbox import gone, refused_ends, told
 from gateway.outbox.entries import Attempt, LineRef, Work
 from gateway.outbox.store import SPAN, Outbox
 from gateway.outbox.thread import OutboxThread
-from gateway.record_kinds import creates
+from gateway.record_kinds import about, creates
 
 log = structlog.get_logger()
 
@@ -187,21 +188,22 @@ class Settlement:
                 reason = refused[position]
                 log.error("record_refused", record=record.key, line=work.line, kind=record.kind, reason=reason)
             if position in delivered:
-                self.note_told(record.interval)
+                self.note_told(about(record))
         await self.persist(Outbox.settle, work, delivered, refused, self.clock.now())
 
-    def note_told(self, interval: str) -> None:
-        """Oden has been told something of the interval just now."""
+    def note_told(self, what: str) -> None:
+        """Oden has been told something of the interval, or of what a setting is about, just now."""
         now = self.clock.monotonic()
-        self._told_at.pop(interval, None)
-        self._told_at[interval] = now
+        self._told_at.pop(what, None)
+        self._told_at[what] = now
         while self._told_at[oldest := next(iter(self._told_at))] < now - self.options.settle:
             del self._told_at[oldest]
 
-    def shown_after(self, interval: str) -> float:
-        """In how many seconds a search certainly shows what Oden was told of the interval; after a restart nobody knows
-        when that was."""
-        return self._told_at.get(interval, self._began) + self.options.settle - self.clock.monotonic()
+    def shown_after(self, record: Record) -> float:
+        """In how many seconds a search certainly shows what Oden was told of the record's interval, or of what a
+        setting is about; after a restart nobody knows when that was. What is made by its name is told once."""
+        unknown = -math.inf if isinstance(record, Setting) and record.type != "maintenance_work_order" else self._began
+        return self._told_at.get(about(record), unknown) + self.options.settle - self.clock.monotonic()
 
     async def unsettle(self, work: Work, reason: str) -> None:
         """All records of `work` may be at Oden, and cannot be looked up: a person has to see."""

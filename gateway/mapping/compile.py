@@ -69,6 +69,8 @@ class LinePlan:
     """While a source is not heard, samples are remembered since then, for so many seconds at most."""
     tables: Lookups = field(default_factory=dict)
     """Those in which it looks up what inputs say, as they are now."""
+    fields: Mapping[str, frozenset[tuple[str, ...]]] = field(default_factory=dict)
+    """The fields of messages that it names, by their inputs."""
     digest: str = ""
     """Of all that the plan was made from: the same for the same."""
 
@@ -235,6 +237,7 @@ def compile_line(
         late_max=max(line.late, line.late_max),
         keepers=keepers,
         tables=lookups if line.scrap_yield is None else {**lookups, **codes_of(line.scrap_yield)},
+        fields={name: frozenset(paths) for name, paths in scope.fields.items()},
         digest=_digest(line, lookups, keepers, inputs),
     )
 

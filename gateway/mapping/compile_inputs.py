@@ -295,7 +295,7 @@ def _entry(scope: Scope, place: int, entry: Entry, loc: Loc, codes: Lookups) -> 
     if section is not None:
         _check_countable(scope, name, path, section, entry, loc)
         if path:
-            scope.event_field(section, path, (*loc, "count"))
+            scope.field(name, section, path, (*loc, "count"))
     fixed: list[tuple[str, Scalar]] = []
     filled: list[tuple[str, Pattern]] = []
     amount_names: list[str] = []

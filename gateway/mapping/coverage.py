@@ -4,12 +4,13 @@ That is: messages that no input takes, inputs that never had a value, and what w
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gateway.config.addresses import SUM
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import LineState
-from gateway.mapping.values import find, scalar
+from gateway.mapping.values import ABSENT, find, scalar
 from gateway.model import Sample
 
 MOST_SHOWN = 20
@@ -26,11 +27,21 @@ class Coverage:
     unmatched: Counter[tuple[str, str]] = field(default_factory=Counter)
     valued: dict[str, set[str]] = field(default_factory=dict)
     missed: dict[str, dict[str, dict[str, None]]] = field(default_factory=dict)
+    fields: dict[str, set[tuple[str, tuple[str, ...]]]] = field(default_factory=dict)
+    """By line, the fields of messages that had a value, each with its input."""
 
     def sample(self, plans: Sequence[LinePlan], sample: Sample) -> None:
         """Something was received."""
-        if sample.value is not None and not is_taken(plans, sample):
+        if sample.value is None:
+            return
+        if not is_taken(plans, sample):
             self.unmatched[sample.source, sample.address] += 1
+        for plan in plans:
+            for fed in plan.fed_by(sample) if plan.fields else ():
+                value = find(sample.value, fed.field)
+                for path in plan.fields.get(fed.name, ()):
+                    if find(value, path) not in (None, ABSENT):
+                        self.fields.setdefault(plan.key, set()).add((fed.name, path))
 
     def line(self, plan: LinePlan, state: LineState) -> None:
         """What a line knows by now."""
@@ -51,6 +62,7 @@ class Coverage:
             never = [each for name, each in plan.inputs.items() if seen is not None and name not in seen]
             by_default = [each.name for each in never if each.default is not None]
             others = [each.name for each in never if each.default is None and each.learned is None]
+            others += self._lost_fields(plan, seen or set())
             if others:
                 yield f"line {plan.line}: {_shown(others)} never had a value"
             if by_default:
@@ -60,6 +72,21 @@ class Coverage:
                 yield f"line {plan.line}: nothing came of {of}, so that the table {name} has learned nothing"
             for table, keys in self.missed.get(plan.key, {}).items():
                 yield f"line {plan.line}: the table {table} has nothing for {_shown([*keys])}"
+
+    def _lost_fields(self, plan: LinePlan, valued: Collection[str]) -> Iterator[str]:
+        """The fields that the line names and that no message had, of inputs of which messages came."""
+        known = self.fields.get(plan.key, set())
+        for name in plan.inputs:
+            for path in sorted(plan.fields.get(name, ()) if name in valued else ()):
+                if (name, path) not in known and plan.inputs[name].source:
+                    yield text_of_path(name, path)
+
+
+def text_of_path(name: str, path: Sequence[str]) -> str:
+    """How the field at `path` of an input is written."""
+    if path[:1] == (SUM,):
+        return f"sum({text_of_path(name, path[1:])})"
+    return name + "".join(part if part.startswith("[") else f".{part}" for part in path)
 
 
 def is_taken(plans: Sequence[LinePlan], sample: Sample) -> bool:
@@ -77,6 +104,12 @@ def without_value(plan: LinePlan, state: LineState) -> Iterator[str]:
         by_default = known is not None and input_plan.default is not None and not known.received
         if not input_plan.of_run and (known is None or known.value is None or by_default):
             yield name
+
+
+def unlearned(plan: LinePlan, state: LineState) -> Mapping[str, str]:
+    """The tables that have learned nothing, each with the input of which nothing has come."""
+    tables = {name: each.learned.input for name, each in plan.inputs.items() if each.learned is not None}
+    return {name: tables[name] for name in without_value(plan, state) if name in tables}
 
 
 def missed(plan: LinePlan, state: LineState) -> Mapping[str, Sequence[str]]:

@@ -44,6 +44,8 @@ class Scope:
             del self.learned[name]
         self.kinds: dict[str, ValueKind] = {}
         """What is known of the values of inputs."""
+        self.fields: dict[str, set[tuple[str, ...]]] = {}
+        """The fields of messages that are named, by their inputs."""
         self.faults: list[ConfigFault] = []
 
     def fault(self, loc: Loc, text: str, *, rests_on: Iterable[Loc] | None = None, at: tuple[int, ...] = ()) -> None:
@@ -104,11 +106,12 @@ class Scope:
                 text = f'"{reference.input}" is a plain value and has no fields: write "{{{reference.input}}}"'
                 self.fault(loc, text, rests_on=[_input(loc, reference.input)], at=(reference.at,))
             elif reference.path and section is not None:
-                self.event_field(section, reference.path, loc, reference.at)
+                self.field(reference.input, section, reference.path, loc, reference.at)
         return parsed if whole else None
 
-    def event_field(self, section: Input, path: Sequence[str], loc: Loc, *at: int) -> None:
-        """Whether the events of an input have a field that is named at `loc`."""
+    def field(self, name: str, section: Input, path: Sequence[str], loc: Loc, *at: int) -> None:
+        """Note that a field of the input `name` is named at `loc`; of events it is known whether they have it."""
+        self.fields.setdefault(name, set()).add((*path,))
         known = (*EVENT_FIELDS, *section.fields)
         if section.event is not None and section.field is None and path[0] not in known:
             text = f"the event has no field '{path[0]}': name it under 'fields'{suggestion(path[0], known)}"
@@ -136,8 +139,8 @@ class Scope:
                 text = f'"{name}" is a plain value and has no fields: write "{name}"'
                 self.fault(loc, text, rests_on=[_input(loc, name)], at=expression.places(name))
             elif section is not None:
-                for path in paths:
-                    self.event_field(section, path, loc, *expression.places(name, path))
+                for path in filter(None, paths):
+                    self.field(name, section, path, loc, *expression.places(name, path))
         if not self.has_run or RUN not in expression.names:
             return
         self.reads_run = True

@@ -21,7 +21,7 @@ from gateway.config.invisible import foreign_letter
 from gateway.errors import TextError
 from gateway.frozen import dataclass
 from gateway.mapping.times import epoch_seconds
-from gateway.mapping.values import number, text
+from gateway.mapping.values import number, number_in, text
 from gateway.model import NO_LOOKUPS, Lookup, Lookups, Scalar
 
 _PIECE = re.compile(r"\{\{|\}\}|\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}|[{}]|[^{}]+")
@@ -102,6 +102,7 @@ class LookedUp:
         """The value in the table; None where the input is not known or the table has nothing for it."""
         said = resolve(self.reference)
         if said is None:
+            self._note_plain(resolve)
             return None
         key = text(said).strip()  # as the keys of tables are: PLCs fill texts up with blanks
         if self.table.learned is not None:
@@ -111,6 +112,12 @@ class LookedUp:
         if value is None and isinstance(resolve, NotingResolver) and key:
             resolve.missed.setdefault(Missed(self.name, self.column, key, self.reference.input), False)
         return value
+
+    def _note_plain(self, resolve: Resolver) -> None:
+        """Note a field of an input that is known and is no message: nothing can ever be looked up by it."""
+        key, whole = self.reference, Reference(self.reference.input)
+        if key.path and isinstance(resolve, NotingResolver) and resolve(whole) is not None:
+            resolve.missed.setdefault(Missed(self.name, self.column, str(key), key.input), False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +297,7 @@ def _reference(name: str, at: int) -> Reference:
 
 @dataclass(frozen=True, slots=True)
 class NumberTemplate:
-    """A value that is a number at Oden: what is none is left out."""
+    """A value that is a number at Oden, also where it is written as text, as behind a bar: what is none is left out."""
 
     pattern: Pattern
 
@@ -319,7 +326,8 @@ def filled(template: Template, resolve: Resolver) -> JsonValue:
         case TextTemplate(pattern):
             return pattern.text_of(resolve)
         case NumberTemplate(pattern):
-            return number(pattern.render(resolve))
+            value = pattern.render(resolve)
+            return number_in(value) if isinstance(value, str) else number(value)
         case TimeTemplate(pattern):
             at = epoch_seconds(pattern.render(resolve))
             return None if at is None else datetime.fromtimestamp(floor(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

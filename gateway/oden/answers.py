@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gateway.model import IDENTITY, Output, Setting, StartInterval, UpdateInterval
+from gateway.oden import orders
 from gateway.oden.answer_parts import entries_of, epoch_of, objects_in, plain, reference_of
 from gateway.oden.http_answer import Keeps
 
@@ -248,6 +249,13 @@ def shows_output(answer: object, record: Output, reference: str | None = None) -
     return _shows_time(answer, "timestamp", record.timestamp, record.key, reference)
 
 
+def has_grown(answer: object, record: Output, reference: str | None) -> bool:
+    """Whether an entry with our reference to the record is shown under another time stamp: a later life has added to it
+    before it sent it."""
+    ours = [entry for entry in entries_of(answer) or () if reference and reference_of(entry, reference) == record.key]
+    return any(record.timestamp not in output_times(entry) for entry in ours)
+
+
 def output_times(entry: object) -> set[int]:
     """The time stamps of an entry of output or of a test; none where it cannot be read."""
     return {time for item in objects_in(entry) if (time := epoch_of(item.get("timestamp"))) is not None}
@@ -306,33 +314,42 @@ def shown_starts(answer: object) -> list[tuple[str, int]] | None:
 
 
 def shows_setting(answer: object, record: Setting, _: str | None = None) -> bool | None:
-    """The same of the thing that a setting is about, by the one field that says which it is.
+    """The same of the thing that a setting is about, by the one field that says which it is; of a work order, as
+    `orders` tells those of one name apart.
 
     Things made by hand need not have that field; where none has it, the answer is not understood.
     """
-    name, wanted = _identity(record)
+    name, _wanted = _identity(record)
     entries = entries_of(answer)
     things = [item for item in entries or [] if isinstance(item, Mapping)]
     if entries is None or len(things) < len(entries) or (things and not any(name in item for item in things)):
         return None
-    return any(_as_text(item.get(name)) == wanted for item in things)
+    ours = _things_of(answer, record)
+    return orders.meant(ours, record) is not None if _is_order(record) else bool(ours)
 
 
 def setting_id(answer: object, record: Setting, _: str | None = None) -> str | None:
     """The id of that thing."""
+    ours = [item for item in _things_of(answer, record) if item.get("id") is not None]
+    one = orders.meant(ours, record) if _is_order(record) else next(iter(ours), None)
+    return None if one is None else str(one["id"])
+
+
+def shows_as_told(answer: object, record: Setting) -> bool:
+    """Whether the answer to a search shows the work order that `record` is about, and all that this says of it."""
+    one = orders.meant(_things_of(answer, record), record) if _is_order(record) else None
+    return one is not None and orders.is_as_told(one, record)
+
+
+def _is_order(record: Setting) -> bool:
+    return record.type == "maintenance_work_order"
+
+
+def _things_of(answer: object, record: Setting) -> list[Mapping[str, object]]:
+    """The things in the answer to a search that have the one field by which the record names its own."""
     name, wanted = _identity(record)
     things = [item for item in entries_of(answer) or [] if isinstance(item, Mapping)]
-    ours = [item for item in things if name in item and _as_text(item[name]) == wanted and item.get("id") is not None]
-    if record.type == "maintenance_work_order":
-        # One that was begun again after its completion is another one at some Odens: the newest that is open.
-        ours = [item for item in ours if not item.get("completed_at")][-1:] or ours[-1:]
-    return str(ours[0]["id"]) if ours else None
-
-
-def is_completed(answer: object, oden_id: str) -> bool:
-    """Whether the answer to a search shows the work order with that id as completed."""
-    orders = [item for item in entries_of(answer) or [] if isinstance(item, Mapping)]
-    return any(bool(order.get("completed_at")) for order in orders if str(order.get("id")) == oden_id)
+    return [item for item in things if name in item and _as_text(item[name]) == wanted]
 
 
 def line_id(answer: object) -> str | None:

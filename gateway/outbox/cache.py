@@ -62,6 +62,12 @@ class OutboxCache:
         for (name, key), position in transaction.merge_keys.items():
             self._merge_keys[name] = dict([*self._merge_keys[name].items(), (key, position)][-4 * LOOK :])
 
+    def sum_within(self, span: float) -> None:
+        """Output is summed within windows of that length from now on."""
+        if span != self.span:
+            self.span = span
+            self._merge_keys.clear()
+
     def row(self, key: str) -> str | None:
         """The text of one row."""
         return self._rows.get(key)

@@ -60,6 +60,11 @@ class Listed:
     unsure: Annotated[bool, SPARED] = False
     """Another life may have sent it, so that nothing is merged into it."""
 
+    @property
+    def is_from_before(self) -> bool:
+        """Whether another life can have told it, too: of what waits, what is unsure."""
+        return self.unsure or self.where not in ("waiting", "parked", "deleted")
+
     def must_be(self, *where: str) -> bool:
         """True; raises OutboxError where the record is elsewhere."""
         if self.where not in where:

@@ -92,18 +92,18 @@ def taken_up(waiting: Sequence[Addition], shown: Shown, reference: str) -> dict[
 
 
 def taken_up_by_time(waiting: Sequence[Addition], shown: Shown, start: int, span: float) -> dict[str, int]:
-    """The same where entries carry no keys of ours, of an interval that starts at `start`: the time stamps under which
-    they are `shown`, of which none may be of an entry that was sent from here. What is not shown under its own, and can
-    be within a later one of its window, is."""
+    """The same where entries carry no keys of ours, of an interval that starts at `start`: the places of those entries
+    among all that are `shown`, of which none may be of one that was sent from here. What is not shown under its own
+    time stamp, and can be within a later entry of its window, is."""
     by_time = {one.timestamp: one for one in waiting}
     times = {at for at, _ in shown}
     left = [one for one in waiting if one.timestamp not in times and one.amounts]
     found: dict[str, int] = {}
-    for at, raw in shown:
+    for place, (at, raw) in enumerate(shown):
         of_window = window(at, start, span)
         earlier = [one for one in left if one.timestamp < at and window(one.timestamp, start, span) == of_window]
         can_be = [one for one in earlier if one.key not in found]
-        found |= dict.fromkeys(_within(raw, by_time.get(at), can_be), at)
+        found |= dict.fromkeys(_within(raw, by_time.get(at), can_be), place)
     return found
 
 

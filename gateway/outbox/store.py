@@ -116,8 +116,8 @@ MOST_PARTS = 16
 
 
 class Outbox:
-    """The outbox in `rows`, which it closes. `span` is the time resolution of output, in seconds. From `drop_above`
-    bytes on, the oldest output is dropped to make room; None: never."""
+    """The outbox in `rows`, which it closes. `span` is the time resolution of output, in seconds; another may be set at
+    any time. From `drop_above` bytes on, the oldest output is dropped to make room; None: never."""
 
     def __init__(self, rows: KeyValueStore, span: float = SPAN, drop_above: int | None = None) -> None:
         """Raises OutboxError where the rows are not an outbox of this format."""
@@ -376,6 +376,7 @@ class Outbox:
     def _cache(self) -> OutboxCache:
         if self._held is None:
             self._held = OutboxCache(self._rows, self.span, self.rest_until)
+        self._held.sum_within(self.span)
         return self._held
 
     @contextmanager

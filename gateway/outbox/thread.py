@@ -46,6 +46,11 @@ def open_outbox(
     return outbox
 
 
+def sum_within(outbox: Outbox, span: float) -> None:
+    """Output that waits, and what comes, is summed within windows of `span` seconds from now on."""
+    outbox.span = span
+
+
 def _ballast(directory: Path) -> int:
     """Bytes that are held back on the disk of `directory`, which may not be there yet."""
     there = next(path for path in (directory.absolute(), *directory.absolute().parents) if path.exists())

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from gateway.batch import IntakeHealth
+from gateway.delivery.breaker import REFUSES
 from gateway.errors import CERTIFICATE_DATES
 from gateway.health import Condition, KindName
 from gateway.model import Notice
@@ -74,7 +75,9 @@ def delivery(
     """Why nothing is delivered, of all lines or of one, and what becomes of what waits; `full` as for `intake`."""
     # Where each of the lines is held, whatever for, that is all of delivery.
     held = oden.held or (lines[0].held if lines and all(line.held for line in lines) else None)
-    if held:
+    if oden.refuses and (not held or REFUSES in held) and (outbox.to_do or outbox.records["dead"]):
+        yield Condition("oden_refuses", "", f"{oden.refuses}; {_kept(outbox, full)}.")
+    elif held:
         reason = held if held.startswith(UNREACHABLE) else f"Nothing is delivered to Oden: {held}"
         safe = _kept(outbox, full)
         wait = max(0.0, oden.retry_at - now) if oden.retry_at else 0.0

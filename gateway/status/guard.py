@@ -19,7 +19,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from gateway.config.check import page_context
+from gateway.config.check_files import page_context
 from gateway.config.schema_process import PageTls
 from gateway.errors import GatewayError
 from gateway.health import Condition

@@ -14,7 +14,7 @@ from gateway.delivery.drain import Drain
 from gateway.health import Condition, Problems, health
 from gateway.intake import Intake
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.coverage import missed, without_value
+from gateway.mapping.coverage import missed, unlearned, without_value
 from gateway.mapping.hearing import known_until
 from gateway.mapping.intervals import KEYLESS, IntervalsState, owner
 from gateway.mapping.line import LineState
@@ -202,7 +202,8 @@ def _seen(parts: Parts, plan: LinePlan, line: LineStatus, now: float) -> LineSta
             for name, known in state.inputs.items()
             if name in plan.inputs and plan.inputs[name].learned is None and not plan.inputs[name].of_run
         },
-        without_value=tuple(without_value(plan, state)),
+        without_value=tuple(name for name in without_value(plan, state) if plan.inputs[name].learned is None),
+        unlearned=unlearned(plan, state),
         missed=missed(plan, state),
         totals=tuple(totals(plan, state, parts.history, now)),
     )
@@ -360,4 +361,5 @@ def _oden(parts: Parts, now: float) -> OdenStatus:
         seconds=Histogram(BUCKETS, tuple(state.seconds), state.seconds_sum),
         used_share=min(1.0, state.used_share(now) * parts.drain.gap),
         silent_seconds=parts.drain.silent_for(),
+        refuses=state.refuses(now),
     )

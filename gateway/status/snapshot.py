@@ -120,7 +120,7 @@ class LineStatus:
 
     `without_run` is the output that no run has yet, summed by the names in its raw data: it goes to the next run, or
     to the one that turns out to have been on. `without_value` are inputs that never had one, `missed` what was looked
-    up in tables and is not there, by table.
+    up in tables and is not there, by table; `unlearned` are tables that have learned nothing, each with its input.
     """
 
     key: str
@@ -135,6 +135,7 @@ class LineStatus:
     waiting: int = 0
     without_value: tuple[str, ...] = ()
     missed: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    unlearned: Mapping[str, str] = field(default_factory=dict)
     tone: Tone | None = None
     unknown_since: float | None = None
     batch: IntervalStatus | None = None
@@ -188,7 +189,8 @@ class OdenStatus:
 
     `held` says why nothing at all is delivered and `retry_at` when that is tried again. `requests` counts by
     (object, action, outcome). `used_share`, 0 to 1, is the part of the request slots used over the last minutes.
-    `silent_seconds` is how long requests have been without any answer, None while nothing waits for one.
+    `silent_seconds` is how long requests have been without any answer, None while nothing waits for one. `refuses`
+    says why Oden takes none of what it is told; None where it does.
     `last_error` and `last_error_at` stay after a success: a later `last_success_at` says that it is over.
     """
 
@@ -202,6 +204,7 @@ class OdenStatus:
     seconds: Histogram
     used_share: float
     silent_seconds: float | None = None
+    refuses: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

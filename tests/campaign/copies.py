@@ -17,7 +17,7 @@ from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.store import Outbox
 from gateway.simulator.oden.model import OdenModel
 from tests.campaign.plant import AUTOMATIC, CODES, FACTORY, ON_A_TAG, Message, Story, total_of
-from tests.campaign.schedule import OTHERS, SETTING_UP, SETTLE, Life, Schedule, of_machines
+from tests.campaign.schedule import OTHERS, SETTING_UP, SETTLE, Life, Schedule, of_machines, ordering
 
 _EVENTS = frozenset(f"scrap {code}" for code in CODES)
 
@@ -40,7 +40,7 @@ def copied_schedule(seed: int) -> Schedule:
     rests = [max(life.away, SETTLE) if after.back else life.away for life, after in pairwise(lives)]
     lives = [replace(life, away=rest) for life, rest in zip(lives, [*rests, 0.0], strict=True)]
     modes = replace(plan.modes, refuse="", overlap=200)
-    return replace(plan, modes=modes, lives=tuple(lives))
+    return replace(plan, modes=modes, lives=tuple(lives), orders=ordering(seed))
 
 
 def away_schedule(seed: int) -> Schedule:

@@ -98,8 +98,6 @@ def measure(row: Row) -> Row:
     """Let the hour pass with this Oden."""
     told: list[StartInterval] = []
     amounts: Counter[str] = Counter()
-    # In other words nobody can tell the refusal to begin an order again from an ingress's.
-    orders = ORDERS if row.manners.errors == "documented" else 0
 
     async def hour(plant: Plant) -> None:
         watching = asyncio.create_task(_watch(plant, row.said))
@@ -111,7 +109,7 @@ def measure(row: Row) -> Row:
                 if minute == MINUTES
                 else [plant.start(60 * minute, name=_named(minute)), plant.start(60 * minute, "STATE")]
             )
-            plant.commit(*ends, *open_, *_checks(plant, minute), *(_order(plant, minute) if orders else ()))
+            plant.commit(*ends, *open_, *_checks(plant, minute), *_order(plant, minute))
             told.extend((*open_, *_checks(plant, minute)))
             await asyncio.sleep(20)
             if row.edits and open_:
@@ -136,7 +134,7 @@ def measure(row: Row) -> Row:
     if row.edits:
         wanted_states = [{"category": "Planned Downtime", "comment": "by hand", "reason": "Jam"}] * MINUTES
         row.lost += sum(one != other for one, other in zip(_states(plant), wanted_states, strict=True))
-    more = len(_orders(plant)) - orders
+    more = len(_orders(plant)) - ORDERS
     row.lost, row.doubled = row.lost + max(0, -more), max(0, more)
     difference = plant.total() - amounts["RUN"]
     counts = plant.outbox.counts()

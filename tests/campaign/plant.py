@@ -7,15 +7,18 @@ records, made as a mapping would, among them kinds of which the present mapping 
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from math import floor
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gateway.config.schema import Line
 from gateway.mapping.compile import LinePlan, compile_line
 from gateway.model import Output, Record, Scalar, StartInterval, UpdateInterval, interval_key, record_key
+
+if TYPE_CHECKING:
+    from tests.campaign.orders import Word
 
 FACTORY = "Factory A"
 EPOCH = 1_800_000_000.0
@@ -78,6 +81,8 @@ class Story:
     records: list[tuple[float, tuple[Record, ...]]] = field(default_factory=list)
     shown: list[Shown] = field(default_factory=list)
     totals: Totals = field(default_factory=dict)
+    orders: "Sequence[Word]" = ()
+    """What is said of its maintenance work orders, as `orders` makes it."""
 
     @property
     def key(self) -> str:
@@ -130,10 +135,18 @@ def described(name: str) -> dict[str, Any]:
             "product": {**message, "topic": f"{name}/order", "field": "sku"},
             "good": {**message, "topic": f"{name}/good", "field": "count", "counter": {"rollover": 65536}},
             "scrap": {**message, "topic": f"{name}/scrap"},
+            "work": {**message, "topic": f"{name}/work"},
             "reject": {"source": PLC, "node": f"ns=2;s={name}.Reject", "counter": {"rollover": 65536}},
         },
         "run": {"key": "order", "product": "{product}", "name": "{order}", "settle": "0s"},
         "states": {"input": "state", "codes": codes, "hold": "0s"},
+        "rules": [
+            {
+                "set": "maintenance_work_order",
+                "event": "work",
+                **{field: f"{{work.{field}}}" for field in ("external_id", "name", "started_at", "completed_at")},
+            }
+        ],
         "scrap_yield": {
             "every": "20s",
             "entries": [

@@ -32,13 +32,14 @@ from gateway.simulator.oden.faults import read_fault
 from gateway.simulator.oden.model import OdenModel
 from gateway.simulator.oden.store import Factory, Organization
 from gateway.supervisor import Child, Supervisor
-from tests.campaign import refused
+from tests.campaign import orders, refused
 from tests.campaign.compare import differences, kept, too_little
 from tests.campaign.copies import least, of_copies
 from tests.campaign.fuse import Fuse, Killed
 from tests.campaign.late import Outages, disturbed, late_story, made_outages, too_soon, with_clocks_ahead
 from tests.campaign.lost import Lost, doubled, exact, places
 from tests.campaign.oden import Oden, Wire
+from tests.campaign.orders import with_orders
 from tests.campaign.people import Deed, People
 from tests.campaign.plant import CUSTOM, EPOCH, FACTORY, REFERENCE, Message, Story, calm, mapped, recorded
 from tests.campaign.quiet import silent, told
@@ -113,6 +114,10 @@ class _World:
         else:
             self.mapped = [mapped(name, self.chances.getrandbits(32), length) for name in names[: schedule.mapped]]
         self.recorded = [recorded(name, self.chances.getrandbits(32), length) for name in names[schedule.mapped :]]
+        if schedule.orders:
+            whole = any(life.back for life in schedule.lives)
+            ordered = partial(with_orders, seed=schedule.orders, length=length, whole=whole)
+            self.mapped, self.recorded = [*map(ordered, self.mapped)], [*map(ordered, self.recorded)]
         if schedule.modes.refuse:
             # What an Oden refuses in words of its own ends only where others are taken from one send to the next.
             names.append("Calm line")
@@ -206,6 +211,7 @@ class _World:
             wrong.append(f"requests {min(gaps):.4f} s apart")
         self.result.dead = left.dead + left.parked
         for story in self.stories:
+            wrong += orders.differences(story, self.oden.model, self.lost[story.key], self.put_back_at)
             self.result.too_little += too_little(story, self.oden.model)
             if story.plan is not None and self.put_back_at is not None:
                 events = self.least[story.name]

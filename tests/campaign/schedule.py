@@ -77,6 +77,8 @@ class Schedule:
     """When the last of them comes, at the latest."""
     keyless: bool = False
     """Entries at Oden do not carry the keys of our records."""
+    orders: int = 0
+    """Lines have maintenance work orders too, which this seeds; 0: none."""
 
     @property
     def quiet(self) -> float:
@@ -86,9 +88,14 @@ class Schedule:
 
 def schedule(seed: int) -> Schedule:
     """The schedule of `seed`."""
-    return _with_manners(
-        _with_others(of_machines(seed), random.Random(seed + OTHERS)), random.Random(seed + 2 * OTHERS)
-    )
+    others = _with_others(of_machines(seed), random.Random(seed + OTHERS))
+    return replace(_with_manners(others, random.Random(seed + 2 * OTHERS)), orders=ordering(seed))
+
+
+def ordering(seed: int) -> int:
+    """What seeds the work orders of a schedule: of every second one, they are none."""
+    chances = random.Random(seed + 3 * OTHERS)
+    return chances.getrandbits(32) if chances.random() < 0.5 else 0
 
 
 def _with_others(plain: Schedule, chances: random.Random) -> Schedule:

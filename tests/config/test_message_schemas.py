@@ -330,3 +330,61 @@ def test_what_was_asked_before_is_answered_again_and_what_only_looks_like_it_is_
         schema.misfit({"n": "x" * (LONGEST_REMEMBERED + number)})
     assert len(schema._answers) <= MOST_REMEMBERED
     assert max(map(len, schema._answers)) <= LONGEST_REMEMBERED
+
+
+DOUBTS = (
+    ('{"properties": {"qty": {▲"min": 0}}}', "did you mean 'minimum'"),
+    ('{"properties": {"qty": {▲"Max": 10}}}', "did you mean 'maximum'"),
+    ('{"properties": {"qty": {▲"minValue": 0}}}', "did you mean 'minimum'"),
+    ('{"properties": {"lot": {▲"length": 8}}}', "did you mean 'maxLength'"),
+    ('{"properties": {"lot": {▲"max_len": 8}}}', "did you mean 'maxLength'"),
+    ('{"properties": {"lot": {▲"regex": "^A"}}}', "did you mean 'pattern'"),
+    ('{"properties": {"lot": {▲"values": ["A"]}}}', "did you mean 'enum'"),
+    ('{▲"fields": {"lot": {}}}', "did you mean 'properties'"),
+    ('{▲"mandatory": ["lot"]}', "did you mean 'required'"),
+    ('{▲"allowAdditional": false}', "did you mean 'additionalProperties'"),
+    ('{▲"dataType": "object"}', "did you mean 'type'"),
+    ('{"properties": {"qty": {"type": "string", ▲"minimum": 0}}}', "'minimum' is for numbers"),
+    ('{"type": "array", ▲"required": ["qty"]}', "'required' is for objects"),
+    ('{"properties": {"quantity": {}}, ▲"required": ["quantitiy"]}', "stands 'quantity': are these two"),
+)
+CERTAIN = (
+    ('{"properties": {"qty": {"minimum": ▲10, "maximum": 5}}}', "leaves nothing below 'maximum'"),
+    ('{"properties": {"qty": {"exclusiveMinimum": ▲5, "maximum": 5}}}', "so that nothing fits"),
+    ('{"minLength": ▲9, "maxLength": 3}', "are they exchanged"),
+    ('{"minItems": ▲9, "maxItems": 3}', "are they exchanged"),
+    ('{"type": "integer", "enum": ▲["1", "2"]}', "nothing here is of the type integer"),
+    ('{"type": "string", "const": ▲7}', "nothing here is of the type string"),
+)
+FITTING = (
+    {"type": "string", "length": "of the label", "unit": "m", "values": {"a": 1}, "options": {}, "x-min": 0},
+    {"properties": {"min": {"type": "number"}, "fields": {}, "regex": {}}, "required": ["min"]},
+    {"minimum": 5, "maximum": 5, "minLength": 0, "maxLength": 0},
+    {"type": ["integer", "null"], "minimum": 0, "enum": [1, 2.0, None, "unknown"]},
+    {"type": ["number", "string"], "pattern": "^A", "minimum": 0},
+    {"properties": {"order": {}, "orders": {}}, "required": ["order", "sku"]},
+    {"$schema": "http://json-schema.org/draft-04/schema#", "minimum": 5, "exclusiveMinimum": True},
+    {"$schema": "http://json-schema.org/draft-03/schema#", "type": "any", "properties": {"a": {"required": True}}},
+)
+
+
+@pytest.mark.parametrize(("marked", "why"), [*DOUBTS, *CERTAIN])
+def test_p10_a_schema_that_checks_nothing_or_that_nothing_fits(tmp_path: Path, marked: str, why: str) -> None:
+    """What other tools call otherwise, and what is for another type, is warned of at its place; what nothing can fit is
+    refused."""
+    file = tmp_path / "gateway.yaml"
+    file.write_text(CONFIG)
+    (tmp_path / "schemas").mkdir()
+    (tmp_path / "schemas/scrap.json").write_text(marked.replace("▲", ""))
+    try:
+        told, is_certain = read_config(file, {})[0].warnings, False
+    except ConfigError as error:
+        told, is_certain = error.diagnostics, True
+    assert [one.where for one in told] == [f"{tmp_path}/schemas/scrap.json:1:{marked.index('▲') + 1}"]
+    assert why in told[0].text
+    assert is_certain == ((marked, why) in CERTAIN)
+
+
+@pytest.mark.parametrize("document", FITTING, ids=str)
+def test_p10_a_schema_that_is_right_has_no_doubts(document: dict[str, Any]) -> None:
+    assert [*schema(document).doubts] == []

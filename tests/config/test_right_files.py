@@ -18,6 +18,7 @@ SCRAP = "{count: scrap.qty,"
 TARGET = "value: 12.5"
 UPTIME = "1: {category: Uptime}"
 TABLES = "tables:\n  goals: {file: goals.csv, key: sku}\nlines:\n"
+JOB = '\n      job: {expr: "t3.number"}'
 VARIANTS = (
     # A text is compared as it is, whatever is in it.
     (WHEN, "'t1 == \"Druck <min> erreicht\"'"),
@@ -42,7 +43,14 @@ VARIANTS = (
     # A whole message that is one value: its topic has no field.
     ('name: "{order}"', 'name: "{goals[t1].speed}"'),
     # The field may be an object.
-    ('name: "{order}"', 'name: "{order.number}"'),
+    (T3, T3.replace('plc, node: "nsu=urn:acme:line;s=L00.T3"', "floor, topic: plant-a/L00/job, field: head") + JOB),
+    ('name: "{order}"', 'name: "{order.number|{order}}"'),
+    # The message has a field that is called like the input.
+    ("field: number, time: at", "field: order.number, time: order.at"),
+    # Words in capitals that are a machine's own, and names in another writing or with a letter beside a number.
+    (T3, T3.replace("}", ", default: FALSCHFARBE}")),
+    ("factory: Factory A", "factory: Завод А"),
+    ("factory: Factory A", "factory: Werk Köln O1"),
     # Placeholders in placeholders become numbers.
     (TARGET, 'value: "{goals[sku].speed|{speed}}"'),
     (TARGET, 'value: "{speed|{goals[order].speed|-}}"'),

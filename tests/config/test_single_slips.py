@@ -3,8 +3,10 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
+
 from tests.config.command import check, written
-from tests.config.factory import HEAD, LINE, WHEN, said_of, slip, spoilt
+from tests.config.factory import HEAD, LINE, WHEN, places_of, said_of, slip, spoilt
 
 
 def test_p10_a_source_that_nobody_knows_is_told_once() -> None:
@@ -78,3 +80,32 @@ def test_p10_a_topic_of_all_lines_that_begins_with_a_slash() -> None:
         answer = said_of(Path(folder) / "c", (), [*slips] * 8, lines=9)
     assert answer.problems == []
     assert len(answer.warnings) == 8
+
+
+GOALS = "tables:\n  goals: {file: goals.csv}\nlines:\n"
+
+
+@pytest.mark.parametrize("value", ["{▲goals[sku].speed}", "{▲goals[sku].speed|12}", "{speed|{▲goals[sku].speed}}"])
+def test_p10_a_target_from_a_column_without_numbers(value: str, tmp_path: Path) -> None:
+    """No target would ever be told; where some cells are numbers, those are."""
+    text = HEAD.replace("lines:\n", GOALS) + LINE.replace("value: 12.5", f'value: ▲"{value.replace("▲", "")}"')
+    for cells, expected in (("12 1/min", 1), ("12,5 m", 1), ("12.5", 0)):
+        folder = tmp_path / cells.replace("/", "")
+        path = written(folder, text.replace("▲", ""))
+        (folder / "goals.csv").write_text(f'sku,speed\nA,"{cells}"\nB,fast\n', encoding="utf-8")
+        problems = check(path).problems
+        refused = [problem for problem in problems if "warning: " not in problem]
+        assert len(refused) == expected, problems
+        assert all(
+            f"{places_of(text)[0]}: " in problem and "'speed' of 'goals' has none" in problem for problem in refused
+        )
+
+
+def test_p10_a_word_of_a_spreadsheet_for_false_in_a_cell(tmp_path: Path) -> None:
+    """It is told in the table."""
+    tags = 'name;source;node;default\nt99;plc;"ns=2;s=T99";FALSCH\n'
+    line = LINE.replace("    inputs:\n", "    inputs:\n      file: tags.csv\n")
+    path = written(tmp_path / "c", HEAD + line)
+    path.with_name("tags.csv").write_text(tags, encoding="utf-8")
+    (problem,) = check(path).problems
+    assert problem.startswith("tags.csv:2:22: warning: a spreadsheet writes this for false")

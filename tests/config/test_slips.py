@@ -12,10 +12,12 @@ import pytest
 
 from tests.config.factory import COUNTER, END, NODE, T3, WHEN, Said, Slip, said_of, slip
 from tests.config.more_slips import MORE
+from tests.config.slips_of_forms import OF_FORMS
 from tests.config.slips_of_places import OF_PLACES
 from tests.config.slips_of_plants import OF_PLANTS
 from tests.config.slips_of_sense import OF_SENSE
 from tests.config.slips_of_signs import OF_SIGNS
+from tests.config.slips_of_silence import OF_SILENCE
 from tests.config.yet_more_slips import YET_MORE
 
 STATE = 'state: {source: plc, node: "nsu=urn:acme:line;s=L00.State"}'
@@ -311,7 +313,9 @@ GROUPS: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
     **OF_SIGNS,
     **OF_PLANTS,
     **OF_PLACES,
+    **OF_FORMS,
     **OF_SENSE,
+    **OF_SILENCE,
     "all kinds at once": (
         HEAD,
         (*SYNTAX[:6], *SYNTAX_2[:3], *SCHEMA[:6], *REFERENCES[:8], *CERTAIN[:6], *DOUBTFUL[:9]),

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from gateway.delivery.drain import DeliveryOptions
 from gateway.model import Setting
 from gateway.oden.exchange import iso
 from gateway.outbox.merge import begins_anew
@@ -78,3 +79,61 @@ def test_p4_what_begins_an_order_anew(older: dict[str, str], later: dict[str, st
         Setting("", LINE, 0.0, "maintenance_work_order", {"external_id": "17", **fields}) for fields in (older, later)
     ]
     assert begins_anew(*both) == anew
+
+
+@pytest.mark.parametrize("orders", [200, 400, 409])
+@pytest.mark.parametrize("told", [1, 2, 3])
+def test_p4_what_a_copy_says_of_an_order_once_more_makes_no_other(*, told: int, orders: int) -> None:
+    """The outbox is put back to when the first `told` words of it waited; the life since has told it all. What is said
+    in a copy was said by then, of the one that began then, whatever has become of that."""
+    words = [{"started_at": iso(T)}, {"completed_at": iso(T + 600)}, {"started_at": iso(T + 900)}]
+
+    async def story(plant: Plant) -> None:
+        plant.oden.up = False
+        for number, said in enumerate(words[:told]):
+            plant.commit(order(plant, number, **said))
+        copy = plant.copied()
+        plant.oden.up = True
+        for number, said in enumerate(words):
+            plant.commit(*([order(plant, number, **said)] if number >= told else []))
+            await plant.drained()
+        await plant.restart(DeliveryOptions(60.0, 30.0), copy, 200.0)
+        await plant.drained()
+
+    plant = live(story, Manners(orders=orders))
+    assert plant.letters() == []
+    assert shown(plant) == [(iso(T), iso(T + 600)), (iso(T + 900), None)]
+
+
+@pytest.mark.parametrize("orders", [200, 400, 409])
+def test_p4_a_completion_whose_answer_is_lost_makes_no_other(orders: int) -> None:
+    """It took effect: what is completed cannot be changed at some, which is no reason to make another."""
+
+    async def story(plant: Plant) -> None:
+        plant.commit(order(plant, 0, started_at=iso(T)))
+        await plant.drained()
+        plant.commit(order(plant, 600, started_at=iso(T), completed_at=iso(T + 600)))
+        await plant.drained()
+
+    faults = ["close commit=yes at=maintenance_work_order/set times=2"]
+    plant = live(story, Manners(orders=orders), faults)
+    assert plant.letters() == []
+    assert shown(plant) == [(iso(T), iso(T + 600))]
+
+
+@pytest.mark.parametrize("lag", [0.0, 30.0])
+def test_p4_an_order_is_looked_for_once_searches_show_what_was_told_of_it(lag: float) -> None:
+    """Searches lag behind what was written: what was made a second ago is not made again, and what was completed is not
+    begun anew itself; nor after a restart that knows of neither when it was told."""
+
+    async def story(plant: Plant) -> None:
+        for cycle in range(3):
+            plant.commit(order(plant, 900 * cycle, started_at=iso(T + 900 * cycle)))
+            await plant.drained()
+            plant.commit(order(plant, 900 * cycle + 600, completed_at=iso(T + 900 * cycle + 600)))
+            await plant.drained()
+            await plant.restart(DeliveryOptions(60.0, 30.0), plant.rows, 0.0, forgets=False)
+
+    plant = live(story, Manners(search_lag=lag))
+    assert plant.letters() == []
+    assert shown(plant) == [(iso(T + 900 * cycle), iso(T + 900 * cycle + 600)) for cycle in range(3)]

@@ -4,7 +4,7 @@ from typing import Any
 
 from gateway.config.schema import Line
 from gateway.mapping.compile import LinePlan, compile_line
-from gateway.mapping.coverage import Coverage, missed
+from gateway.mapping.coverage import Coverage, missed, unlearned
 from gateway.model import Learned, Lookup
 from gateway.trial.play import play
 from tests.mapping.recording import LINE, T0, message, tag
@@ -105,3 +105,66 @@ def test_what_is_added_to_a_table_is_missed_no_more() -> None:
     after = plan({"7": {"text": "Door"}, "9": {"text": "Jam"}}, {1: "Gel", 3: "Edge"})
     assert missed(after, state) == {"alarms": ["8"], "codes": ["2"]}
     assert missed(PLAN, state) == {"alarms": ["8", "9"]}
+
+
+def of_a_field(product: str) -> LinePlan:
+    """A line whose order is one field of its message, and whose product is looked up."""
+    inputs = {"order": {"source": "mes", "topic": "order", "field": "number"}}
+    run = {"key": "order", "product": product, "settle": "0s"}
+    line = Line.model_validate({**LINE, "inputs": inputs, "run": run, "states": None, "scrap_yield": None})
+    return compile_line(line, ("lines", 0), {"products": Lookup(frozenset({"name"}), {"7": {"name": "Film"}})})
+
+
+def test_a_field_of_what_is_no_message_is_a_missed_look_up() -> None:
+    """`{products[order.sku].name}`, where `order` is one field itself: nothing can be found by it, which is listed."""
+    samples: list[Any] = [
+        message(1, "order", {"number": "A", "sku": 7}),
+        message(50, "order", {"number": "B", "sku": 7}),
+        T0 + 100,
+    ]
+    plan = of_a_field("{products[order.sku].name}")
+    told = play([plan], [*samples, T0 + 100])
+    assert told.causes == []
+    assert [notice.text for notice in told.notices if notice.kind == "reject"] == [
+        'the table products has no name for order "order.sku"'
+    ]
+    assert [*told.coverage.sentences([plan])] == [
+        "line Line 01: order.sku never had a value",
+        "line Line 01: the table products has nothing for order.sku",
+    ]
+    assert missed(plan, told.states[plan.key]) == {"products": ["order.sku"]}
+    spared = play([of_a_field("{products[order.sku].name|Other}")], [*samples, T0 + 100])
+    assert [cause.record.kind for cause in spared.causes] == ["start", "update", "start"]
+    assert spared.coverage.missed == told.coverage.missed
+
+
+def test_fields_that_no_message_has_are_said() -> None:
+    """In texts, conditions and amounts, once some message has come; over several recordings, what any of them has."""
+    entries = [
+        {"count": "scrap.qty", "raw_data": {"scrap": "{n}", "code": "{scrap.cod}"}},
+        {"count": "sum(scrap.bad.qty)", "raw_data": {"bad": "{n}"}},
+    ]
+    inputs = {**INPUTS, "order": {"source": "mes", "topic": "order"}, "late": {"expr": "scrap.shift == 3"}}
+    section = {**LINE, "inputs": inputs, "run": {"key": "order", "product": "P"}, "states": None}
+    plan = compile_line(Line.model_validate({**section, "scrap_yield": {"entries": entries}}), ("lines", 0), {})
+    scrap = {"type": "scrap", "qty": 1, "code": 4}
+    coverage = play([plan], [message(0, "order", "A"), message(1, "events", scrap), T0 + 100]).coverage
+    first, *_ = coverage.sentences([plan])
+    lost = "sum(scrap.bad.qty), scrap.cod, scrap.shift"
+    assert first == f"line Line 01: state, spare, sum, late, {lost} never had a value"
+    whole = {**scrap, "cod": 4, "shift": 1, "bad": [{"qty": 1}]}
+    play([plan], [message(1, "events", whole), T0 + 100], coverage)
+    assert "scrap." not in "".join(coverage.sentences([plan]))
+
+
+def test_tables_that_learned_nothing_name_what_did_not_come() -> None:
+    inputs = {"order": {"source": "mes", "topic": "order"}, "announced": {"source": "mes", "topic": "announced"}}
+    run = {"key": "order", "product": "{orders[order].sku}", "settle": "0s"}
+    line = Line.model_validate({**LINE, "inputs": inputs, "run": run, "states": None, "scrap_yield": None})
+    tables = {"orders": Lookup(frozenset({"sku"}), {}, Learned("announced", ("number",), 500))}
+    plan = compile_line(line, ("lines", 0), tables)
+    assert unlearned(plan, play([plan], [message(1, "order", "A"), T0 + 10]).states[plan.key]) == {
+        "orders": "announced"
+    }
+    announced = message(0, "announced", {"number": "A", "sku": "Film"})
+    assert unlearned(plan, play([plan], [announced, T0 + 10]).states[plan.key]) == {}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.mapping.templates import Reference, parse
+from gateway.mapping.templates import NumberTemplate, Reference, filled, parse
 from gateway.model import Lookup, Scalar
 
 KNOWN: dict[str, Scalar] = {"order": "A1", "state": 7.0, "speed": 2.5, "scrap.code": "Splice", "on": True, "blank": " "}
@@ -150,3 +150,18 @@ def test_a_default_is_checked_as_the_rest(pattern: str) -> None:
     """Braces, names and columns, before and behind the bar."""
     with pytest.raises(ValueError, match=r"."):
         parse(pattern, {"alarms": Lookup(frozenset({"text"}), {})})
+
+
+@pytest.mark.parametrize(
+    ("pattern", "speed", "result"),
+    [
+        ("12.5", None, 12.5),
+        ("{speed|40}", None, 40),
+        ("{speed|40}", 7, 7),
+        ("{speed}", "-2.5", -2.5),
+        ("{speed}", "5 m", None),
+    ],
+)
+def test_a_number_may_be_written_as_text(pattern: str, speed: Scalar, result: Scalar) -> None:
+    """As behind a bar; what is no number is left out."""
+    assert filled(NumberTemplate(parse(pattern)), lambda _: speed) == result

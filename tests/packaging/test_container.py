@@ -19,7 +19,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from ruamel.yaml import YAML
 
-from gateway.config.check import page_context
+from gateway.config.check_files import page_context
 from gateway.config.schema import Config
 from gateway.config.schema_process import PageTls, Status
 from tests.peers import PATIENCE, Mosquitto, wait_for

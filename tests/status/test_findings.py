@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.batch import IntakeHealth
+from gateway.delivery.breaker import REFUSES
 from gateway.errors import CERTIFICATE_DATES, OutboxError, OutboxFull
 from gateway.health import Condition
 from gateway.model import Notice
@@ -69,6 +70,23 @@ def test_a_line_that_is_held(picture: Snapshot) -> None:
     [condition] = findings.delivery(picture.oden, lines, picture.outbox, NOW)
     assert (condition.kind, condition.object) == ("line_held", lines[1].key)
     assert condition.text == "Factory A, Line 02: nothing is delivered: 403: not allowed"
+
+
+def test_p9_oden_takes_nothing_of_what_it_is_told(picture: Snapshot) -> None:
+    """That is a fault, held or not, unless something else holds all, or nothing is left of what was refused."""
+    refuses = f"{REFUSES} (no such product), which looks like the configuration"
+
+    def kinds(held: str | None, waiting: int = 0, dead: int = 0) -> list[str]:
+        oden = replace(picture.oden, held=held, refuses=refuses)
+        outbox = replace(
+            picture.outbox,
+            records={"waiting": waiting, "sending": 0, "in_doubt": 0, "parked": 0, "dead": dead, "unsettled": 0},
+        )
+        return [condition.kind for condition in findings.delivery(oden, picture.lines, outbox, NOW)]
+
+    assert kinds(None, dead=3) == kinds(refuses, waiting=1) == ["oden_refuses"]
+    assert kinds("401: bad token", dead=3) == ["oden_held"]
+    assert kinds(None) == []
 
 
 def test_a_plant_of_which_each_line_is_held_delivers_nothing(picture: Snapshot) -> None:

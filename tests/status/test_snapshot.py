@@ -51,6 +51,7 @@ def test_the_whole_picture(picture: Snapshot) -> None:
         "waiting": 5,
         "without_value": [],
         "missed": {},
+        "unlearned": {},
         "tone": "stopped",
         "unknown_since": "2026-11-22T07:59:00.000Z",
         "batch": {"name": "4711-2", "since": "2026-11-22T07:00:00.000Z"},

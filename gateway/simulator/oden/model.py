@@ -65,7 +65,7 @@ from gateway.simulator.oden.scrap_and_quality import (
     set_test,
 )
 from gateway.simulator.oden.snapshot import from_snapshot, to_snapshot
-from gateway.simulator.oden.store import Interval, Line, Organization, ScrapYieldRecord, Store
+from gateway.simulator.oden.store import Interval, Line, Organization, ScrapYieldRecord, Store, WorkOrder
 
 Endpoint = Callable[[Store, Fields], object]
 """Answers one endpoint's body with status 200, or raises ErrorAnswer and has then changed nothing."""
@@ -175,6 +175,10 @@ class OdenModel:
     def output(self, interval: Interval) -> list[ScrapYieldRecord]:
         """The scrap/yield records of `interval`, in the order they were made."""
         return list(self._store.output_of(interval).values())
+
+    def orders(self, factory: str, line: str) -> list[WorkOrder]:
+        """The maintenance work orders of one line, in the order they were made."""
+        return [order for order in self._store.orders.values() if order.line == Line(factory, line)]
 
     def products(self) -> list[str]:
         """The names of all products, in the order they were made."""

@@ -28,6 +28,7 @@ function gravity(line) {
 /** What of the configuration has come to nothing on this line. */
 function inVain(line) {
   const parts = line.without_value.length ? [`No value yet: ${line.without_value.join(", ")}.`] : [];
+  for (const [table, input] of Object.entries(line.unlearned)) parts.push(`The table ${table} has learned nothing yet: nothing came of ${input}.`);
   for (const [table, keys] of Object.entries(line.missed)) parts.push(`The table ${table} has nothing for ${keys.join(", ")}.`);
   return parts.join(" ");
 }

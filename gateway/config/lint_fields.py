@@ -1,0 +1,104 @@
+"""Fields that are named where a message has none: of an input that is one field itself, and behind the name of an input
+where the message's own fields are meant."""
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+from gateway.config.lint_expressions import without_texts
+from gateway.config.lint_texts import sections_of, texts_of
+from gateway.config.schema import Line
+from gateway.config.schema_intervals import End
+from gateway.config.schema_io import Input
+from gateway.config.schema_messages import OwnTime
+from gateway.config.schema_walk import Loc
+from gateway.config.tree import quoted
+from gateway.errors import ConfigFault
+
+_ALONE = re.compile(r"(?:(?<![{|])\{|\[)([A-Za-z_]\w*)(?=[|}\]])")
+"""An input without a field, in braces or as the key of a table; not behind a bar, where it stands for what is not
+known."""
+_WITH_FIELD = re.compile(r"[{\[]([A-Za-z_]\w*)\.(\w+(?:\.\w+)*)")
+_IN_CONDITION = re.compile(r"(?<![\w.])([A-Za-z_]\w*)\.(\w+(?:\.\w+)*)(?![\w(])")
+
+
+def find_lost_fields(line: Line, loc: Loc, expressions: Iterable[tuple[Loc, str]]) -> Iterator[ConfigFault]:
+    """The fields that `line`, which stands at `loc`, names in vain in its texts, `expressions` and inputs."""
+    texts = [*texts_of(line, loc)]
+    yield from _of_one_field(line, loc, texts, expressions)
+    referred: defaultdict[str, set[str]] = defaultdict(set)
+    """By input, the fields by which others speak of it."""
+    for _, text in texts:
+        for match in _WITH_FIELD.finditer(text):
+            referred[match[1]].add(_first(match[2]))
+    for name, path in (entry.amount for entry in (line.scrap_yield.entries if line.scrap_yield is not None else ())):
+        referred[name].update(path[:1])
+    for name, given in line.inputs.items():
+        paths = _paths(given, (*loc, "inputs", name)) if given.topic is not None else []
+        if any("." in path and _first(path) in line.inputs for _, path in paths):
+            yield from _own_paths(given, line, paths, referred)
+
+
+def _of_one_field(
+    line: Line, loc: Loc, texts: Iterable[tuple[Loc, str]], expressions: Iterable[tuple[Loc, str]]
+) -> Iterator[ConfigFault]:
+    """Fields of an input that is one field of its message, and elsewhere a plain value, which has none."""
+    plain = {match[1] for _, text in texts for match in _ALONE.finditer(text)}
+    for section, _ in sections_of(line, loc):
+        keys = ("input",) if isinstance(section, End) else ("key", "input")
+        plain |= {str(getattr(section, key, None)) for key in keys}
+    of_one = {name for name in plain & line.inputs.keys() if _is_one_field(line.inputs[name])}
+    found = [(at, text, _WITH_FIELD) for at, text in texts]
+    found += [(at, without_texts(source), _IN_CONDITION) for at, source in expressions]
+    for at, text, pattern in found if of_one else ():
+        for match in pattern.finditer(text):
+            name, path = match.groups()
+            is_either = text.startswith(f"|{{{name}}}", match.end()) or text[: match.start()].endswith("|")
+            if name not in of_one or is_either:  # where one is not known, the other is
+                continue
+            given = line.inputs[name]
+            same = next((other for other, each in line.inputs.items() if _is_field(each, given, path)), None)
+            cure = (
+                f"that is the input {quoted(same)}" if same else f"take it by an input of its own, with `field: {path}`"
+            )
+            said = f"{quoted(name)} is the field {quoted(given.field)} of its message, one value without {quoted(path)}"
+            yield ConfigFault(at, f"{said}: {cure}", rests_on=((*loc, "inputs", name),), at=(match.start(1),))
+
+
+def _is_one_field(given: Input) -> bool:
+    return given.has_fields and given.field is not None
+
+
+def _is_field(one: Input, other: Input, path: str) -> bool:
+    """Whether an input is the field `path` of the messages of another."""
+    return (one.source, one.topic, one.event, one.field) == (other.source, other.topic, other.event, path)
+
+
+def _paths(given: Input, loc: Loc) -> list[tuple[Loc, str]]:
+    """The fields of its messages that an input names but for its value, with their places."""
+    time: Loc = (*loc, "time", "field") if isinstance(given.time, OwnTime) else (*loc, "time")
+    paths: list[tuple[Loc, str]] = [(time, given.time_field or "")]
+    paths += [((*loc, "only", path), path) for path in given.only]
+    several = len(given.id) > 1
+    paths += [((*loc, "id", *((place,) if several else ())), str(path)) for place, path in enumerate(given.id)]
+    return paths
+
+
+def _own_paths(
+    given: Input, line: Line, paths: Sequence[tuple[Loc, str]], referred: Mapping[str, Collection[str]]
+) -> Iterator[ConfigFault]:
+    """Those of `paths` that begin with the name of an input, where what others say of its topic shows that the messages
+    have other fields, and nothing that is called so."""
+    own = {each for each, other in line.inputs.items() if (other.source, other.topic) == (given.source, given.topic)}
+    others = {_first(line.inputs[each].field or "") for each in own}.union(*(referred.get(each, ()) for each in own))
+    known = others.union(_first(path) for _, path in paths) - {""}
+    for at, path in paths:
+        first, dot, rest = path.partition(".")
+        if dot and first in own and first not in others and known - {first}:
+            text = f"{quoted(first)} is the name of an input, and the field is looked for in the message itself: if"
+            text += f" that has no {quoted(first)}, write {quoted(rest)}"
+            yield ConfigFault(at, text, at_key=at[-2] == "only", warning=True)
+
+
+def _first(path: str) -> str:
+    return re.split(r"[.\[]", path)[0]
