@@ -249,17 +249,19 @@ class Batch:
         """The lines that a moment is about, each with what is, but for messages that came before. All are counted.
         `said` are the ids of the message that the moment is of; None: whether it came before makes no difference."""
         parts: dict[str, tuple[LinePlan, list[Sample]]] = {}
+        qualities = [sample.quality for sample in moment.samples]
+        for quality in {*qualities}:
+            self.samples[moment.samples[0].source, quality] += qualities.count(quality)
         for sample in moment.samples:
             address = (sample.source, sample.address)
-            self.samples[sample.source, sample.quality] += 1
             plans = routes.get(address, ())
             if not is_taken(plans, sample):
                 self.unmatched[address] += 1
             for plan in plans:
                 if said is not None and plan.ids and self.repeats.is_repeat(plan, sample, said):
                     self.repeated += 1
-                elif plan.key in parts:
-                    parts[plan.key][1].append(sample)
+                elif (part := parts.get(plan.key)) is not None:
+                    part[1].append(sample)
                 else:
                     parts[plan.key] = plan, [sample]
         for plan, samples in parts.values():

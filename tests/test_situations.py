@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -333,6 +333,38 @@ def test_p9_a_port_that_is_taken_is_said_in_the_log_with_its_priority(rig: Rig) 
     assert (rig.get("/healthz"), rig.get("/readyz")) == ((200, "ok"), (200, "ok"))
     assert rig.metric("oden_gateway_taking_in") == rig.metric("oden_gateway_delivering") == 1
     assert all(line.startswith(("<6>{", "<4>{", "<3>{")) for line in rig.logged(""))
+
+
+NOISE = (
+    b"n0nsense",
+    b"GET / HTTP/9.9",
+    b"GET /\x00n0nsense HTTP/1.1",
+    b"POST /api/actions/retry HTTP/1.1\r\nHost: localhost\r\nContent-Length: n0nsense",
+    b"GET /" + b"n0nsense" * 10_000 + b" HTTP/1.1\r\nHost: localhost",
+    b"GET / HTTP/1.1\r\nHost: n0nsense\r\nn0nsense",
+    b"\x16\x03\x01\x02\x00\x01n0nsense",
+)
+"""What scanners of a network, wrong ports and broken programs send to the page."""
+
+
+def test_p9_noise_at_the_page_is_no_error_and_is_not_repeated(rig: Rig) -> None:
+    """P9: whoever looks for what is wrong finds nothing of it in the log, nor a byte of a client's; the page serves
+    on."""
+    rig.oden.answers(200, "[]")
+    rig.start()
+    wait_for(rig.is_connected)
+    for noise in NOISE:
+        with socket.create_connection(("127.0.0.1", rig.status_port), timeout=PATIENCE) as peer:
+            peer.sendall(noise + b"\r\n\r\n")
+            with suppress(ConnectionError):
+                assert b"n0nsense" not in peer.recv(65_536)
+    assert rig.get("/healthz") == (200, "ok")
+    assert rig.process is not None
+    rig.process.terminate()
+    assert rig.process.wait(PATIENCE) == 0
+    assert rig.logged("gateway_stopped")
+    assert "n0nsense" not in rig.log.read_text()
+    assert [line for line in rig.logged("") if not line.startswith("<6>")] == []
 
 
 async def test_p6_p9_a_full_disk(rig: Rig, tmp_path: Path) -> None:

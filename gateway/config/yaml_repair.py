@@ -25,6 +25,7 @@ from gateway.config.yaml_lines import (
     repairs_at,
     without_value,
 )
+from gateway.config.yaml_parts import begins_of_parts, part_around
 from gateway.config.yaml_siblings import Surroundings, moved
 from gateway.config.yaml_tree import compose, stopped, without_other_documents
 from gateway.config.yaml_words import NO_COLON
@@ -47,7 +48,6 @@ _MOST_KINDS = 2
 """Slips of different kinds, one beside the other, that are looked for together."""
 _MOST_ADDED = 20
 """Characters that are put into a line beside quotes that are written twice."""
-_BEGINS_PART = re.compile(r" {0,4}- |[^\s#%}\]]")
 _BREAK = re.compile(r"(\r\n|\n|\r)")
 
 
@@ -123,7 +123,7 @@ class _Repaired:
 
     def _mend_parts(self) -> None:
         """Mend each part of the file by itself: what is wrong with it whatever stands around it."""
-        begins = [at for at, line in enumerate(self._lines) if at == 0 or _BEGINS_PART.match(line)]
+        begins = begins_of_parts(self._lines)
         before = 0
         for begin, end in zip(begins, [*begins[1:], len(self._lines)], strict=True):
             while len(self.faults) < MOST_FAULTS:
@@ -215,7 +215,7 @@ class _Repaired:
         follows those and that where it `stopped`, and not only because these became part of a longer text."""
         last = max(stopped, group[-1][0])
         following = self._line_after(last)
-        then = self._stop(*self._part(first, last), following)
+        then = self._stop(*part_around(self._lines, first, last), following)
         only_longer = then is not None and then.text == NO_COLON and then.begun <= following
         return then if then is None or then.line <= following or only_longer else None
 
@@ -291,7 +291,7 @@ class _Repaired:
             before = self._line_before(stop.line)
             around = self._lines[stop.begun - 1 : before + _FARTHEST] if stop.begun <= before < stop.line else []
             yield ((before, repair) for repair in comma_at_end(self._lines[before - 1], around))
-        begin, end = self._part(first, stop.line)
+        begin, end = part_around(self._lines, first, stop.line)
         others = [*reversed(self._lines[begin : stop.line - 1]), *self._lines[stop.line - 1 : end]]
         indents = list(dict.fromkeys(len(line) - len(line.lstrip(" ")) for line in others if line.strip()))
         near, far, sides = numbers[:_NEAR], numbers[_NEAR:], Surroundings(self._lines, first, stop.line)
@@ -349,12 +349,6 @@ class _Repaired:
     def _line_after(self, number: int) -> int:
         """The number of the nearest line behind that has anything in it; `number` where there is none."""
         return next((at + 1 for at in range(number, len(self._lines)) if self._lines[at].strip()), number)
-
-    def _part(self, first: int, last: int) -> tuple[int, int]:
-        """The lines, from an index to another, that belong together around the lines with these numbers."""
-        begin = next((at for at in range(first - 1, -1, -1) if _BEGINS_PART.match(self._lines[at])), 0)
-        after = (at for at in range(last, len(self._lines)) if _BEGINS_PART.match(self._lines[at]))
-        return begin, next(after, len(self._lines))
 
     def _stop(self, begin: int, end: int, beyond: int | None = None) -> _Stop | None:
         """Where the lines from an index to another cannot be read any further by themselves; None where they can, or

@@ -156,10 +156,10 @@ def look_up_result(
     waiting: Collection[Output] = (),
 ) -> LookUpResult:
     """Compare the records of `work` with the answer to their look-up, which Oden has given: "none" is an answer too.
-    Where Oden rounds starts, `step` says to how many seconds, and `known` are the ids of other intervals; `waiting` is
+    `known` are the ids of other intervals; where Oden rounds starts, `step` says to how many seconds; `waiting` is
     other output of the interval that is yet to be delivered."""
     body = answer.body if answer.status != 404 else []
-    if step > 1 and isinstance(work.records[0], StartInterval):
+    if isinstance(work.records[0], StartInterval):
         starts = [record for record in work.records if isinstance(record, StartInterval)]
         body = with_own_starts(body, starts, step, known)
     row = row_of(work.records[0])

@@ -17,6 +17,7 @@ from gateway.mapping.compile_inputs import Identity, codes_of, compile_ids, comp
 from gateway.mapping.compile_intervals import compile_batches, compile_intervals, compile_run
 from gateway.mapping.compile_rules import compile_rules
 from gateway.mapping.compile_states import compile_states
+from gateway.mapping.counting import is_plain
 from gateway.mapping.derived import RUN, run_input
 from gateway.mapping.inputs import InputPlan
 from gateway.mapping.intervals import ByKey, IntervalPlan, OwnerKind
@@ -107,6 +108,15 @@ class LinePlan:
     def counters(self) -> Mapping[str, Counter]:
         """The inputs that are counters, by their names."""
         return {name: plan.counter for name, plan in self.inputs.items() if plan.counter is not None}
+
+    @cached_property
+    def plain_counters(self) -> Mapping[str, Counter]:
+        """Those that restart with nothing, are always heard and say what they show as a number."""
+        return {
+            name: counter
+            for name, counter in self.counters.items()
+            if counter.restarts_with is None and is_plain(self.inputs[name])
+        }
 
     @cached_property
     def _shared(self) -> frozenset[tuple[str, str]]:

@@ -136,17 +136,27 @@ def delta(
     it cannot have made, to what it showed or a little more, was a glitch; so it is where it has counted on for a while,
     and where it comes back from zero itself, soon.
     """
-    if watched and not restarted and memory.excursion is None and _goes_up(counter, last, value):
-        most = _most(counter, max(elapsed, 0.0), memory, watched=True)
-        if most is None or value - last <= most:  # as nearly always: the rest of this module has nothing to say of it
-            amount = value - last
-            return CounterDelta(amount, None, memory if counter.max_rate is not None else memory.with_move(amount))
+    if watched and not restarted and (known := counted_on(counter, last, value, elapsed, memory)) is not None:
+        return CounterDelta(value - last, None, known)
     move = _Move(counter, last, value, max(elapsed, 0.0), memory, watched=watched)
     if restarted:
         return move.restarted()
     if move.begin == move.end:
         return move.rested()
     return move.returned() or move.taken()
+
+
+def counted_on(
+    counter: Counter, last: Number, value: Number, elapsed: float, memory: CounterMemory
+) -> CounterMemory | None:
+    """What is remembered of a counter that was watched and has counted on from `last` to `value`; None where it can
+    have done anything else. As nearly always: the rest of this module has nothing to say of it."""
+    if memory.excursion is not None or not _goes_up(counter, last, value):
+        return None
+    amount, most = value - last, _most(counter, max(elapsed, 0.0), memory, watched=True)
+    if most is not None and amount > most:
+        return None
+    return memory if counter.max_rate is not None else memory.with_move(amount)
 
 
 def less_credit(

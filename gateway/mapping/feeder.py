@@ -33,7 +33,7 @@ from gateway.mapping.again import Slices, at_once, corrected, left_out, put_back
 from gateway.mapping.clocks import CALM, LONG, SenderClock, delay, lead, problem, with_message
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.inputs import SOON, is_outdated, plant_time, stated_time
-from gateway.mapping.line import LineState, Step, Tick, after_absence, step
+from gateway.mapping.line import LineState, Step, Tick, after_absence
 from gateway.mapping.line import due as line_due
 from gateway.mapping.said import Said, stream_of
 from gateway.mapping.sessions import BEHIND, moved
@@ -132,13 +132,17 @@ def _feed(plan: LinePlan, line: Feed, event: Sample | Moment | Contact | Tick) -
     if isinstance(event, Contact):
         line = _calming(line, event)
     if not plan.timed and not plan.remembers:
-        result = step(plan, line.state, event, line.rests_until(plan))
-        return line.only(plan, result), result
+        steps = line.steps_by(plan)
+        steps.on(event)
+        result = steps.result()
+        return line.only(steps), result
     if plan.remembers and line.plan is not plan:
         line = line.begun_anew(plan)
     if isinstance(event, Tick):
-        result = step(plan, line.state, event, line.rests_until(plan))
-        return with_time(line, result).with_state(plan, result), result
+        steps = line.steps_by(plan)
+        steps.on(event)
+        result = steps.result()
+        return with_time(line, result).with_state(steps), result
     if not isinstance(event, Sample):
         return _in_order(plan, line, event, None)
     said = own_time(plan, event)
@@ -170,26 +174,21 @@ def _take_timed(plan: LinePlan, line: Feed, event: Sample, said: float) -> tuple
     """Take a message that has a time of its own, `said`, which is one to go by."""
     if not plan.remembers:
         return _by_itself(plan, line, event, said)
-    line, passed = _passed(plan, line, event.received)
-    if said < line.heard or line.told_since:
+    passed, timer = Step(line.state), _first_timer(plan, line)
+    is_late, is_old = said < line.heard or line.told_since, _is_outdated(plan, line.state, event, said)
+    if is_late or is_old or line.state.owed or (timer is not None and timer <= event.received):
+        line, passed = _feed(plan, line, Tick(event.received))
+        is_late = is_late or line.told_since
+    if is_late:
         return replace(line, late=(*line.late, Waiting(event, said, line.numbered))), passed
-    if _is_outdated(plan, line.state, event, said):  # it is newer than the trail, so that was before it, and a restart
+    if is_old:  # it is newer than the trail, so that was before it, and a restart
         return line, both(passed, Step(line.state, notices=(_left_out(event),)))
     if event.received - said > BEHIND:
         line, result = _in_order(plan, line, event, said, at=said)
     else:
-        line, result = _in_order(plan, line.before(said), replace(event, received=said), said, at=said)
+        came = event if event.received == said else replace(event, received=said)
+        line, result = _in_order(plan, line.before(said), came, said, at=said)
     return line, both(passed, result)
-
-
-def _passed(plan: LinePlan, line: Feed, at: float) -> tuple[Feed, Step]:
-    """Let time come to `at`, as a tick does; where nothing is due by then, that needs no step."""
-    timer = _first_timer(plan, line)
-    if line.state.owed or (timer is not None and timer <= at):
-        return _feed(plan, line, Tick(at))
-    state = replace(line.state, now=max(line.state.now, at))
-    passed = Step(state, rests_until=inf if timer is None else timer)
-    return line.with_state(plan, passed), passed
 
 
 def _is_live(line: Feed, message: Sample) -> bool:
@@ -296,7 +295,6 @@ def both(first: Step, then: Step) -> Step:
         first.refused + then.refused,
         first.delays + then.delays,
         first.full + then.full,
-        then.rests_until,
     )
 
 
@@ -323,12 +321,14 @@ def _in_order(
     again: bool = False,
 ) -> tuple[Feed, Step]:
     """Step a sample as it comes. Its place is at the line's time, or `at` another."""
-    result = step(plan, line.state, sample, line.rests_until(plan))
+    steps = line.steps_by(plan)
+    steps.on(sample)
+    result = steps.result()
     if not plan.remembers:
-        return line.with_state(plan, result), result
+        return line.with_state(steps), result
     place = result.state.now if at is None else at
     entry = Entry(place, sample, result.state, said, told_by(result), again=again, number=line.numbered + 1)
-    return shortened(line.with_newest(plan, result, entry)), result
+    return shortened(line.with_newest(steps, entry)), result
 
 
 # What comes late

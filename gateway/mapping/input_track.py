@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from gateway.config.message_schemas import MessageSchema
 from gateway.config.schema_io import Counter
 from gateway.frozen import replace
-from gateway.mapping import counters
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.context import Fed, Readings, StepContext
-from gateway.mapping.counters import CounterMemory
+from gateway.mapping.counting import read_on, with_count
 from gateway.mapping.derived import MOST_NEWS, RUN, Cause, derive, news_of_run
 from gateway.mapping.inputs import (
     InputMemory,
@@ -21,9 +20,8 @@ from gateway.mapping.inputs import (
 )
 from gateway.mapping.interval_track import IntervalTrack
 from gateway.mapping.intervals import ByKey, IntervalsState, is_past_key, key_text
-from gateway.mapping.output import SEAM
-from gateway.mapping.values import ABSENT, excerpt, find, flaw, number, scalar, text
-from gateway.model import Notice, Sample
+from gateway.mapping.values import ABSENT, excerpt, find, flaw, scalar
+from gateway.model import Sample
 
 Memory = dict[str, InputMemory]
 
@@ -100,17 +98,23 @@ class InputTrack:
         fitting = fed
         if self.plan.has_schemas and (unfit := self._unfit(fed)):
             fitting = [(plan, sample) for plan, sample in fed if plan.name not in unfit]
-        now, losses = context.now, context.losses
+        now, losses, plain_counters = context.now, context.losses, self.plan.plain_counters
         for plan, sample in fitting:
+            name = plan.name
+            known, counter = memory.get(name), plain_counters.get(name)
+            counted = read_on(plan, counter, known, sample, now) if counter is not None else None
+            if counted is not None:
+                readings[name], memory[name] = counted, counted.memory
+                continue
             loss = losses.get(sample.source) if losses else None
-            reading = read(plan, memory.get(plan.name), sample, now, None if loss is None else loss.since)
-            memory[plan.name] = reading.memory
+            reading = read(plan, known, sample, now, None if loss is None else loss.since)
+            memory[name] = reading.memory
             if reading.notices:  # what is wrong with one message is said once, however many inputs it feeds
                 context.notices.extend(notice for notice in reading.notices if notice not in context.notices)
             if reading.usable:
-                readings[plan.name] = reading
+                readings[name] = reading
             elif why := next((notice.text for notice in reading.notices if notice.kind == "reject"), ""):
-                context.refused.setdefault(plan.name, why)
+                context.refused.setdefault(name, why)
         if self.plan.lacking:
             self._await_lacking(memory, {sample.source for _, sample in fed if sample.quality != "bad"})
         self._derive(memory, readings, fed[0][1])
@@ -141,12 +145,13 @@ class InputTrack:
         self, memory: Memory, readings: dict[str, Reading], sample: Sample, changed: Iterable[str] = ()
     ) -> None:
         """Find out what follows from what has `changed`, as the readings have, by `sample` where nothing else says by
-        which; what has not is not looked at. Then what counters have counted, now that all is known."""
+        which; what has not is not looked at. Then what counters have counted, now that all is known, where that was
+        not plain."""
         if self.plan.derived:
             news = {name for name, reading in readings.items() if reading.changed}
             self._follow(memory, readings, news.union(changed), sample)
         counters = self.plan.counters
-        for name in [name for name in readings if name in counters] if counters else ():
+        for name in [name for name in readings if name in counters and not readings[name].counted] if counters else ():
             self._count(self.plan.inputs[name], counters[name], memory, readings)
 
     def _follow(self, memory: Memory, readings: dict[str, Reading], changed: set[str], sample: Sample) -> None:
@@ -239,110 +244,3 @@ class InputTrack:
             self.context.notices.append(silence_notice(plan, self.context.now))
         self._derive(memory, readings, silence, (plan.name,))
         return memory, readings
-
-
-def with_count(
-    plan: InputPlan,
-    counter: Counter,
-    reading: Reading,
-    now: float,
-    last_heard: float,
-    basis: InputMemory | None,
-    changed: Reading | None,
-) -> Reading:
-    """The reading of a counter with what was counted since the one before.
-
-    `last_heard` is when its source was last heard; `basis` what is known of the input with which the counter restarts,
-    and `changed` the reading by which that has just changed. Where both are in one message, what the counter shows was
-    counted since; where they are two tags of one moment, that is so if it shows less than before. One that counts down
-    is set anew when that changes, unless it was just before.
-    """
-    sample = reading.sample
-    before, memory = reading.before, reading.memory
-    restart_basis = None
-    if counter.restarts_with is not None and basis is not None:
-        restart_basis = text(scalar(basis.value))
-    if restart_basis != memory.restart_basis:
-        history = replace(memory.counting, excursion=None)
-        memory = replace(memory, restart_basis=restart_basis, counting=history)
-        reading = reading._replace(memory=memory)
-    last, value = number(before.value), number(memory.value)
-    if last is None or value is None:
-        if counter.restarts_with is not None and value and counter.direction == "up":
-            stood = (
-                f"{plan.name} stood at {value} when it was first seen: "
-                "what of that is of the order that is on is not known"
-            )
-            return reading._replace(notices=(*reading.notices, _gap(sample, now, stood)))
-        return reading
-    away = sample.initial or sample.retained
-    gap_began = before.bad_since if before.bad_since is not None else last_heard if away else None
-    known_bases = None not in (restart_basis, before.restart_basis)
-    is_less = counter.restarts_with is not None and counters.is_before(counter, value, last)
-    begins = changed is not None and known_bases and (changed.sample is sample or is_less)
-    is_other = known_bases and restart_basis != before.restart_basis
-    was_set = basis is not None and memory.reset_at is not None and 0 <= basis.at - memory.reset_at <= SEAM
-    restarted = begins or (is_other and (gap_began is not None or (counter.direction == "down" and not was_set)))
-    delta = counters.delta(
-        counter,
-        last,
-        value,
-        _elapsed(before, memory, now),
-        watched=not away,
-        restarted=restarted,
-        memory=memory.counting,
-    )
-    notices = reading.notices
-    if delta.gap is not None:
-        notices = (*notices, _gap(sample, now, f"{plan.name} {delta.gap}"))
-    if delta.memory is not memory.counting:
-        memory = with_counting(memory, delta.memory)
-    if restart_basis != before.restart_basis and delta.memory.excursion is not None:
-        memory = replace(memory, counting=replace(delta.memory, excursion=None))  # that was the restart
-    if is_less and not restarted:
-        memory = replace(memory, reset_at=memory.at)
-    return Reading(
-        sample,
-        before,
-        memory,
-        reading.usable,
-        notices,
-        counted=delta.amount * counter.scale,
-        gap_began=None if restarted else gap_began,
-        begins=begins,
-        move=delta.move,
-    )
-
-
-def with_counting(memory: InputMemory, counting: CounterMemory) -> InputMemory:
-    """As `replace` has it, written out, because it is done for each change of a counter."""
-    return InputMemory(
-        memory.origin,
-        memory.value,
-        memory.at,
-        memory.quality,
-        memory.clock_trusted,
-        memory.bad_since,
-        memory.quiet_at,
-        memory.stale,
-        memory.restart_basis,
-        memory.received,
-        memory.untimed,
-        memory.reset_at,
-        counting,
-        memory.torn_since,
-        memory.learned,
-        memory.source_time,
-    )
-
-
-def _gap(sample: Sample, now: float, text: str) -> Notice:
-    return Notice("gap", now, sample.source, sample.address, text)
-
-
-def _elapsed(before: InputMemory, memory: InputMemory, now: float) -> float:
-    """How many seconds lie between two values."""
-    elapsed = memory.at - before.at
-    if elapsed < 0 or not (before.clock_trusted and memory.clock_trusted):
-        return now - before.received  # a clock was set, so its times cannot be subtracted
-    return elapsed

@@ -6,6 +6,7 @@ What is decided is in `intervals`; here it is found out what happened, and what 
 from collections.abc import Iterator, Sequence
 from math import floor, inf, nextafter
 from typing import Literal
+from weakref import proxy
 
 from gateway.frozen import replace
 from gateway.mapping.context import Fed, Readings, StepContext
@@ -58,11 +59,12 @@ class IntervalTrack:
         listener: IntervalListener | None,
         host: "IntervalTrack | None",
     ) -> None:
-        """`host` is the track of runs, for intervals that are inside them."""
+        """`host` is the track of runs, for intervals that are inside them. The listener holds this track, so it is not
+        held here: memory is free at once, not when it is looked for."""
         self.plan = plan
         self.state = state
         self.context = context
-        self.listener = listener
+        self.listener: IntervalListener | None = proxy(listener) if listener is not None else None
         self.host = host if plan.inside else None
 
     # Time

@@ -66,7 +66,6 @@ from dataclasses import field
 from functools import partial
 from math import inf
 from operator import itemgetter
-from types import MappingProxyType
 from typing import Annotated
 
 from pydantic import Field, TypeAdapter
@@ -84,6 +83,7 @@ from gateway.mapping.output import OutputState
 from gateway.mapping.output_track import output_track
 from gateway.mapping.owed import Owed, settle, waiting
 from gateway.mapping.rules import RulesState, RulesTrack
+from gateway.mapping.shifts import ShiftCalendar
 from gateway.mapping.state_track import StateTrack
 from gateway.mapping.states import StatesState
 from gateway.mapping.templates import Missed
@@ -135,11 +135,8 @@ class Step:
     delays: tuple[tuple[str, float], ...] = ()
     """By how many seconds messages with times of their own came late, each with the input that it feeds."""
     full: Full = ()
-    rests_until: float | None = field(default=None, compare=False)
-    """When the first timer of the state fires, or infinity; None where that was not looked at."""
 
 
-NO_CAUSES: Mapping[str, Because] = MappingProxyType({})
 LINE_STATE: TypeAdapter[LineState] = TypeAdapter(LineState)
 
 
@@ -171,37 +168,33 @@ def due(plan: LinePlan, state: LineState) -> float | None:
     """When the next timer fires; None while nothing but a sample can change anything."""
     line = LineSteps(plan, state)
     at = min((at for at, _ in line.timers()), default=None)
-    line.part()
     return AT_ONCE if any(track.needs_calendar for track in line.tracks) else at
 
 
-def step(
-    plan: LinePlan, state: LineState, event: Sample | Moment | Contact | Tick, rests_until: float | None = None
-) -> Step:
+def step(plan: LinePlan, state: LineState, event: Sample | Moment | Contact | Tick) -> Step:
     """What `event` makes of `state`. A sample can hold any value: one that cannot be used becomes a notice. The samples
-    of a moment change what is known together, so that it makes no difference which is first. `rests_until`: when the
-    first timer of the state fires, where the step that led to it has found that out.
-    """
-    line = LineSteps(plan, state, rests_until)
+    of a moment change what is known together, so that it makes no difference which is first."""
+    line = LineSteps(plan, state)
     line.on(event)
-    result = line.result()
-    line.part()
-    return result
+    return line.result()
 
 
 class LineSteps:
     """A line's state while steps are taken, one after another: its parts are replaced one by one, what each step tells
     is gathered (`result`). It listens to the runs: output is reported to them, batches begin and end with them. Batches
-    by count that were told `full` stay as they are."""
+    by count that were told `full` stay as they are. `rests_until` is when the first timer fires, or infinity; `at` the
+    state from which the next can be taken."""
 
     __slots__ = (
-        "batch_output", "batches", "context", "custom", "inputs", "inside_run", "is_begun", "missed", "output",
-        "outputs", "owed", "plan", "rests_until", "rules", "run", "state", "states", "tracks",
+        "__weakref__", "at", "batch_output", "batches", "by_calendar", "context", "custom", "inputs", "inside_run",
+        "is_begun", "is_planned", "missed", "output", "outputs", "owed", "plan", "rests_until", "rules", "run", "state",
+        "states", "tracks",
     )  # fmt: skip
 
-    def __init__(self, plan: LinePlan, state: LineState, rests_until: float | None = None, full: Full = ()) -> None:
-        self.plan, self.state, self.owed, self.missed = plan, state, state.owed, state.missed
-        self.rests_until, self.is_begun = rests_until, False
+    def __init__(self, plan: LinePlan, state: LineState, full: Full = ()) -> None:
+        self.plan, self.state, self.owed, self.missed, self.is_begun = plan, state, state.owed, state.missed, False
+        self.rests_until: float | None = None  # not looked at
+        self.at: LineState | None = None
         recorder = Recorder(plan.key, state.seq)
         self.context = context = StepContext(state.now, state.inputs, plan.inputs, recorder, state.lost)
         self.inputs = InputTrack(plan, state.last_heard, context)
@@ -209,16 +202,17 @@ class LineSteps:
         self.batch_output = output_track(plan.batch_output, state.batch_output, state.batches, context)
         self.run = IntervalTrack(plan.run, state.runs, context, self, None) if plan.run is not None else None
         self.batches = batch_track(plan.batches, state.batches, context, self.batch_output, self.run, full)
-        if self.output is not None:
-            self.output.track = self.run
-        if self.batch_output is not None:
-            self.batch_output.track = self.batches
+        for output, track in ((self.output, self.run), (self.batch_output, self.batches)):
+            if output is not None:
+                output.track = track
         self.outputs = [output for output in (self.output, self.batch_output) if output is not None]
+        self.is_planned = all(output.plan in (plan.output, plan.batch_output) for output in self.outputs)
         self.custom = [
             IntervalTrack(interval, state.intervals.get(interval.type, IntervalsState()), context, None, self.run)
             for interval in plan.intervals
         ]
         self.tracks = [*[track for track in (self.run, self.batches) if track is not None], *self.custom]
+        self.by_calendar = [track for track in self.tracks if isinstance(track.plan.start, ShiftCalendar)]
         self.inside_run = [track for track in self.tracks if track.host is not None] if len(self.tracks) > 1 else []
         self.states = StateTrack(plan.states, state.states, context) if plan.states is not None else None
         owners: Mapping[OwnerKind, IntervalTrack | None] = {"run": self.run, "batch": self.batches}
@@ -231,6 +225,7 @@ class LineSteps:
 
     def on(self, event: Sample | Moment | Contact | Tick) -> None:
         """Take the step that `event` is."""
+        self.at = None  # where this raises, no other is taken
         if self.is_begun:
             self.context.begin_step()
             self.inputs.begin_step()
@@ -249,10 +244,11 @@ class LineSteps:
             pending = waiting((output.plan.type, output.state) for output in self.outputs)
             self.owed = settle(self.owed, pending, recorder, context.now)
         self.missed = context.say_missed(self.missed) if context.missed else self.missed
-        refused = context.refused_samples() if context.refused else ()
         told = tuple(recorder.records), tuple(context.notices), recorder.rules, recorder.shares
-        state, full = self._known() if known else self.state, tuple(recorder.full) if recorder.full else ()
-        return Step(state, *told, NO_CAUSES, refused, (), full, self.rests_until)
+        if known:
+            self.state = self._known()
+            self.at = self.state if self.is_planned else None
+        return Step(self.state, *told, refused=context.refused_samples(), full=tuple(recorder.full))
 
     def _known(self) -> LineState:
         before, context = self.state, self.context
@@ -268,11 +264,6 @@ class LineSteps:
             batch_output, self.inputs.last_heard, rules, context.losses, self.missed, self.owed,
         )  # fmt: skip
 
-    def part(self) -> None:
-        """No more steps: the parts let go of each other, so that memory is free at once, not when it is looked for."""
-        for track in self.tracks:
-            track.listener = None
-
     # The stages
 
     def take(self, samples: Sequence[Sample], received: float) -> None:
@@ -280,9 +271,12 @@ class LineSteps:
         self.advance(received)
         self._follow_run()
         admitted: list[Fed] = []
+        fed_by, timed = self.plan.fed_by, self.plan.timed
         for sample in samples:
-            if fed := self.plan.fed_by(sample):
-                admitted += [(plan, sample) for plan in self.inputs.admitted(fed, sample, self.tracks, self.runs)]
+            fed = fed_by(sample)
+            if fed and (timed or sample.retained):
+                fed = self.inputs.admitted(fed, sample, self.tracks, self.runs)
+            admitted += [(plan, sample) for plan in fed]
         if admitted:
             memory, readings = self.inputs.read(admitted)
             self._settle_overdue(admitted, memory, readings)
@@ -303,7 +297,9 @@ class LineSteps:
     def _settle_overdue(self, fed: Sequence[Fed], memory: dict[str, InputMemory], readings: Readings) -> None:
         """Settle the changes that the moment shows to be overdue; what it does not say of a new run is forgotten of the
         old one."""
-        for track in (track for track in self.tracks if not readings.keys().isdisjoint(track.plan.heeds)):
+        for track in self.tracks:
+            if readings.keys().isdisjoint(track.plan.heeds):
+                continue
             track.settle_overdue(readings)
             for name in track.inputs_of_previous(fed, readings):
                 memory[name] = replace(memory[name], value=None)
@@ -366,9 +362,10 @@ class LineSteps:
                 self.rules.retry_tests()
             self._follow_run()
         self.context.now = max(self.context.now, until)
-        for track in [track for track in self.tracks if track.needs_calendar]:
-            track.open_calendar(self.context.now)
-            self.rests_until = None
+        for track in self.by_calendar:
+            if track.needs_calendar:
+                track.open_calendar(self.context.now)
+                self.rests_until = None
 
     def _on_quiet(self, plan: InputPlan) -> None:
         """Nothing has come of the input for longer than is expected of it."""

@@ -209,16 +209,16 @@ def with_amounts(
 ) -> OutputState | None:
     """Keep `amounts`, one after the other, until they are reported; None where there is no room for yet another kind of
     them."""
-    pending = state.pending
+    pending = [*state.pending]
     for amount in amounts:
-        pending = (*pending, amount)
+        pending.append(amount)
         if len(pending) > plan.most_exact:
-            pending = (*_condensed(state, pending[:-EXACT_AMOUNTS], intervals, plan), *pending[-EXACT_AMOUNTS:])
+            pending[:-EXACT_AMOUNTS] = _condensed(state, pending[:-EXACT_AMOUNTS], intervals, plan)
         if len(pending) > MOST_AMOUNTS:
-            pending = _condensed(state, pending, intervals, None)
+            pending = [*_condensed(state, pending, intervals, None)]
         if len(pending) > MOST_AMOUNTS:
             return None
-    return replace(state, pending=pending)
+    return replace(state, pending=tuple(pending))
 
 
 def _condensed(

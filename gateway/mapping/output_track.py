@@ -41,7 +41,7 @@ from gateway.mapping.values import ABSENT, Number, excerpt, find, number, number
 class OutputTrack:
     """Output of the intervals of one kind, to which it listens; `state` is replaced as the step goes on."""
 
-    __slots__ = ("_counted", "_intervals", "context", "plan", "state", "track")
+    __slots__ = ("__weakref__", "_counted", "_intervals", "context", "plan", "state", "track")
 
     def __init__(self, plan: OutputPlan, state: OutputState, intervals: IntervalsState, context: StepContext) -> None:
         """`intervals` is what was known of them at the beginning; `track`, where there is one, knows more since."""
@@ -198,8 +198,9 @@ class OutputTrack:
     def _keep(self) -> None:
         """Keep what the moment has counted until it is reported: at once, where that opens and ends no window."""
         counted, self._counted = self._counted, []
-        if self.state.flush_at is not None:
-            state = with_amounts(self.state, (amount for _, amount in counted), self.intervals, self.plan)
+        amounts, intervals = [amount for _, amount in counted], self.intervals
+        if self.state.flush_at is not None or not any(owner_of(self.state, intervals, each.at) for each in amounts):
+            state = with_amounts(self.state, amounts, intervals, self.plan)
             if state is not None:
                 self.state = state
                 return

@@ -19,7 +19,7 @@ from gateway.mapping.compile import LinePlan
 from gateway.mapping.context import Full
 from gateway.mapping.facts import NOTHING, Told
 from gateway.mapping.intervals import IntervalsState
-from gateway.mapping.line import LineState, Step
+from gateway.mapping.line import LineState, LineSteps, Step
 from gateway.mapping.output import OutputState
 from gateway.mapping.stamps import MOST_STAMPS, Stamps
 from gateway.model import Contact, Moment, Sample
@@ -144,13 +144,21 @@ class Feed:
     """By source that is being heard out, when it last said something of the time that it was lost."""
     recovered: Mapping[str, float] = field(default_factory=dict)
     """By source when what it had kept was put in its place last."""
-    rests: tuple[LinePlan, LineState, float | None] | None = None
-    """Until when a state rests by a plan, as the step that led to it has it: `rests_until`."""
+    steps: LineSteps | None = field(default=None, compare=False)
+    """Those that have led to the state, or to a later one since: the next is taken with them where they are at it,
+    which saves to find out anew what has not changed."""
+
+    def steps_by(self, plan: LinePlan) -> LineSteps:
+        """To take the next step of the line by `plan`."""
+        known = self.steps
+        is_it = known is not None and known.plan is plan and known.at is self.state
+        return known if known is not None and is_it else LineSteps(plan, self.state)
 
     def rests_until(self, plan: LinePlan) -> float | None:
         """When the first timer fires of the line as it is now, or infinity; None where that was not looked at."""
-        known = self.rests
-        return known[2] if known is not None and known[0] is plan and known[1] is self.state else None
+        known = self.steps
+        is_it = known is not None and known.plan is plan and known.at is self.state
+        return known.rests_until if known is not None and is_it else None
 
     @property
     def heard(self) -> float:
@@ -194,11 +202,11 @@ class Feed:
             return self
         return replace(self, state=replace(last.after, seq=self.state.seq, owed=self.state.owed))
 
-    def with_newest(self, plan: LinePlan, result: Step, entry: Entry) -> "Feed":
+    def with_newest(self, steps: LineSteps, entry: Entry) -> "Feed":
         """The line as it is now, with one more entry: what `replace` does, but this is for each sample."""
         newest = (*self.newest, entry)
         return Feed(
-            result.state,
+            steps.state,
             self.plan,
             self.base,
             self.parts,
@@ -215,18 +223,16 @@ class Feed:
             self.calm_from,
             self.behind,
             self.recovered,
-            (plan, result.state, result.rests_until),
+            steps,
         )
 
-    def only(self, plan: LinePlan, result: Step) -> "Feed":
-        """The line as it is now by a step of `plan`, which looks at nothing else of what is remembered."""
-        if self.calm_from:
-            return self.with_state(plan, result)
-        return Feed(result.state, rests=(plan, result.state, result.rests_until))
+    def only(self, steps: LineSteps) -> "Feed":
+        """The line as it is after these steps, by a plan that looks at nothing else of what is remembered."""
+        return self.with_state(steps) if self.calm_from else Feed(steps.state, steps=steps)
 
-    def with_state(self, plan: LinePlan, result: Step) -> "Feed":
-        """The line as it is now by a step of `plan`, with the trail that it has."""
-        return replace(self, state=result.state, rests=(plan, result.state, result.rests_until))
+    def with_state(self, steps: LineSteps) -> "Feed":
+        """The line as it is after these steps, with the trail that it has."""
+        return replace(self, state=steps.state, steps=steps)
 
     def begun_anew(self, plan: LinePlan | None = None) -> "Feed":
         """The line with no trail: what is known of sources and senders stays. The beginning has a number of its own:

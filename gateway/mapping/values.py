@@ -38,6 +38,9 @@ DECIMALS = 9
 
 Number = int | float
 
+_BEYOND = 2**64
+"""More than a PLC's whole numbers hold."""
+
 _SHOWN = json.JSONEncoder(ensure_ascii=False, default=lambda other: f"<{type(other).__name__}>")
 
 
@@ -106,6 +109,8 @@ def whole(value: Number) -> Number:
 
 def number(value: object) -> Number | None:
     """The value as an amount or a count; None for anything else: text, booleans, more than a PLC's numbers hold."""
+    if type(value) is int:
+        return value if -_BEYOND < value < _BEYOND else None
     if isinstance(value, int):
         return None if isinstance(value, bool) or value.bit_length() > 64 else value
     if isinstance(value, float) and abs(value) < 2**53:

@@ -115,15 +115,16 @@ def _sole(answer: object) -> object:
 
 
 def with_own_starts(answer: object, records: Sequence[StartInterval], step: int, known: Collection[str]) -> object:
-    """The answer to a search where Oden rounds starts to `step` seconds: each of `records` has its own start in it, in
-    the place of the rounded one. An entry with a `known` id is another interval; so is one with another name."""
+    """The answer to a search for `records`, without what has a `known` id, which is another interval. Where Oden rounds
+    starts to `step` seconds, each of them has its own start in it, in the place of the rounded one; what has another
+    name is another."""
     entries = entries_of(answer)
     if entries is None:
         return answer
-    left = [entry for entry in entries if isinstance(entry, Mapping) and str(entry.get("id")) not in known]
-    shown = [entry for entry in entries if entry not in left]
-    for record in records:
-        near = [entry for entry in left if _is_near(entry, record, step)]
+    left = [entry for entry in entries if not (isinstance(entry, Mapping) and str(entry.get("id")) in known)]
+    shown: list[object] = []
+    for record in records if step > 1 else ():
+        near = [entry for entry in left if isinstance(entry, Mapping) and _is_near(entry, record, step)]
         best = min(near, key=lambda entry: abs((epoch_of(entry.get("start_time")) or 0) - record.start), default=None)
         if best is not None:
             left.remove(best)

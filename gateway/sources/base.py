@@ -314,13 +314,14 @@ def _samples(apart: list[tuple[float, list[Sample]]]) -> Iterator[list[Sample]]:
 def _joined(apart: list[tuple[float, list[Sample]]], within: float) -> Iterator[list[Sample]]:
     begun, together, addresses = -float("inf"), list[Sample](), set[str]()
     for time, samples in apart:
-        if together and (time - begun > within or any(sample.address in addresses for sample in samples)):
+        own = [sample.address for sample in samples]
+        if together and (time - begun > within or not addresses.isdisjoint(own)):
             yield together
             together, addresses = [], set()
         if not together:
             begun = time
-        together.extend(samples)
-        addresses.update(sample.address for sample in samples)
+        together += samples
+        addresses.update(own)
     if together:
         yield together
 

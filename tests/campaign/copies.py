@@ -17,7 +17,7 @@ from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.store import Outbox
 from gateway.simulator.oden.model import OdenModel
 from tests.campaign.plant import AUTOMATIC, CODES, FACTORY, ON_A_TAG, Message, Story, total_of
-from tests.campaign.schedule import OTHERS, SETTING_UP, SETTLE, Life, Schedule, of_machines, ordering
+from tests.campaign.schedule import OTHERS, SETTING_UP, SETTLE, Life, Schedule, of_machines, ordering, with_ways
 
 _EVENTS = frozenset(f"scrap {code}" for code in CODES)
 
@@ -40,7 +40,7 @@ def copied_schedule(seed: int) -> Schedule:
     rests = [max(life.away, SETTLE) if after.back else life.away for life, after in pairwise(lives)]
     lives = [replace(life, away=rest) for life, rest in zip(lives, [*rests, 0.0], strict=True)]
     modes = replace(plan.modes, refuse="", overlap=200)
-    return replace(plan, modes=modes, lives=tuple(lives), orders=ordering(seed))
+    return replace(plan, modes=modes, lives=with_ways(lives, seed), orders=ordering(seed))
 
 
 def away_schedule(seed: int) -> Schedule:
@@ -68,7 +68,7 @@ def away_schedule(seed: int) -> Schedule:
             outages[-1] = since, begun - since - SETTLE
     outages.append((begun - 1.0, chances.uniform(20, 200)))
     lives.append(Life(back=1))
-    return replace(plan, lives=tuple(lives), restarts=tuple(outages), length=max(plan.length, begun + 240))
+    return replace(plan, lives=with_ways(lives, seed), restarts=tuple(outages), length=max(plan.length, begun + 240))
 
 
 def keyless_schedule(seed: int) -> Schedule:

@@ -33,19 +33,21 @@ class Lost:
         return frozenset(record.key for record in records if isinstance(record, StartInterval))
 
 
-def exact(story: Story, intervals: frozenset[str]) -> Story:
-    """The story without `intervals`."""
-    left_out = places(story, intervals)
+def exact(story: Story, intervals: frozenset[str], step: int) -> Story:
+    """The story without `intervals`, where Oden rounds starts to `step` seconds: and without what it shows in the same
+    places."""
+    left_out = places(story, intervals, step)
     shown = [one for one in story.shown if (one.type, one.start) not in left_out]
     totals = {key: total for key, total in story.totals.items() if key not in left_out}
     return replace(story, shown=shown, totals=totals)
 
 
-def doubled(story: Story, intervals: frozenset[str], model: OdenModel) -> Iterator[str]:
-    """Of `intervals`: each that is at Oden twice, or has more than was made in it."""
-    for kind, start in sorted(places(story, intervals)):
+def doubled(story: Story, intervals: frozenset[str], model: OdenModel, step: int) -> Iterator[str]:
+    """Of `intervals`, as Oden keeps them: each that is there twice, or has more than was made in it."""
+    true = Counter((one.type, one.start) for one in story.shown)
+    for kind, start in sorted(places(story, intervals, step)):
         there = [one for one in model.intervals(kind, FACTORY, story.name) if one.start == start]
-        if len(there) > 1:
+        if len(there) > true[kind, start]:
             yield f"{story.name}: {len(there)} times at Oden: {kind} {start}"
         total: Counter[str] = Counter()
         for one in there:
@@ -55,7 +57,8 @@ def doubled(story: Story, intervals: frozenset[str], model: OdenModel) -> Iterat
             yield f"{story.name}: output of {kind} {start}: at Oden {dict(more)} too much"
 
 
-def places(story: Story, intervals: frozenset[str]) -> set[tuple[str, int]]:
-    """The types and starts of `intervals`."""
+def places(story: Story, intervals: frozenset[str], step: int) -> set[tuple[str, int]]:
+    """The types and starts of `intervals`, as an Oden has them that rounds these to `step` seconds."""
     records = (record for _, records in story.records for record in records)
-    return {(one.type, one.start) for one in records if isinstance(one, StartInterval) and one.key in intervals}
+    starts = (one for one in records if isinstance(one, StartInterval) and one.key in intervals)
+    return {(one.type, one.start // step * step) for one in starts}

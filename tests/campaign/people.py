@@ -75,12 +75,13 @@ class People:
         """What Oden shows that the gateway knows to be there: what it is still in doubt about it would make anew. What
         is counted in a PLC is told over the line, so that such a run cannot be missed."""
         kinds = ("STATE",) if deed.kind != "delete" else ("RUN", "BATCH", "STATE", CUSTOM)
+        known = map(json.loads, rows.get_under("interval/").values())
+        starts = {(one["line"], one["type"], one["oden_id"]): one["start"] for one in known if one.get("oden_id")}
         for story in stories:
             for kind in kinds if deed.kind != "delete" or story.plan is None else ("STATE",):
                 for one in oden.model.intervals(kind, FACTORY, story.name):
-                    place = story.name, kind, one.start
-                    known = json.loads(rows.get(f"interval/{interval_key(story.key, kind, one.start)}") or "{}")
-                    if known.get("oden_id") and place not in self.deleted:
+                    start = starts.get((story.key, kind, one.id))
+                    if start is not None and (place := (story.name, kind, start)) not in self.deleted:
                         yield place, one
 
     def _do(self, deed: Deed, oden: Oden, place: Place, one: Interval) -> None:

@@ -11,6 +11,8 @@ from functools import partial
 from itertools import pairwise
 from typing import Any, cast
 
+from ulid import ULID
+
 from gateway.clock import LoopClock
 from gateway.delivery.drain import DeliveryOptions, Drain
 from gateway.errors import OutboxError
@@ -21,7 +23,8 @@ from gateway.oden.pace import Pace
 from gateway.oden.requests import Wording
 from gateway.outbox.entries import LineRef
 from gateway.outbox.key_value import MemoryStore
-from gateway.outbox.life import begin_life, is_compared
+from gateway.outbox.life import Life as LastLife
+from gateway.outbox.life import LifeMark, begin_life, is_compared
 from gateway.outbox.listing import Filter, page
 from gateway.outbox.operator_actions import retry
 from gateway.outbox.store import Outbox
@@ -138,7 +141,9 @@ class _World:
         """By line how much of which events is told in the end at the least, where an older copy was put back."""
         self.copies: list[MemoryStore] = []
         """The outbox as it was before each life."""
-        self.mark = Remembered()
+        self.mark, self.marks = Remembered(), list[LifeMark]()
+        """What the machine remembers of the last life, and what it did before each."""
+        self.is_rolled_back = False
         self.result = Result()
 
     @property
@@ -189,9 +194,15 @@ class _World:
             self.again += self.broker.under_way
             to_come = self.broker.to_come
             self.least = {story.name: least(story, self.oden.model, to_come) for story in self.mapped}
-        if life.back or life.forgets:
+        self.is_rolled_back = bool(life.back) and life.way == "rolled"
+        if self.is_rolled_back:
+            self.mark = Remembered(self.marks[-life.back].read())
+        elif life.back and life.way == "another":
+            self.mark = Remembered(LastLife(str(ULID()), 7))
+        elif life.forgets or (life.back and life.way == "gone"):
             self.mark = Remembered()
         self.copies.append(copied(self.rows))
+        self.marks.append(Remembered(self.mark.read()))
 
     async def _live(self, life: Life) -> None:
         fuse = Fuse(life.point, life.number)
@@ -219,9 +230,10 @@ class _World:
                 continue
             what = refused.refused(story, self.schedule.modes.refuse)
             unsure = self.lost[story.key].intervals(story)
-            wanted = kept(exact(self.people.after(refused.spared(story, what)), unsure), self.schedule.modes)
-            wrong += differences(wanted, self.oden.model, places(story, unsure), late=self.schedule.late)
-            wrong += doubled(story, unsure, self.oden.model)
+            modes, step = self.schedule.modes, self.schedule.modes.rounds or 1
+            wanted = exact(kept(self.people.after(refused.spared(story, what)), modes), unsure, step)
+            wrong += differences(wanted, self.oden.model, places(story, unsure, step), late=self.schedule.late)
+            wrong += doubled(kept(story, modes), unsure, self.oden.model, step)
             wrong += refused.differences(story, what, self.rows, unsure | self.people.deleted_of(story))
 
 
@@ -235,7 +247,7 @@ class _Process:
         self.clock = LoopClock(EPOCH + self.loop.time() + life.ahead)
         store = MortalStore(world.rows, fuse)
         outbox = Outbox(store)
-        begin_life(outbox, world.mark, self.clock.now(), settle=schedule.settle)
+        begin_life(outbox, world.mark, self.clock.now(), settle=schedule.settle, is_other=world.is_rolled_back)
         store.troubles = schedule.troubles
         self.outbox = InLine(outbox, world.chances)
         self.wire = Wire(world.oden, Pace(self.loop.time()), schedule.timeout, fuse)

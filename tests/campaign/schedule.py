@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import inf
+from typing import Literal
 
 from gateway.simulator.oden.faults import SHAPES
 from gateway.simulator.oden.manners import Manners
@@ -11,6 +12,12 @@ from tests.campaign.fuse import POINTS
 from tests.campaign.people import KINDS, Deed
 from tests.campaign.refused import REFUSED, REFUSED_OF_RECORDS
 from tests.campaign.storage import Trouble
+
+Way = Literal["gone", "kept", "rolled", "another"]
+"""How an older copy comes to be there: on a machine that remembers no life (gone), or the last one, as where a backup
+is put back (kept); with the whole machine, of which only the clock tells (rolled); on another box, which remembers a
+life of another outbox (another)."""
+WAYS: tuple[Way, ...] = ("gone", "kept", "rolled", "another")
 
 SETTLE = 60.0
 """Seconds after a cut in which a request may still take effect."""
@@ -40,6 +47,8 @@ class Life:
     """The machine was started anew before it: nothing says that the outbox is no older copy."""
     back: int = 0
     """It begins with the outbox as it was before so many lives."""
+    way: "Way" = "gone"
+    """How it comes to that."""
     retries: bool = False
     """Before it a person has the dead letters sent once more."""
 
@@ -89,7 +98,14 @@ class Schedule:
 def schedule(seed: int) -> Schedule:
     """The schedule of `seed`."""
     others = _with_others(of_machines(seed), random.Random(seed + OTHERS))
-    return replace(_with_manners(others, random.Random(seed + 2 * OTHERS)), orders=ordering(seed))
+    plan = _with_manners(others, random.Random(seed + 2 * OTHERS))
+    return replace(plan, orders=ordering(seed), lives=with_ways(plan.lives, seed))
+
+
+def with_ways(lives: Sequence[Life], seed: int) -> tuple[Life, ...]:
+    """The lives, each that begins with an older copy coming to that in a way of its own."""
+    chances = random.Random(seed + 4 * OTHERS)
+    return tuple(replace(life, way=chances.choice(WAYS)) if life.back else life for life in lives)
 
 
 def ordering(seed: int) -> int:
@@ -123,8 +139,8 @@ def _with_others(plain: Schedule, chances: random.Random) -> Schedule:
 
 def _with_manners(plain: Schedule, chances: random.Random) -> Schedule:
     """Also how this Oden calls things, where it refuses what lies over another, when it lets a work order be begun
-    again, and how exactly it keeps starts. Where those are rounded, two intervals can have one, so that nobody does
-    anything to one of them, and none is refused; an Oden that refuses overlaps would refuse those beside each other."""
+    again, and how exactly it keeps starts. One that rounds them and refuses overlaps would refuse those beside each
+    other; in a copy nobody could tell which of two of one minute was told."""
     modes = replace(
         plain.modes,
         names=chances.choice(("any", "any", "unique", "short")),
@@ -133,8 +149,8 @@ def _with_manners(plain: Schedule, chances: random.Random) -> Schedule:
     )
     rounds = chances.choice((0, 0, 0, 1, 60))
     if modes.overlap < 400 and rounds:
-        lives = tuple(replace(life, back=0) for life in plain.lives)
-        return replace(plain, modes=replace(modes, rounds=rounds, refuse=""), deeds=(), lives=lives)
+        lives = tuple(replace(life, back=0) for life in plain.lives) if rounds > 1 else plain.lives
+        return replace(plain, modes=replace(modes, rounds=rounds), lives=lives)
     return replace(plain, modes=modes)
 
 

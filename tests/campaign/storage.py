@@ -29,9 +29,9 @@ class Trouble(NamedTuple):
 class Remembered(LifeMark):
     """What a machine remembers of the last life until it is started anew."""
 
-    def __init__(self) -> None:
+    def __init__(self, life: Life | None = None) -> None:
         super().__init__(Path("/outbox"), Path("/nowhere"))
-        self._life: Life | None = None
+        self._life = life
 
     def read(self) -> Life | None:
         return self._life

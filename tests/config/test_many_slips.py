@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import yaml_lines
-from gateway.config.tree import Position
+from gateway.config import yaml_lines, yaml_repair
+from gateway.config.tree import BrokenFileError, Position
 from gateway.config.yaml_repair import _Repaired, read_yaml
+from gateway.config.yaml_tree import stopped
+from tests.config.factory import HEAD as HEAD_OF_PLANT
 from tests.config.factory import LINE, Slip, said_of
 from tests.config.more_slips import HEADS
 from tests.config.test_slips import GROUPS, HEAD, HEAD_2
@@ -98,6 +100,28 @@ def test_a_long_line_is_looked_at_no_oftener_than_is_tried(lines: int, monkeypat
     assert times["scanned"] < 100 * lines
     assert times["placed"] < 150 * lines
     assert root.value
+
+
+@pytest.mark.parametrize(("old", "new"), [("hold: 5s", "hold:5s"), ('product: "{sku}"\n', 'product: "{sku}\n')])
+def test_a_long_section_is_read_once_and_not_for_each_of_its_mistakes(
+    old: str, new: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has a name in it, as templates have, is looked through by itself, as an item of a list is."""
+    read = Counter[str]()
+
+    def counted(text: str, file: Path, beyond: int) -> BrokenFileError | None:
+        read["characters"] += len(text)
+        return stopped(text, file, beyond)
+
+    monkeypatch.setattr(yaml_repair, "stopped", counted)
+    begin = LINE[: LINE.index("    inputs:\n")]
+    texts = [LINE.replace(begin, f"  t{number}:\n").replace(old, new, 1) for number in range(16)]
+    text = f"{HEAD_OF_PLANT.replace('lines:', 'templates:')}{''.join(texts)}"
+    _, faults = read_yaml(text, Path("gateway.yaml"))
+    assert [fault.position.line for fault in faults] == [
+        number for number, line in enumerate(text.splitlines(), 1) if new.strip() in line and old.strip() not in line
+    ]
+    assert read["characters"] < 15 * len(text)
 
 
 @pytest.mark.parametrize("seed", range(16))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gateway.config.schema_io import Counter
 from gateway.frozen import replace
 from gateway.mapping.counters import NOTHING_KNOWN, CounterMemory, _Move, delta, refusal
-from gateway.mapping.input_track import with_counting
+from gateway.mapping.counting import with_counting
 from gateway.mapping.inputs import InputMemory
 from tests.mapping.counting import counted, counter, policy
 

@@ -2,6 +2,7 @@
 again."""
 
 from collections.abc import Iterable
+from math import inf
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from gateway.mapping.again import at_once
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.feeder import feed, settled
-from gateway.mapping.line import LineState, LineSteps, Tick, step
+from gateway.mapping.line import LineState, LineSteps, Tick, due, step
 from gateway.mapping.trail import MOST_NEWEST, PART, Feed
 from gateway.model import Contact, Sample
 from tests.mapping.laws import examples
@@ -45,15 +46,15 @@ def test_steps_in_a_row_look_anew_at_the_run_that_is_on() -> None:
 
 
 def _alike(line: LinePlan, events: Iterable[Sample | Contact | Tick]) -> None:
-    steps, state, rests_until = LineSteps(line, LineState()), LineState(), None
+    steps, state = LineSteps(line, LineState()), LineState()
     for number, event in enumerate(events):
         steps.on(event)
         in_a_row = steps.result(known=number % 3 == 0)
-        alone = step(line, state, event, rests_until)
-        state, rests_until = alone.state, alone.rests_until
+        alone = step(line, state, event)
+        state = alone.state
         assert (in_a_row.records, in_a_row.notices) == (alone.records, alone.notices)
         assert (in_a_row.rules, in_a_row.shares, in_a_row.refused) == (alone.rules, alone.shares, alone.refused)
-        assert in_a_row.rests_until == alone.rests_until
+        assert steps.rests_until == (due(line, state) or inf)
         assert in_a_row.state == state or number % 3
 
 

@@ -200,6 +200,51 @@ def test_p8_compose_hands_over_the_token_as_a_secret_only(service: dict[str, Any
     assert "${secret:oden_token}" in (ROOT / "config/gateway.yaml").read_text()
 
 
+DOCKER = re.compile(r"docker (?:compose|run|exec|kill|restart|stop|logs|build)\b[^`\n]*")
+
+
+def docker_commands() -> list[str]:
+    """Those that the docs and compose.yaml name, as they stand."""
+    pages = [ROOT / "README.md", ROOT / "compose.yaml", *sorted((ROOT / "docs").glob("*.md"))]
+    return [
+        found.strip().rstrip(".,;)") for page in pages for found in DOCKER.findall(page.read_text(encoding="utf-8"))
+    ]
+
+
+def test_what_the_docs_say_of_docker_fits_what_compose_has() -> None:
+    """Profiles, images, files that are mounted, owners and signals are those of compose.yaml, of the image, and of the
+    gateway; there is no engine here that could be asked."""
+    everything = YAML(typ="safe").load((ROOT / "compose.yaml").read_text())
+    services = everything["services"]
+    profiles = {name for each in services.values() for name in each.get("profiles", [])}
+    commands = docker_commands()
+    assert {words.split()[1] for words in commands} >= {"compose", "run", "kill"}
+    for words in map(str.split, commands):
+        match words[1:]:
+            case ["compose", *options, "up", "-d"]:
+                assert options == [] or (options[0], {options[1]} <= profiles) == ("--profile", True)
+            case ["run", "--rm", "-it", "-v", '"$PWD:/here"', image, program, "-c", file, user]:
+                assert (image, program) == (services["broker"]["image"], "mosquitto_passwd")
+                mounted = {each["source"]: each["target"] for each in services["broker"]["volumes"][:2]}
+                assert mounted[file.replace("/here", ".")] == "/mosquitto/config/passwords"
+                assert user in (ROOT / "config/gateway.yaml").read_text()
+            case ["kill", "--signal", "HUP", *_] | ["exec", *_]:
+                pass  # `packaging/image` sends it to the image; `gateway.ways` makes both with the container's number
+            case _:
+                raise AssertionError(words)
+    head = (ROOT / "compose.yaml").read_text().split("services:")[0]
+    owners = dict(re.findall(r"chown (\d+) (\S+)", head))
+    assert owners == {last("USER").split(":")[0]: "oden_token", "1883": "mosquitto.passwd"}
+    assert set(re.findall(r"^#   (\S+) {3}", head, re.MULTILINE)) == {
+        source.removeprefix("./")
+        for source in (
+            *(each["source"] for service in services.values() for each in service["volumes"] if isinstance(each, dict)),
+            *(each["file"] for each in everything["secrets"].values()),
+        )
+        if not source.startswith("./config/")
+    }
+
+
 class ComposeBroker(Mosquitto):
     """A mosquitto with the configuration that compose.yaml gives it, its paths in a folder of the test's."""
 

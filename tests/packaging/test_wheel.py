@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -99,6 +100,23 @@ def test_the_wheel_says_of_which_commit_it_is(wheel: Path) -> None:
         commit = zipfile.ZipFile(wheel).read("gateway/COMMIT").decode().strip()
         assert described() in (f"{__version__} ({commit})", __version__)
         assert commit
+
+
+@pytest.mark.parametrize(("tag", "is_built"), [(f"v{__version__}", True), ("v99.0.0", False), ("monday", True)])
+def test_what_is_tagged_as_a_version_is_built_as_that_or_not_at_all(tag: str, is_built: bool, tmp_path: Path) -> None:
+    """A tag that is no version says nothing."""
+    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    for name in ("config", "gateway"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "gateway" / "__init__.py").touch()
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(tmp_path))
+    for words in (("init", "-q"), ("add", "."), ("commit", "-q", "-m", "all"), ("tag", tag)):
+        subprocess.run([*git, *words], check=True, capture_output=True)
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", "dist"]
+    done = subprocess.run(build, cwd=tmp_path, check=False, capture_output=True, text=True)
+    assert (done.returncode == 0) is is_built, done.stderr
+    assert is_built or f"tagged {tag}, and pyproject.toml says {__version__}" in done.stdout + done.stderr
 
 
 def test_the_command_runs_without_the_packages_of_demo_and_tests(runtime: Path) -> None:

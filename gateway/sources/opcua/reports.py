@@ -56,6 +56,7 @@ class Reports:
         """Which events were told of the nodes that have such."""
         self._recovered_events = {node: ToldEvents(since) for node in self.events}
         """Which of them were read from the history: the server's queue can tell of those alone once more."""
+        self._timestamps = {node: items.tag(node).timestamps for node in items.nodes}
         self._withheld: dict[str, tuple[float, int]] = {}
         """Tags whose values are of uncertain quality, which is not used: since when, and the status."""
 
@@ -148,9 +149,10 @@ class Reports:
             self._withheld.setdefault(node, (now, reading.status))
         elif self._withheld and self._withheld.pop(node, None) is not None:
             self._health.failed.pop(node, None)
-        initial = node in self._items.unheard
+        unheard = self._items.unheard
+        initial = bool(unheard) and node in unheard
         if initial and reading.quality != "bad":
-            self._items.unheard.discard(node)
+            unheard.discard(node)
         return self._made(node, reading, now, value, initial=initial)
 
     def _events(self, message: Message, subscription: Subscription, now: float, notices: list[Notice]) -> list[Sample]:
@@ -217,7 +219,7 @@ class Reports:
 
     def _time(self, node: str, source: float | None, server: float | None) -> float | None:
         """The time that counts, of those of the device and of the server."""
-        counts = self._items.tag(node).timestamps
+        counts = self._timestamps[node]
         if counts == "source":
             return source
         return server if counts == "server" else None

@@ -20,6 +20,7 @@ function grouped(problems) {
 
 function showCommand(element, command) {
   fill(element, { remedy: command, copy: command ? "Copy" : "" });
+  keepWords(element.querySelector(".command code"), command ?? "");
   const button = element.querySelector(".command button");
   button.onclick = async () => {
     await copied(command, element.querySelector(".command code"));
@@ -29,6 +30,17 @@ function showCommand(element, command) {
 }
 
 /** Copies `text`; where the browser does not allow that over plain HTTP, it is selected and copied from `element`. */
+/** A command breaks at its blanks alone: an option that is torn in two would be typed as two. */
+function keepWords(code, command) {
+  if (code.childElementCount > 0) return; // `fill` has left it as it was
+  code.replaceChildren(...command.split(/( )/).map((word) => {
+    if (word.trim() === "") return word;
+    const whole = document.createElement("span");
+    whole.textContent = word;
+    return whole;
+  }));
+}
+
 async function copied(text, element) {
   try {
     await navigator.clipboard.writeText(text);
