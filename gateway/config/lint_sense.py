@@ -20,9 +20,10 @@ from gateway.model import Lookups, Scalar
 
 _FIELD = re.compile(r"[\[{]([A-Za-z_]\w*)\.[A-Za-z_]")
 _WHOLE_KEY = re.compile(r"\{([A-Za-z_]\w*)\[([A-Za-z_]\w*)\]\.")
-_WHOLE = re.compile(r"(?<![{|])\{([A-Za-z_]\w*)(?=[|}])")
+_WHOLE = re.compile(r"(?<![{|])\{([A-Za-z_]\w*)(?!\|\{\1\.)(?=[|}])")
+"""An input in braces, but where a field of it stands for a message that has some."""
 _COLUMN = re.compile(r"([A-Za-z_]\w*)\[[^\[\]]*\]\.(\w+)(?=[|}])")
-_NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
+_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d{1,2})?")
 _FILLED = re.compile(r"\{[^{}]*\}")
 _ALL_OTHERS = frozenset({"else", "default", "other", "others", "any"})
 _IN_BASE = re.compile(r"(?:0[xX]|(?P<base>2|8|16)#)(?P<digits>[0-9A-Fa-f_]+)")
