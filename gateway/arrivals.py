@@ -10,7 +10,7 @@ MOST_GATHERED = 500
 """Arrivals that are mapped in one go."""
 MOST_MAPPED = 2_000
 """Samples that are mapped in one go, or those of one arrival: so long nothing else of the process turns."""
-MOST_QUEUED = 20_000
+MOST_QUEUED = 8_000
 """Samples that wait for the batch under way, and arrivals; then sources are made to wait."""
 
 

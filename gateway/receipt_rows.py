@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import field
+from typing import Annotated
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from gateway.frozen import dataclass
 
@@ -23,8 +24,11 @@ class Head:
 
 
 HEAD = TypeAdapter(Head)
-BLOCK = TypeAdapter(tuple[tuple[int, str, float | None, int], ...])
-"""The receipts of a block: packet id, digest, `left_at`, place."""
+_Digest = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+_PacketId = Annotated[int, Field(ge=1, le=0xFFFF)]
+_Place = Annotated[int, Field(ge=0)]
+BLOCK = TypeAdapter(tuple[tuple[_PacketId, _Digest, float | None, _Place], ...])
+"""The receipts of a block, in the order of their places: packet id, digest in hexadecimal, `left_at`, place."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,10 +26,12 @@ the id of another proves that the broker is done with that one. A receipt that a
 when the session has been connected for LEFTOVER since, never by the time away.
 """
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import Literal, NamedTuple
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 from gateway.receipt_rows import BLOCK, HEAD, Changes, Head
+from gateway.receipt_table import DIGEST, NOTHING, ReceiptTable, Unconfirmed
 
 LEFTOVER = 600.0
 """Seconds of connection after which a receipt of an earlier connection expires: well above the time after which a
@@ -39,32 +41,23 @@ STORED_LATE = 1.0
 COMES_AGAIN = 60.0
 """Seconds of connection in which it sends that again: twice what NATS takes for what was not acknowledged."""
 MOST_IN_DOUBT = 1_000
+_JOINED_AT_ONCE = 20
+_CHANGED_IN_PLACE = ("_receipts", "_confirmed", "_in_doubt", "_begins", "_blocks", "_touched")
 _LOOK_EVERY = 10.0
 _MOST = 0xFFFF
 """Packet ids, and receipts."""
 _HALF = 0x7FFF
 """Up to here the ids of a session cannot have come round."""
-MOST_BLOCKS = 100
-"""Blocks of receipts that are kept apart on disk; then they are joined into one."""
+MOST_BLOCKS = 200
+"""Blocks of receipts that are kept apart on disk; then those beside each other are joined."""
+JOINED = 1_000
+"""Receipts of a block at the most: one of which any receipt goes is written anew. Blocks beside each other that could
+not be joined are never too many."""
 
 
 Verdict = Literal["new", "again", "twice"]
 """new: it counts. again: it has counted, and is to be acknowledged. twice: this connection has brought it before, and
 its one PUBACK is written or about to be; another one could acknowledge the next message that gets its id."""
-
-
-class Unconfirmed(NamedTuple):
-    """The receipt of a committed message.
-
-    `left_at` is how long the session had been connected in all, in seconds, when the connection by which it came last
-    had ended; None while that stands. `epoch` and `number` say which QoS 1 PUBLISH of which connection it was. Those
-    of other lives of the gateway have epoch 0."""
-
-    packet_id: int
-    digest: str
-    left_at: float | None
-    epoch: int
-    number: int
 
 
 class Session:
@@ -84,36 +77,36 @@ class Session:
         """Id of the last new message of this connection."""
         self._began_anew = False
         """This connection has begun with the first of all ids: the broker knows of none before it that is in use."""
-        self._receipts: dict[int, Unconfirmed] = {}
+        self._receipts = ReceiptTable()
         """By place; places only grow."""
-        self._by_id: dict[int, int] = {}
-        """Packet id -> place."""
-        self._by_number: dict[int, int] = {}
-        """Number on this connection -> place."""
-        self._confirmed: list[tuple[str, float]] = []
+        self._confirmed: list[tuple[bytes, float]] = []
         """On this connection, of a session that uses ids again: digest, and age of the session."""
-        self._in_doubt: list[tuple[str, float]] = []
+        self._in_doubt: list[tuple[bytes, float]] = []
         """The same of what was confirmed right before the end of earlier ones, and has not come again."""
         self._age = 0.0
-        self._epoch = 0
         self._number = 0
         self._connected_at: float | None = None
         self._age_before = 0.0
         """When this connection began."""
         self._passed = 0.0
         """When it was last looked whether something has expired."""
-        self._view: tuple[tuple[int, str], ...] = ()
+        self._view = NOTHING
         """The places and digests there were when this connection began."""
         self._begins: list[int] = []
         """Of a counting session: where in the view what comes again may have begun."""
-        self._again: list[tuple[int, int]] = []
-        """What has come again: number and packet id."""
+        self._again = 0
+        """Of a counting session: how much has come again. These are the first of the connection, and each has its
+        number as its packet id."""
         self._closed = False
         """Of a counting session: nothing comes again on this connection any more."""
         self._blocks: dict[int, int] = {}
+        """What is on disk: the first and one more than the last place of each block, in their order."""
         self._next = 0
         self._stored_to = 0
-        self._changed: set[int] = set()
+        self._touched: set[int] = set()
+        """Blocks of which something has changed."""
+        self._last_touched = range(0)
+        """The places of one of them."""
         self._head_changed = True
 
     @classmethod
@@ -126,27 +119,26 @@ class Session:
             session._blocks[first] = end
             for packet_id, digest, left_at, place in BLOCK.validate_json(blocks.get(first, "[]")):
                 left = known.age if left_at is None else left_at
-                session._receipts[place] = Unconfirmed(packet_id, digest, left, 0, 0)
-                session._by_id[packet_id] = place
+                session._receipts.put(place, packet_id, bytes.fromhex(digest), 0, left)
         session._next = session._stored_to = max(session._blocks.values(), default=0)
         session._passed, session._head_changed = session._age, False
         return session
 
     @classmethod
     def of_deliveries(cls, deliveries: Iterable[tuple[int, str]]) -> "Session":
-        """A session of which only the last committed deliveries are known, packet id and digest, the oldest first: each
-        may be unconfirmed. How its broker counts is not known."""
+        """A session of which only the last committed deliveries are known, packet id and digest in hexadecimal, the
+        oldest first: each may be unconfirmed. How its broker counts is not known."""
         session = cls()
-        for place, (packet_id, digest) in enumerate(deliveries):
-            session._receipts[place] = Unconfirmed(packet_id, digest, 0.0, 0, 0)
-            session._by_id[packet_id] = place
-            session._next = place + 1
+        for packet_id, digest in deliveries:
+            if len(digest) == 2 * DIGEST:  # what is no digest is that of no message
+                session._receipts.put(session._next, packet_id, bytes.fromhex(digest), 0, 0.0)
+                session._next += 1
         return session
 
     @property
     def changed(self) -> bool:
         """Whether something is to be written."""
-        return self._head_changed or bool(self._changed) or self._next > self._stored_to
+        return self._head_changed or bool(self._touched) or self._next > self._stored_to
 
     def __len__(self) -> int:
         return len(self._receipts)
@@ -154,14 +146,14 @@ class Session:
     @property
     def receipts(self) -> tuple[Unconfirmed, ...]:
         """What is unconfirmed, in order."""
-        return tuple(self._receipts.values())
+        return tuple(receipt for _, receipt in self._receipts.items())
 
     def copy(self) -> "Session":
         """Another one, which can be changed without this one."""
         other = Session.__new__(Session)  # this is for each batch, and all that it would begin with is taken over
-        other.__dict__ = {
-            name: value.copy() if isinstance(value, dict | set | list) else value for name, value in vars(self).items()
-        }
+        other.__dict__ = held = vars(self).copy()
+        for name in _CHANGED_IN_PLACE:
+            held[name] = held[name].copy()
         return other
 
     # What happens
@@ -177,21 +169,17 @@ class Session:
         self._confirmed = []
         if not resumed:
             self._forget()
-        for place, receipt in self._receipts.items():
-            if receipt.left_at is None:
-                self._receipts[place] = receipt._replace(left_at=self._age)
-                self._changed.add(place)
-        self._epoch += 1
+        for place in self._receipts.leave(self._age):
+            self._change(place)
         self._number = self._last_new = 0
-        self._by_number = {}
         self._connected_at = at
         self._age_before = self._age
-        self._view = tuple((place, receipt.digest) for place, receipt in self._receipts.items())
-        self._begins, self._again, self._closed = [], [], False
+        self._view = self._receipts.view()
+        self._begins, self._again, self._closed = [], 0, False
 
-    def deliver(self, packet_id: int, digest: str, *, dup: bool, at: float) -> Verdict:
-        """What this QoS 1 PUBLISH is; `digest` stands for topic and payload. To be called for every one, whatever
-        becomes of it. A new one is unconfirmed from now on, and a redelivery is so again."""
+    def deliver(self, packet_id: int, digest: bytes, *, dup: bool, at: float) -> Verdict:
+        """What this QoS 1 PUBLISH is; `digest`, of DIGEST bytes, stands for topic and payload. To be called for every
+        one, whatever becomes of it. A new one is unconfirmed from now on, and a redelivery is so again."""
         self._number += 1
         if self._number == 1:
             self._began_anew = packet_id == 1
@@ -200,7 +188,7 @@ class Session:
         self.dup_seen |= dup
         self._head_changed |= before != (self.counting, self.dup_seen)
         self._pass(at)
-        place = self._counted(packet_id, digest, dup=dup) if self.counting else self._same(packet_id, digest, dup=dup)
+        place = self._counted(digest, dup=dup) if self.counting else self._same(packet_id, digest, dup=dup)
         verdict: Verdict = "new" if place is None else "again"
         if place is None:
             if dup and self.reuses and self._began_anew and self._was_in_doubt(digest):
@@ -209,39 +197,36 @@ class Session:
             self._give_up(packet_id)
             place = self._next
             self._next += 1
-        elif self._receipts[place].epoch == self._epoch:
+        elif self._receipts.of_this_connection(place):
             return "twice"
         self._put(place, digest, packet_id, self._number)
         return verdict
 
-    def confirm(self, numbers: Iterable[int]) -> None:
+    def confirm(self, numbers: range) -> None:
         """The broker has processed the PUBACKs of these messages of this connection, by their numbers from 1 on."""
-        for number in numbers:
-            place = self._by_number.pop(number, None)
-            receipt = self._receipts.get(place) if place is not None else None
-            if place is not None and receipt is not None and (receipt.epoch, receipt.number) == (self._epoch, number):
-                self._processed(place)
+        self._processed(self._receipts.with_numbers(numbers))
 
     # Comparing
 
-    def _counted(self, packet_id: int, digest: str, *, dup: bool) -> int | None:
+    def _counted(self, digest: bytes, *, dup: bool) -> int | None:
         """The place of the message in a counting session, None where it is new."""
         if self._closed:
             return None
-        at = len(self._again)
+        at = self._again
         # Where what comes again may begin: what was seen of it agrees with the receipts from there on.
-        begins = range(len(self._view)) if not at else self._begins
+        begins = range(len(self._view.places)) if not at else self._begins
         agree = [begin for begin in begins if dup and self._agrees(begin + at, digest)]
         if not agree:
             self._closed = True
-            self._align([begin for begin in begins if begin + at == len(self._view)])
+            self._align([begin for begin in begins if begin + at == len(self._view.places)])
             return None
         self._align(agree)
-        self._again.append((self._number, packet_id))
-        return self._view[agree[0] + at][0]
+        self._again += 1
+        return self._view.places[agree[0] + at]
 
-    def _agrees(self, at: int, digest: str) -> bool:
-        return at < len(self._view) and self._view[at][1] == digest and self._view[at][0] in self._receipts
+    def _agrees(self, at: int, digest: bytes) -> bool:
+        view = self._view
+        return at < len(view.places) and view.digest(at) == digest and view.places[at] in self._receipts
 
     def _align(self, begins: list[int]) -> None:
         """What came again begins at the first of `begins`: what stood before was processed, and each that came has the
@@ -251,37 +236,34 @@ class Session:
             self._begins = begins or self._begins
             return
         self._begins = begins
-        self._remove_all([place for place, _ in self._view[: begins[0]]])
-        for (place, digest), (number, packet_id) in zip(self._view[begins[0] :], self._again, strict=False):
-            if number in self._by_number and place in self._receipts:
-                self._put(place, digest, packet_id, number)
-            else:  # confirmed meanwhile
-                self._remove(place)
+        places, numbers = self._view.places, range(1, self._again + 1)
+        waiting = [bool(self._receipts.with_numbers(range(number, number + 1))) for number in numbers]
+        self._remove(places[: begins[0]])
+        self._receipts.number_anew()
+        for at, number in enumerate(numbers, begins[0]):
+            if at < len(places) and waiting[number - 1] and places[at] in self._receipts:
+                self._put(places[at], self._view.digest(at), number, number)
+            elif at < len(places):  # confirmed meanwhile
+                self._remove((places[at],))
 
-    def _put(self, place: int, digest: str, packet_id: int, number: int) -> None:
+    def _put(self, place: int, digest: bytes, packet_id: int, number: int) -> None:
         """The message of `place` has come with this packet id, as this message of the connection."""
-        before = self._receipts.get(place)
-        if before is not None:
-            self._changed.add(place)
-            if self._by_id.get(before.packet_id) == place:
-                del self._by_id[before.packet_id]
-        self._receipts[place] = Unconfirmed(packet_id, digest, None, self._epoch, number)
-        self._by_id[packet_id] = place
-        self._by_number[number] = place
+        self._change(place)
+        self._receipts.put(place, packet_id, digest, number)
 
-    def _same(self, packet_id: int, digest: str, *, dup: bool) -> int | None:
+    def _same(self, packet_id: int, digest: bytes, *, dup: bool) -> int | None:
         """The place of the message in a session that keeps ids, None where it is new."""
-        place = self._by_id.get(packet_id)
+        place = self._receipts.with_id(packet_id)
         if place is not None and self._receipts[place].digest == digest:
             goes_on = packet_id > self._number or not self.reuses
-            silent = not self.dup_seen and self._receipts[place].epoch < self._epoch and goes_on
+            silent = not self.dup_seen and self._is_left(place) and goes_on
             return place if dup or silent else None
         if not (dup and self.reuses):
             return None
-        alike = [place for place, other in self._view if other == digest and self._is_left(place)]
+        alike = [place for place in self._view.places_of(digest) if self._is_left(place)]
         return alike[0] if alike and (self._began_anew or len(alike) == 1) else None
 
-    def _was_in_doubt(self, digest: str) -> bool:
+    def _was_in_doubt(self, digest: bytes) -> bool:
         """Whether the broker may have confirmed such a message without storing that; each is one message."""
         at = next((at for at, (known, _) in enumerate(self._in_doubt) if known == digest), None)
         if at is not None:
@@ -290,8 +272,7 @@ class Session:
 
     def _is_left(self, place: int) -> bool:
         """Whether a receipt is there that an earlier connection has left."""
-        receipt = self._receipts.get(place)
-        return receipt is not None and receipt.epoch < self._epoch
+        return place in self._receipts and not self._receipts.of_this_connection(place)
 
     def _learn(self, packet_id: int, *, dup: bool) -> None:
         """Take note whether ids of new messages go back."""
@@ -304,9 +285,9 @@ class Session:
     def _give_up(self, packet_id: int) -> None:
         """A new message has got this id: the broker is done with the one that had it before. But one that uses ids
         again may have been started anew, and still have to send that one with another id."""
-        place = self._by_id.get(packet_id)
+        place = self._receipts.with_id(packet_id)
         if place is not None and not (self.reuses and self._is_left(place) and len(self) < _MOST):
-            self._processed(place)
+            self._processed((place,))
 
     # Time
 
@@ -320,71 +301,74 @@ class Session:
         if self._age - self._passed < _LOOK_EVERY:
             return
         self._passed = self._age
-        old = self._age - LEFTOVER
-        expired = [p for p, each in self._receipts.items() if each.left_at is not None and each.left_at <= old]
-        self._remove_all(expired)
+        self._remove(self._receipts.left_until(self._age - LEFTOVER))
         self._in_doubt = [each for each in self._in_doubt if each[1] > self._age - COMES_AGAIN]
 
     # Rows
 
     def take_changes(self) -> Changes:
         """What is to be written for the receipts as they are now; to be called once for each commit."""
-        touched = self._touched()
-        if self._next > self._stored_to:
-            self._blocks[self._stored_to] = self._next
+        touched = self._touched
+        while self._next > self._stored_to:
+            end = min(self._next, self._stored_to + JOINED)
+            self._blocks[self._stored_to] = end
             touched.add(self._stored_to)
-            self._stored_to = self._next
+            self._stored_to = end
         if len(self._blocks) > MOST_BLOCKS:
-            touched |= self._blocks.keys()
-            self._blocks = {min(self._blocks): self._next}
+            touched |= self._join()
         rows: dict[int, str | None] = {}
         for block in touched:
             text = self._block(block) if block in self._blocks else None
             if text is None:
                 self._blocks.pop(block, None)
             rows[block] = text
-        self._changed, self._head_changed = set(), False
+        self._touched, self._last_touched, self._head_changed = set(), range(0), False
         head = Head(self.counting, self.dup_seen, round(self._age, 3), self.reuses, tuple(self._blocks.items()))
         return Changes(HEAD.dump_json(head).decode(), rows)
 
-    def _touched(self) -> set[int]:
-        changed = sorted(self._changed)
-        touched, at = set[int](), 0
+    def _join(self) -> set[int]:
+        """Join some blocks beside each other that hold few receipts; which ones have changed by that, or are gone."""
+        joined, changed = dict[int, int](), set[int]()
+        last, size = -1, JOINED + 1
         for first, end in self._blocks.items():
-            while at < len(changed) and changed[at] < end:
-                if changed[at] >= first:
-                    touched.add(first)
-                at += 1
-        return touched
+            number = self._receipts.count(first, end)
+            if size + number > JOINED or len(changed) > 2 * _JOINED_AT_ONCE:
+                last, size = first, 0
+            else:
+                changed |= {last, first}
+            joined[last] = end
+            size += number
+        self._blocks = joined
+        return changed
+
+    def _change(self, place: int) -> None:
+        """Take note that what is on disk of `place` is not right any more, where something is."""
+        if place < self._stored_to and place not in self._last_touched:
+            firsts = [*self._blocks]
+            at = bisect_right(firsts, place) - 1
+            if at >= 0 and place < self._blocks[firsts[at]]:
+                self._touched.add(firsts[at])
+                self._last_touched = range(firsts[at], self._blocks[firsts[at]])
 
     def _block(self, first: int) -> str | None:
-        places = range(first, self._blocks[first])
-        present = (place for place in self._receipts if place in places) if len(places) > len(self) else places
-        content = tuple((*self._receipts[place][:3], place) for place in present if place in self._receipts)
+        present = self._receipts.items(first, self._blocks[first])
+        content = tuple((each.packet_id, each.digest.hex(), each.left_at, place) for place, each in present)
         return BLOCK.dump_json(content).decode() if content else None
 
     # Inside
 
-    def _processed(self, place: int) -> None:
-        """The broker has processed the PUBACK of this one, whether it has stored that or not."""
+    def _processed(self, places: Sequence[int]) -> None:
+        """The broker has processed the PUBACKs of these, whether it has stored that or not."""
         if self.reuses:
-            self._confirmed.append((self._receipts[place].digest, self._age))
+            self._confirmed += [(self._receipts[place].digest, self._age) for place in places[-MOST_IN_DOUBT:]]
             del self._confirmed[:-MOST_IN_DOUBT]
-        self._remove(place)
+        self._remove(places)
 
-    def _remove_all(self, places: Collection[int]) -> None:
-        for place in places:
-            self._remove(place)
-
-    def _remove(self, place: int) -> None:
-        receipt = self._receipts.pop(place, None)
-        if receipt is None:
-            return
-        self._changed.add(place)
-        if self._by_id.get(receipt.packet_id) == place:
-            del self._by_id[receipt.packet_id]
+    def _remove(self, places: Iterable[int]) -> None:
+        for place in self._receipts.remove(places):
+            self._change(place)
 
     def _forget(self) -> None:
-        self._remove_all(tuple(self._receipts))
+        self._remove([*self._receipts.places()])
         self._confirmed, self._in_doubt = [], []
         self.counting, self.dup_seen, self.reuses, self._head_changed = True, False, False, True

@@ -120,7 +120,8 @@ class BatchRepeats:
             return "new"
         name = self.connected.get(arrival.source) or self.before.connected[arrival.source]
         session = self._session(name)
-        session.confirm(arrival.confirmed)
+        for numbers in arrival.confirmed:
+            session.confirm(numbers)
         if receipt is None:
             return "new"
         return session.deliver(receipt.packet_id, receipt.digest, dup=receipt.dup, at=receipt.at)

@@ -14,6 +14,7 @@ from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread, open_outbox
 from gateway.sources.base import Arrival, Connected, Receipt
 from tests.peers import PATIENCE
+from tests.receipts.digests import hashed
 
 LINE = Line.model_validate(
     {
@@ -87,7 +88,7 @@ class Rig:
 
     def message(self, topic: str, value: object, packet_id: int, *, redelivered: bool = False) -> Arrival:
         sample = Sample("floor", topic, value, self.clock.now())
-        receipt = Receipt(packet_id, f"{topic}{value}", redelivered, self.clock.monotonic())
+        receipt = Receipt(packet_id, hashed(f"{topic}{value}"), redelivered, self.clock.monotonic())
         return Arrival("floor", (Moment((sample,)),), receipt=receipt, done=lambda: self.acked.append(packet_id))
 
     def connected(self, *, resumed: bool = True, session: str = "edge at broker") -> Arrival:

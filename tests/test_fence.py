@@ -22,6 +22,7 @@ from gateway.outbox.thread import OutboxThread
 from gateway.sources.base import Arrival, Connected, Receipt
 from tests.intake_rig import EPOCH, opened
 from tests.peers import PATIENCE
+from tests.receipts.digests import hashed
 
 POISON = "poison"
 BACK = Contact("plc", 1.0, "back", 1.0)
@@ -70,7 +71,7 @@ class Floor:
             await intake.take(Arrival("floor", connected=Connected("edge at broker", again, clock.monotonic())))
             for packet_id, (topic, value) in [*self.unacknowledged.items()]:
                 moment = Moment((Sample("floor", topic, value, clock.now()),))
-                receipt = Receipt(packet_id, f"{topic}{value}", again, clock.monotonic())
+                receipt = Receipt(packet_id, hashed(f"{topic}{value}"), again, clock.monotonic())
                 done = partial(self.unacknowledged.__delitem__, packet_id)
                 await intake.take(Arrival("floor", (moment,), receipt=receipt, done=done))
             while not self.fence.anew.is_set() and not self._is_done(scrap, await self._told()):

@@ -12,6 +12,7 @@ from gateway.receipts import Session
 from gateway.sources.base import Arrival
 from tests.intake_rig import LINE, PLAN, Rig, opened, until
 from tests.peers import PATIENCE
+from tests.receipts.digests import hashed
 
 
 async def test_p2_a_redelivery_is_known_across_restarts(tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ async def test_p2_what_is_confirmed_leaves_the_disk_with_the_next_commit(tmp_pat
         await intake.take(rig.message("scrap", {"qty": 4}, 3))
         await until(lambda: rig.acked == [2, 3])
         before = intake._committer._number
-        await intake.take(Arrival("floor", confirmed=(1, 2)))
+        await intake.take(Arrival("floor", confirmed=(range(1, 3),)))
         await until(lambda: not intake._repeats.sessions["floor/edge at broker"].receipts)
         assert intake._committer._number == before
         await intake.take(rig.message("scrap", {"qty": 5}, 4))
@@ -134,7 +135,9 @@ async def test_p2_deliveries_that_an_earlier_version_has_kept_are_unconfirmed(tm
     """Its ring of the last deliveries is taken over when its source connects, and is gone from then on."""
     outbox = opened(tmp_path)
     with outbox.transaction() as transaction:
-        transaction.put |= {f"receipt/floor/{slot}": f'[{slot + 5}, "scrap{slot}"]' for slot in range(3)}
+        transaction.put |= {
+            f"receipt/floor/{slot}": f'[{slot + 5}, "{hashed(f"scrap{slot}").hex()}"]' for slot in range(3)
+        }
         transaction.totals.receipts["floor"] = 3
     outbox.close()
     for _ in range(2):

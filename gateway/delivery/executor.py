@@ -327,7 +327,8 @@ class RequestExecutor:
         none = says_none(answer)
         if none is False:
             return False
-        match await self._whereabouts.find(work, work.records[0], says_none=bool(none)):
+        # In words that are not Oden's, an ingress without a route may have said it.
+        match await self._whereabouts.find(work, work.records[0], says_none=bool(none) and not outcome.foreign):
             case "elsewhere":
                 await self.settlement.settle(work, {})
                 return True

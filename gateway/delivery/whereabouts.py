@@ -64,9 +64,10 @@ class Whereabouts:
             log.warning("interval_replaced", interval=record.interval, line=work.line, now=oden_id)
             await self._settlement.persist(gone.adopt, record.interval, oden_id)
             return "elsewhere"
-        if oden_id is None and not says_none and self._settlement.shown_after(record) > 0:
+        is_shown = oden_id is not None or _shows(found, interval.oden_id)  # its start may be rounded there
+        if not is_shown and not says_none and self._settlement.shown_after(record) > 0:
             return "unknown"
-        if oden_id is None and (says_none or not await self._has_id(work, record, interval)):
+        if not is_shown and (says_none or not await self._has_id(work, record, interval)):
             held = await self._settlement.persist(gone.note_gone, record.interval)
             log.warning(
                 "interval_gone",

@@ -9,7 +9,7 @@ not is decided again. Else that the source was lost stands.
 """
 
 from bisect import bisect_right
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from itertools import chain
 from math import inf
 from typing import TypeVar
@@ -19,7 +19,7 @@ from gateway.mapping import facts
 from gateway.mapping.clocks import CALM
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.context import Full, Recorder, Refused, Share
-from gateway.mapping.facts import NOTHING, fold
+from gateway.mapping.facts import NOTHING, Told, fold
 from gateway.mapping.intervals import EndedInterval, OpenInterval
 from gateway.mapping.line import LineState, LineSteps, Step, Tick
 from gateway.mapping.output import packed
@@ -41,8 +41,10 @@ from gateway.mapping.trail import (
 from gateway.model import Contact, IntervalType, Moment, Notice, Recovered, Sample
 
 MOST_CORRECTED = 64
-"""Intervals of which the time stamps are remembered that were told before a correction, and for it; and batches that
-were told full."""
+"""Intervals of which the time stamps are remembered that were told before a correction, and for it."""
+MOST_FULL = 1024
+"""Batches that are remembered as they were told full: the newest of the trail, which does not follow from its samples
+alone where an order or a count came late."""
 
 Late = Sequence[tuple[Sample | Moment, float]]
 """What comes late, with the times of which it speaks, in that order: messages, and moments that a source has kept."""
@@ -228,6 +230,7 @@ class Again:
         """The line with the messages in their places, and what is to be told because of that."""
         told, now, at = self.told, self.now, max(self.state.now, at)
         recorder = Recorder(self.plan.key, self.state.seq)
+        facts.with_details(told, now, self._older)
         facts.record_intervals(told, now, recorder, at, deletes=self.plan.deletes_withdrawn)
         stamps = dict(self.line.stamps)
         outputs = (self.line.state.output, self.line.state.batch_output)
@@ -292,13 +295,29 @@ class Again:
             state=state,
             stamps=newest,
             swings=swings,
-            full=tuple(({batch.interval: batch for batch in self.line.full} | now.full).values())[-MOST_CORRECTED:],
+            full=self._full(),
             numbered=self.numbered,
             corrected_at=self.numbered,
         )
         if self.line.newest and self._known[0] is self.line.newest[0]:
             return shortened(replace(line, newest=tuple(entries))), told_now
         return with_entries(line, entries), told_now
+
+    def _older(self) -> Iterator[Told]:
+        """What was told before the steps that are taken again, as far as the trail reaches."""
+        base = self._known[self.first]
+        for entry in chain([self.line.base] if self.line.base is not None else [], self.line.trail()):
+            if entry is base:  # what time has told after it is of the steps
+                yield entry.own
+                return
+            yield from (entry.own, *entry.later)
+
+    def _full(self) -> Full:
+        """The batches of the trail that were told full, in their order."""
+        known = {batch.interval: batch for batch in self.line.full} | self.now.full
+        base = self.line.base
+        left = (batch for batch in known.values() if base is None or batch.ended >= base.at)
+        return tuple(sorted(left, key=lambda batch: (batch.begun, batch.start)))[-MOST_FULL:]
 
     def _taken(self, interval: str, corrected: Mapping[str, Stamps]) -> Stamps:
         """The time stamps of the interval's output: those that were told, of whatever was derived since."""

@@ -115,6 +115,39 @@ def _take(facts: Facts, record: Record, shares: Mapping[str, tuple[Share, ...]])
                 facts.sums[key] = facts.sums.get(key, 0) + amount
 
 
+def with_details(told: Facts, now: Facts, older: Callable[[], Iterable[Told]]) -> None:
+    """Let `now` say of intervals that began before the stretch of time what they were called, and had for metadata,
+    where another name or other metadata were `told` in it by mistake: by the `older` that were told before it."""
+    lost = {key: fact for key, fact in told.intervals.items() if fact.start is None and _lacking(fact, now, key)}
+    if not lost:
+        return
+    before = fold(replace(part, records=tuple(_of(part.records, lost))) for part in older())
+    for key, fact in lost.items():
+        known, is_so = before.intervals.get(key), now.intervals.setdefault(key, IntervalFact(fact.type, None))
+        if known is None:
+            continue
+        if fact.name is not None and is_so.name is None:
+            is_so.name = known.name
+        is_so.metadata = {
+            **{item: known.metadata[item] for item in fact.metadata if item in known.metadata},
+            **is_so.metadata,
+        }
+
+
+def _lacking(fact: IntervalFact, now: Facts, key: str) -> bool:
+    is_so = now.intervals.get(key)
+    if is_so is None:
+        return fact.name is not None or bool(fact.metadata)
+    return (fact.name is not None and is_so.name is None) or bool(fact.metadata.keys() - is_so.metadata.keys())
+
+
+def _of(records: Iterable[Record], keys: Collection[str]) -> Iterator[Record]:
+    """Those that say something of intervals with these keys."""
+    for record in records:
+        if isinstance(record, StartInterval | UpdateInterval) and record.interval in keys:
+            yield record
+
+
 def vanished(told: Facts, now: Facts) -> Iterator[StartInterval]:
     """The intervals that were told and are none by what is known now."""
     for key, fact in told.intervals.items():

@@ -42,7 +42,7 @@ class Receipt:
     read at `at` on the monotonic clock."""
 
     packet_id: int
-    digest: str
+    digest: bytes
     dup: bool
     at: float
 
@@ -74,7 +74,7 @@ class Arrival:
     receipt: Receipt | None = None
     done: Callable[[], None] | None = None
     connected: Connected | None = None
-    confirmed: tuple[int, ...] = ()
+    confirmed: tuple[range, ...] = ()
     contacts: tuple[Contact, ...] = ()
     weight: int = 0
     rejects: tuple[Reject, ...] = ()

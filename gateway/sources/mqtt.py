@@ -23,6 +23,7 @@ from gateway.config.schema_mqtt import MqttConfig
 from gateway.errors import SourceError
 from gateway.health import KindName
 from gateway.model import Moment, Notice, Reject, Sample
+from gateway.receipt_table import DIGEST
 from gateway.sources.base import TURN, Arrival, Connected, Receipt, Source, SourceHealth, Take, moments_of
 from gateway.sources.mqtt_confirmation import TOLD, Confirmation
 from gateway.sources.mqtt_connection import (
@@ -339,12 +340,12 @@ class MqttSource(Source):
         return self._messages.read_again(reject, now)
 
 
-def _digest(publish: Publish) -> str:
-    digest = hashlib.blake2b(publish.message.topic.encode("utf-8", "surrogateescape"), digest_size=16)
+def _digest(publish: Publish) -> bytes:
+    digest = hashlib.blake2b(publish.message.topic.encode("utf-8", "surrogateescape"), digest_size=DIGEST)
     digest.update(b"\0")
     digest.update(publish.message.payload)
     digest.update(publish.message.rest)
-    return digest.hexdigest()
+    return digest.digest()
 
 
 def _waits(since: float) -> str:

@@ -29,7 +29,7 @@ PING = 0
 @dataclass(frozen=True, slots=True)
 class _Question:
     packet_id: int
-    numbers: tuple[int, ...]
+    numbers: tuple[range, ...]
     at: float
 
 
@@ -42,7 +42,9 @@ class Confirmation:
 
     def begin(self) -> None:
         """A connection begins: nothing was written on it."""
-        self._written: list[int] = []
+        self._written: list[range] = []
+        """The messages whose PUBACKs no question has asked about. The answer to the one before may come behind a long
+        queue, so that these are many; nearly always they follow each other."""
         self._questions: deque[_Question] = deque()
         self._asked_at = float("-inf")
         self._answered = False
@@ -55,7 +57,11 @@ class Confirmation:
 
     def wrote(self, number: int, now: float) -> None:
         """The PUBACK of a message was written, by its number on this connection."""
-        self._written.append(number)
+        last = self._written[-1] if self._written else range(0)
+        if number == last.stop and last:
+            self._written[-1] = range(last.start, number + 1)
+        else:
+            self._written.append(range(number, number + 1))
         if self._since is None:
             self._since = now
 
@@ -84,11 +90,11 @@ class Confirmation:
         self._written = []
         self._asked_at = now
 
-    def answered(self, packet_id: int, now: float) -> tuple[int, ...]:
+    def answered(self, packet_id: int, now: float) -> tuple[range, ...]:
         """The messages whose PUBACKs this answer proves to be processed, by their numbers."""
         if all(question.packet_id != packet_id for question in self._questions):
             return ()
-        numbers: list[int] = []
+        numbers: list[range] = []
         while self._questions:
             question = self._questions.popleft()
             numbers += question.numbers

@@ -26,7 +26,7 @@ from gateway.sources.mqtt_stream import CONNECT_TIMEOUT, Stream, open_stream
 
 WINDOW = 1_000
 """Messages that an MQTT 5 broker may send without an acknowledgement (Receive Maximum)."""
-HELD_MESSAGES = 5_000
+HELD_MESSAGES = 2_000
 HELD_BYTES = 16 * 2**20
 
 NEVER_SUBSCRIBED = "oden-gateway/never/subscribed"
@@ -73,7 +73,7 @@ class Unsubscribed(NamedTuple):
 class Confirmed(NamedTuple):
     """The broker has processed the PUBACKs of the messages with these numbers."""
 
-    numbers: tuple[int, ...]
+    numbers: tuple[range, ...]
 
 
 Packet = Connack | Publish | Subscribed | Unsubscribed | Confirmed

@@ -17,6 +17,7 @@ from gateway.sources.base import Arrival, Connected, Receipt, Take
 from tests.campaign.lost import Lost
 from tests.campaign.plant import EPOCH, FLOOR, PLC, Message, Story
 from tests.campaign.storage import InLine
+from tests.receipts.digests import hashed
 
 WINDOW = 20
 """Messages under way at the most."""
@@ -99,7 +100,7 @@ class Broker:
         message = self._sent[packet_id]
         sample = Sample(FLOOR, message.topic, message.payload, clock.now())
         if self._processed:
-            confirmed, self._processed = tuple(self._processed), []
+            confirmed, self._processed = tuple(range(one, one + 1) for one in self._processed), []
             await take(Arrival(FLOOR, confirmed=confirmed))
         self._number += 1
         number = self._number
@@ -113,7 +114,7 @@ class Broker:
         def done() -> None:
             asyncio.get_running_loop().call_later(self._chances.choice((0.0, 0.01, 0.5)), acknowledged)
 
-        receipt = Receipt(packet_id, f"{message.topic} {message.text}", again, clock.monotonic())
+        receipt = Receipt(packet_id, hashed(f"{message.topic} {message.text}"), again, clock.monotonic())
         await take(Arrival(FLOOR, (Moment((sample,)),), receipt=receipt, done=done))
 
 

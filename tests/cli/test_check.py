@@ -61,3 +61,17 @@ def test_check_says_it(tmp_path: Path) -> None:
     assert answer.code == 0, answer.problems
     assert "of the 72 that Oden may be sent" in answer.output
     assert "suffice" in answer.output
+
+
+@pytest.mark.parametrize(
+    ("stated", "told"),
+    [
+        ("", ["is not stated (`broker_queue`)", "mosquitto keeps 1,000 unless told", "16 min 40 s at one a second"]),
+        ("broker_queue: 7200, ", ["keeps 7,200 messages", "2 h at one a second", "5 d at one a minute"]),
+    ],
+)
+def test_check_says_how_long_a_broker_keeps_what_comes(stated: str, told: list[str], tmp_path: Path) -> None:
+    """While the gateway is away; a broker with less room drops what comes then without a word."""
+    answer = check(written(tmp_path, GOOD.replace("type: mqtt, ", f"type: mqtt, {stated}", 1)))
+    assert answer.code == 0, answer.problems
+    assert [text for text in told if text not in " ".join(answer.output.split())] == []

@@ -223,3 +223,23 @@ def test_p5_a_deleted_interval_is_found_out_in_whatever_words_that_is_refused(er
     plant = live(story, Manners(errors=errors, nothing="empty"))
     (letter,) = plant.letters()
     assert "not at Oden any more" in letter.error
+
+
+@pytest.mark.parametrize("range_", ["start", "overlap"])
+@pytest.mark.parametrize("ids", ["yes", "no"])
+def test_p4_where_starts_are_rounded_an_ingress_without_a_route_makes_no_interval_gone(ids: str, range_: str) -> None:
+    """Its 404 is not Oden's word: an interval that a search by its start does not show is looked for by its id, too,
+    before its end becomes a dead letter."""
+
+    async def story(plant: Plant) -> None:
+        run = plant.start(30)
+        plant.commit(run)
+        await plant.drained()
+        await asyncio.sleep(240)
+        plant.commit(plant.end(run, 240))
+        await plant.drained()
+
+    faults = ["foreign status=404 shape=detail at=interval/set since=200 until=400"]
+    plant = live(story, Manners(rounds=60, ids=ids, range=range_), faults)
+    assert plant.letters() == []
+    assert [one.end for one in plant.intervals("RUN")] == [T + 240]

@@ -155,3 +155,25 @@ def _of_batches(events: Sequence[Sample]) -> tuple[set[object], dict[object, flo
     intervals, sums = facts(effective(played.records))
     batches: set[object] = {each for each in intervals if isinstance(each, tuple) and ("type", "BATCH") in each}
     return batches, {key: amount for key, amount in sums.items() if isinstance(key, tuple) and key[0] == "BATCH"}
+
+
+def test_p13_however_many_batches_were_told_full_they_stay_so_after_a_restart() -> None:
+    """Boxes of ten, of which a second fills most of one: an order that is heard 200 s late counts anew from within
+    one. Where the gateway restarts after that, the next late order finds all boxes as they were told."""
+    boxes = plan(
+        inputs={name: INPUTS[name] for name in NAMES},
+        run={"key": "order", "product": "FILM", "name": "{order}", "settle": "0s"},
+        states=None,
+        batches={"every": 10, "count": "good", "name": "{order}-{batch}"},
+        scrap_yield={"every": "60s", "entries": [{"count": "good", "of": "batch", "raw_data": {"made": "{n}"}}]},
+    )
+    before = [
+        order(0, "X"),
+        *(count_of(float(second), 0.0, 7 * second) for second in range(300)),
+        order(300, "A", at=103.5),
+    ]
+    after = [*(count_of(float(second), 0.0, 7 * second) for second in range(311, 315)), order(320, "B", at=295.5)]
+    events = [*before, tick(310), *after, tick(340), order(350, ""), tick(1200)]
+    once, often = (run(events, cuts, [True], boxes).records for cuts in ((), (len(before) + 1,)))
+    assert sum(isinstance(one, StartInterval) and one.type == "BATCH" for one in once) > 200
+    assert [*map(_said, often)] == [*map(_said, once)]

@@ -49,6 +49,9 @@ PROOFS: Mapping[str, Sequence[str]] = {
     "* Scrap, states, counts, operators": (
         "late_scrap_of_an_order_that_ran_twice",
         "operators_late_in_the_wrong_order",
+        "reason_of_a_later_stop_told_of_the_stop_before_it",
+        "reason_of_a_later_stop_told_of_one_that_had_none",
+        "what_was_entered_for_a_late_order_told_of_the_order_before_it",
     ),
     "* What is said once more for the same time": (
         "test_p13_messages_that_come_again_change_nothing",

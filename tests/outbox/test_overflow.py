@@ -24,6 +24,7 @@ from gateway.receipts import Session
 from gateway.sources.base import Arrival, Connected, Receipt
 from tests.outbox.floor import OTHER, Floor, Oden, begun, commit, drain, work_in
 from tests.peers import PATIENCE
+from tests.receipts.digests import digest
 
 LIMIT = 2_000_000
 
@@ -149,7 +150,7 @@ async def test_p6_intake_goes_on_where_the_user_chose_to_lose_output(tmp_path: P
         values = {"number": "4711"} if not number else {"qty": 3}
         sample = Sample("floor", "scrap" if number else "order", values, 1_800_000_000.0 + number)
         done = lambda number=number: acked.append(number)  # noqa: E731 - each its own
-        receipt = Receipt(number + 1, "digest", False, float(number))
+        receipt = Receipt(number + 1, digest("as any"), False, float(number))
         await intake.take(Arrival("floor", (Moment((sample,)),), receipt=receipt, done=done))
     async with asyncio.timeout(PATIENCE):
         while len(acked) < 5:

@@ -36,6 +36,7 @@ from tests.outbox.floor import (
     work_in,
 )
 from tests.processes import next_line
+from tests.receipts.digests import digest
 
 
 def test_p6_output_of_a_forgotten_interval_is_a_dead_letter(box: Box, floor: Floor) -> None:
@@ -170,13 +171,13 @@ def test_p2_blocks_of_receipts_are_kept_and_dropped_as_a_commit_says(box: Box) -
     session, name = Session(), "mqtt/edge at broker"
     session.connect(0.0, resumed=False)
     for number in (1, 2):
-        session.deliver(number, f"digest {number}", dup=False, at=0.0)
+        session.deliver(number, digest(f"digest {number}"), dup=False, at=0.0)
         box.outbox.commit(next_commit(box.outbox, sessions={name: session.take_changes()}))
     outbox = box.reopened()
     stored = outbox.session(name)
     assert stored is not None
     assert len(stored.blocks) == 2
-    session.confirm((1,))
+    session.confirm(range(1, 2))
     outbox.commit(next_commit(outbox, sessions={name: session.take_changes(), "mqtt/other": Changes("{}")}))
     for now in (outbox, box.reopened()):
         stored = now.session(name)

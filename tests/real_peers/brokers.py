@@ -112,7 +112,8 @@ class Broker(ABC):
                 assert info.is_published(), f"{self.name} did not acknowledge a message"
             client.disconnect()
         finally:
-            client.loop_stop()
+            with suppress(AttributeError):  # the thread may end, and forget itself, between paho's two looks at it
+                client.loop_stop()
 
     async def _serves(self) -> bool:
         with suppress(OSError, TimeoutError, asyncio.IncompleteReadError):

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from gateway.receipts import Session
+from tests.receipts.digests import digest
 from tests.receipts.models import Model, Sent
 
 
@@ -55,19 +56,26 @@ class State:
 
 def essence(session: Session) -> object:
     """What decides how a session answers from here on."""
-    places = {place: at for at, place in enumerate(session._receipts)}
+    table = session._receipts
+    places = {place: at for at, place in enumerate(table.places())}
     receipts = tuple(
-        (receipt.packet_id, receipt.digest, receipt.number if receipt.epoch == session._epoch else 0)
-        for receipt in session._receipts.values()
+        (receipt.packet_id, receipt.digest, receipt.number if receipt.left_at is None else 0)
+        for receipt in session.receipts
+    )
+    by_number = tuple(
+        tuple(places[place] for place in table.with_numbers(range(number, number + 1)))
+        for number in range(1, session._number + 1)
     )
     view = (
-        tuple((places.get(place), digest) for place, digest in session._view)
+        tuple((places.get(place), session._view.digest(at)) for at, place in enumerate(session._view.places))
         if session.counting or session.reuses
         else ()
     )
-    by_id = tuple(sorted((number, places[place]) for number, place in session._by_id.items()))
+    ids = {receipt.packet_id for receipt in session.receipts}
+    by_id = tuple((id_, None if (place := table.with_id(id_)) is None else places[place]) for id_ in sorted(ids))
     return (
         receipts,
+        by_number,
         by_id,
         session.counting,
         session.dup_seen,
@@ -77,7 +85,7 @@ def essence(session: Session) -> object:
         session._number,
         view,
         (*session._begins,),
-        (*session._again,),
+        session._again,
         session._closed,
         tuple(digest for digest, _ in session._confirmed),
         tuple(digest for digest, _ in session._in_doubt),
@@ -183,9 +191,10 @@ def _received(state: State, payloads: Sequence[str]) -> tuple[str, State]:
     packet, down = state.down[0], state.down[1:]
     session = state.session.copy()
     if isinstance(packet, Question):
-        session.confirm(packet.numbers)
+        for number in packet.numbers:
+            session.confirm(range(number, number + 1))
         return "confirmed", replace(state, down=down, session=session, asked=False)
-    verdict = session.deliver(packet.packet_id, payloads[packet.message], dup=packet.dup, at=0.0)
+    verdict = session.deliver(packet.packet_id, digest(payloads[packet.message]), dup=packet.dup, at=0.0)
     number = state.number + 1
     after = replace(state, down=down, session=session, number=number)
     if verdict != "twice":
@@ -209,5 +218,4 @@ def _loaded(stored: Session) -> Session:
     """What another life of the gateway knows: receipts, and none of them of a connection that stands."""
     session = stored.copy()
     session.connect(0.0, resumed=True)
-    session._epoch += 1
     return session

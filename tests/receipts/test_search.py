@@ -8,6 +8,7 @@ import os
 import pytest
 
 from gateway.receipts import Session
+from tests.receipts.digests import digest
 from tests.receipts.models import Counts, KeepsIds, Model, NeverDup, NewFirst, OneAtATime, Restarted, Stopped
 from tests.receipts.search import search, walk
 
@@ -48,8 +49,8 @@ def _that_reuses() -> Session:
     session = Session()
     session.connect(0.0, resumed=True)
     for number, packet_id in enumerate((2, 1), 1):
-        session.deliver(packet_id, f"earlier {number}", dup=False, at=0.0)
-        session.confirm((number,))
+        session.deliver(packet_id, digest(f"earlier {number}"), dup=False, at=0.0)
+        session.confirm(range(number, number + 1))
     assert (session.reuses, session.counting, len(session)) == (True, False, 0)
     return session
 

@@ -63,7 +63,8 @@ class Intake:
         verdict: Verdict = "new"
         if arrival.connected is not None:
             self.session.connect(arrival.connected.at, resumed=arrival.connected.resumed)
-        self.session.confirm(arrival.confirmed)
+        for numbers in arrival.confirmed:
+            self.session.confirm(numbers)
         if arrival.receipt is not None:
             receipt = arrival.receipt
             verdict = self.session.deliver(receipt.packet_id, receipt.digest, dup=receipt.dup, at=receipt.at)

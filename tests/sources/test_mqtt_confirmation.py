@@ -17,10 +17,19 @@ def test_p2_an_answer_proves_what_was_written_before_its_question() -> None:
     confirmation.wrote(2, 0.1)
     confirmation.asked(PING, 0.1)
     confirmation.wrote(3, 0.2)
-    assert confirmation.answered(PING, 0.3) == (1, 2)
+    assert confirmation.answered(PING, 0.3) == (range(1, 2), range(2, 3))
     assert confirmation.answered(7, 0.3) == ()
     confirmation.asked(8, 0.4)
-    assert confirmation.answered(8, 0.5) == (3,)
+    assert confirmation.answered(8, 0.5) == (range(3, 4),)
+
+
+def test_p12_what_no_question_has_asked_about_takes_no_room() -> None:
+    """Behind a long queue the answer comes last. What follows each other is one range, whatever was left out before."""
+    confirmation = begun()
+    for number in (1, 3, *range(4, 200_000)):
+        confirmation.wrote(number, 0.0)
+    confirmation.asked(7, 0.0)
+    assert confirmation.answered(7, 60.0) == (range(1, 2), range(3, 200_000))
 
 
 def test_p2_an_answer_of_an_earlier_connection_proves_nothing() -> None:
@@ -54,7 +63,7 @@ def test_a_question_without_an_answer_is_asked_as_a_ping() -> None:
     assert (confirmation.wait(ANSWER), confirmation.by_ping) == (0.0, True)
     confirmation.asked(PING, ANSWER)
     assert confirmation.wait(3 * ANSWER) is None
-    assert confirmation.answered(PING, 3 * ANSWER) == (1,)
+    assert confirmation.answered(PING, 3 * ANSWER) == (range(1, 2),)
 
 
 def test_p9_a_minute_without_an_answer_is_told() -> None:

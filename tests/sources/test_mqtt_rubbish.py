@@ -17,14 +17,15 @@ ORDER = "plant-a/L01/events/order"
 
 
 @asynccontextmanager
-async def answering(*answers: bytes) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """A broker (of 3.1.1) that takes any client, and answers the packets that follow CONNECT with `answers`, in order;
-    the two zeros of an answer's packet id become that of the packet. Gives its address and what it has received."""
+async def answering(*answers: bytes, connack: bytes = b"\x20\x02\x00\x00") -> AsyncIterator[tuple[str, list[bytes]]]:
+    """A broker (of 3.1.1, unless its CONNACK is one of 5) that takes any client, and answers the packets that follow
+    CONNECT with `answers`, in order; the two zeros of an answer's packet id become that of the packet. Gives its
+    address and what it has received."""
     received: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError, OSError):
-            for answer in (b"\x20\x02\x00\x00", *answers):
+            for answer in (connack, *answers):
                 first, body = await packet_of(reader)
                 received.append(bytes([first]) + body)
                 writer.write(answer[:2] + body[:2] + answer[4:] if first >> 4 in (8, 10) else answer)
@@ -43,6 +44,24 @@ async def test_p9_a_suback_of_the_wrong_length_is_told() -> None:
             await wait_until(lambda: source.health.connected)
             assert source.health.failed == {ORDER: "the broker has answered a SUBSCRIBE of 1 topics with 3 codes"}
         assert errors == []
+
+
+@pytest.mark.parametrize("granted", [60, 604_800, None])
+async def test_p9_a_session_that_is_kept_for_less_than_asked_is_told(granted: int | None) -> None:
+    """What comes later than that is lost at the broker; nobody would know. One that says nothing keeps to what it was
+    asked for."""
+    properties = b"\x05\x11" + granted.to_bytes(4, "big") if granted is not None else b"\x00"
+    connack = b"\x20" + bytes([2 + len(properties)]) + b"\x00\x00" + properties
+    async with answering(b"\x90\x04\x00\x00\x00\x01", connack=connack) as (url, _):
+        source = MqttSource("floor", mqtt_config(url, version="5", session_expiry="7d"), [ORDER], AnchoredClock())
+        async with running(source, Intake()):
+            await wait_until(lambda: source.health.connected)
+            told = source.health.concerns.get("session_short")
+    if granted == 60:
+        assert told is not None
+        assert "keeps messages for 60 s while the gateway is away, not for the 604800 s" in told
+    else:
+        assert told is None
 
 
 @pytest.mark.parametrize(
