@@ -32,9 +32,10 @@ def put_in_form(node: Node, annotation: Any) -> Iterator[Finding]:
     origins = {get_origin(part) for part in alternatives(annotation)}
     is_section = dict in origins or bool(section_models(annotation))
     is_list = list in origins
-    if isinstance(node.value, str):
+    are_templates = any(get_origin(part) is dict and get_args(part)[-1] is Line for part in alternatives(annotation))
+    if isinstance(node.value, str) and not are_templates:  # which no table holds
         yield from _named_alone(node, annotation)
-    elif isinstance(node.value, dict):
+    elif isinstance(node.value, dict) and not are_templates:
         yield from _nearly_file(node, node.value, annotation)
         if is_list and not is_section:
             yield from _one_item(node, node.value, annotation)

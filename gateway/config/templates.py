@@ -72,7 +72,8 @@ class _Expander:
             return root
         templates = root.value.get("templates")
         self._templates = self._entries(templates)
-        self._unread = root.incomplete or (templates is not None and templates.incomplete)
+        are_read = templates is None or (isinstance(templates.value, dict) and not templates.incomplete)
+        self._unread = root.incomplete or not are_read
         sections = {
             key: self._section(key, node) for key, node in root.value.items() if key not in TopLevelKeys.model_fields
         }

@@ -108,6 +108,10 @@ def _stepped(
         if one.sample is not None:
             line.on(one.sample)
             needed = first is None or place > newest or (first + place) % PART == 0
+            if not needed and line.context.is_silent and not line.owed:
+                entries.append(Entry(one.at, one.sample, None, one.said, NOTHING, (), one.again, one.number))
+                yield
+                continue
             result = line.result(known=needed)
             after = result.state if needed else None
             entries.append(Entry(one.at, one.sample, after, one.said, told_by(result), (), one.again, one.number))

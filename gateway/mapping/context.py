@@ -260,6 +260,12 @@ class StepContext:
             gathered.clear()
 
     @property
+    def is_silent(self) -> bool:
+        """Whether the step has told nothing, and used all that it was given."""
+        recorder = self.recorder
+        return not (recorder.records or recorder.full or self.notices or self.refused or self.missed)
+
+    @property
     def resolve(self) -> Resolver:
         """Finds the values of placeholders by what is known now; notes what is not in the table in which it is looked
         up."""

@@ -86,6 +86,8 @@ def fold(told: Iterable[Told]) -> Facts:
     """What was told, in this order, amounts to."""
     facts = Facts()
     for part in told:
+        if part is NOTHING:  # as nearly all
+            continue
         facts.notices += part.notices
         facts.rules |= part.rules
         facts.full |= {batch.interval: batch for batch in part.full}

@@ -250,7 +250,7 @@ def with_window(state: OutputState, intervals: IntervalsState, plan: OutputPlan,
     """See to it that what a run can have by now is reported at the end of the window."""
     if state.flush_at is not None or not state.pending:
         return state
-    earliest = min(amount.at for amount in state.pending)
+    earliest = min([amount.at for amount in state.pending])  # of all that waits, in each step while no run has it
     owned = owner_of(state, intervals, earliest) is not None  # where the first is nobody's, so are the others
     if not owned and not (plan.between == "unassigned" and unassigned_amounts(state, intervals)):
         return state

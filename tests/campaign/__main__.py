@@ -6,6 +6,7 @@
     python -m tests.campaign copies 17   one in which older copies of the outbox are put back; FIRST..LAST for more
     python -m tests.campaign keyless 17  the same where entries at Oden do not carry our keys
     python -m tests.campaign away 17     older copies, one after another, before Oden can be asked about the first
+    python -m tests.campaign clocks 17   machines whose clocks are wrong, and NTP and Oden, which say so or not
     python -m tests.campaign outage      requests after an outage against the least; slots used under backlog
     python -m tests.campaign manners     what each manner of Oden's costs: lost, doubled, dead, stuck, the page
     python -m tests.campaign lines       how many lines one token carries for a day; takes half an hour
@@ -28,11 +29,14 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+from tests.campaign.clocks import clocks
+from tests.campaign.clocks import run as run_clocks
 from tests.campaign.copies import away_schedule, copied_schedule, keyless_schedule
 from tests.campaign.late import late_schedule
 from tests.campaign.load import carry, largest
 from tests.campaign.matrix import rows, table
 from tests.campaign.outage import drain
+from tests.campaign.quiet import silent
 from tests.campaign.real import real
 from tests.campaign.real_pace import LATENCIES, measure
 from tests.campaign.real_schedule import real_schedule
@@ -55,9 +59,11 @@ MAKERS: Mapping[str, Callable[[int], Schedule]] = {
 def main() -> int:
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__, formatter_class=form)
-    kinds = "SEED, FIRST..LAST, late, copies, keyless, away, outage, manners, lines, real or pace"
+    kinds = "SEED, FIRST..LAST, late, copies, keyless, away, clocks, outage, manners, lines, real or pace"
     parser.add_argument("what", help=kinds)
-    parser.add_argument("seeds", nargs="?", default="0", help="real, late, copies, keyless, away: SEED or FIRST..LAST")
+    parser.add_argument(
+        "seeds", nargs="?", default="0", help="real, late, copies, keyless, away, clocks: SEED or FIRST..LAST"
+    )
     parser.add_argument("--log", action="store_true", help="one seed: show the gateway's log")
     parser.add_argument("--hours", type=float, default=DAY, help="lines: for how long they are carried")
     parser.add_argument(
@@ -68,6 +74,8 @@ def main() -> int:
         return outage()
     if given.what == "manners":
         return manners()
+    if given.what == "clocks":
+        return of_clocks(_range(given.seeds))
     if given.what == "lines":
         return lines(given.hours)
     if given.what in MINUTES:
@@ -110,6 +118,19 @@ def campaign(seeds: range, make: Callable[[int], Schedule]) -> int:
         f"{seconds / 3600:.0f} h of simulated time in {time.monotonic() - begun:.0f} s"
     )
     return 1 if failed else 0
+
+
+def of_clocks(seeds: range) -> int:
+    """Stories of clocks; those that fail are named with the command that runs them alone."""
+    number = 0
+    with silent():
+        for seed in seeds:
+            if wrong := run_clocks(clocks(seed)):
+                number += 1
+                say(f"seed {seed} failed: .venv/bin/python -m tests.campaign clocks {seed}")
+                say("\n".join(f"    {line}" for line in (str(clocks(seed)), *wrong)))
+    say(f"{len(seeds)} stories of clocks, {number} failed")
+    return 1 if number else 0
 
 
 def manners() -> int:

@@ -180,6 +180,14 @@ def test_p10_a_file_that_is_missing_hides_no_slip_beside_it(
     assert "did you mean" in said[-1]
 
 
+def test_p10_templates_come_from_no_table(tmp_path: Path) -> None:
+    """A file named in their place is told once, and not that none of them is there."""
+    main = PLANT["gateway.yaml"]
+    marked = f"{main[: main.index('templates:')]}templates: ▲templates.yaml\n{LINES}"
+    (said,) = told(tmp_path, {**PLANT, "gateway.yaml": marked.replace("▲", "")})
+    assert said.startswith(f"{places_of(marked)[0]}: write keys and values here")
+
+
 def test_p10_what_a_missing_file_may_hold_is_not_missed(tmp_path: Path) -> None:
     """Another name than those that are there may be that of something in it."""
     main = PLANT["gateway.yaml"].replace("lines/*.yaml]", "lines/*.yaml, more.yaml]")

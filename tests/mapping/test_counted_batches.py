@@ -167,12 +167,15 @@ def test_p13_however_many_batches_were_told_full_they_stay_so_after_a_restart() 
         batches={"every": 10, "count": "good", "name": "{order}-{batch}"},
         scrap_yield={"every": "60s", "entries": [{"count": "good", "of": "batch", "raw_data": {"made": "{n}"}}]},
     )
-    before = [
+    before: list[Sample | Tick] = [
         order(0, "X"),
         *(count_of(float(second), 0.0, 7 * second) for second in range(300)),
         order(300, "A", at=103.5),
     ]
-    after = [*(count_of(float(second), 0.0, 7 * second) for second in range(311, 315)), order(320, "B", at=295.5)]
+    after: list[Sample | Tick] = [
+        *(count_of(float(second), 0.0, 7 * second) for second in range(311, 315)),
+        order(320, "B", at=295.5),
+    ]
     events = [*before, tick(310), *after, tick(340), order(350, ""), tick(1200)]
     once, often = (run(events, cuts, [True], boxes).records for cuts in ((), (len(before) + 1,)))
     assert sum(isinstance(one, StartInterval) and one.type == "BATCH" for one in once) > 200

@@ -27,7 +27,9 @@ KEEP_IDS = [
     *((scenario, "aedes") for scenario in CUT),
     ("schedule", "mosquitto"),
     ("blocked", "mosquitto"),
+    ("blocked", "aedes"),
     ("many-unacknowledged", "mosquitto-unlimited"),
+    ("many-unacknowledged", "aedes"),
     ("restart-while-full", "mosquitto-unlimited"),
 ]
 USE_IDS_AGAIN = [
