@@ -173,7 +173,8 @@ def _targets_and_times(line: Line, loc: Loc, lookups: Lookups) -> Iterator[Confi
 
 
 def _columns_of_text(value: str, loc: Loc, lookups: Lookups) -> Iterator[ConfigFault]:
-    """Columns from which a target is taken, and in which no number stands."""
+    """Columns from which a target is taken, and in which no number stands. A warning: tables are exchanged while the
+    gateway runs, and what one holds on a day is no reason not to start."""
     for name, column in _COLUMN.findall(value):
         rows = lookups[name].rows if name in lookups else {}
         said = {key: row[column] for key, row in rows.items() if column in row}
@@ -183,7 +184,7 @@ def _columns_of_text(value: str, loc: Loc, lookups: Lookups) -> Iterator[ConfigF
                 f"a target is a number, and the column {quoted(column)} of {quoted(name)} has none, such as "
                 f"{quoted(str(first))} for {quoted(key)}: name another column, or write numbers without a unit there"
             )
-            yield ConfigFault(loc, text, rests_on=(("tables", name),))
+            yield ConfigFault(loc, text, warning=True, rests_on=(("tables", name),))
 
 
 def _is_number(value: Scalar) -> bool:
