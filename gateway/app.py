@@ -110,7 +110,7 @@ class App:
         await self._chronicle.load()
         try:
             if config.oden.rate > MAX_RATE:
-                log.warning("faster_than_oden_permits", requests_per_second=config.oden.rate, url=config.oden.url)
+                log.warning("faster_than_oden_permits", requests_per_second=config.oden.rate, url=config.oden.shown_url)
             async with self._clients:
                 await self._serve(stop, await self._outbox(known_time))
                 while self._supervisor.fatal is None and not stop.is_set():

@@ -20,6 +20,7 @@ from gateway.errors import GatewayError
 from gateway.live.browse import BROWSE_QUESTION, SECONDS, BrowseQuestion, Page, browse
 from gateway.live.offer import Offer, Offers, csv_text, yaml_line
 from gateway.outbox.words import moment
+from gateway.shown_address import shown_address
 from gateway.sources.found import FOUND, Found, Metric, Topic, TreeNode
 
 BARE = "source"
@@ -105,7 +106,7 @@ def section_of(url: str) -> SourceConfig:
         return adapter.validate_python(section)
     except ValidationError:
         raise GatewayError(
-            f"{url} is no address: write opc.tcp://host:4840, mqtt://host:1883, mqtts://host:8883 or "
+            f"{shown_address(url)} is no address: write opc.tcp://host:4840, mqtt://host:1883, mqtts://host:8883 or "
             "ws://host:80/mqtt; user names and certificates need a configuration file with `sources`"
         ) from None
 

@@ -29,6 +29,7 @@ from gateway.config.tree import Key, Tree
 from gateway.errors import ConfigError, Diagnostic
 from gateway.live.findings import Finding, Level
 from gateway.model import CREATED_ONCE
+from gateway.shown_address import shown_address
 
 HOUR = 3600.0
 HOURS_A_WEEK = 168.0
@@ -137,11 +138,12 @@ def _as_json(loaded: Loaded) -> dict[str, object]:
 
 def _connections(loaded: Loaded) -> Iterator[str]:
     config = loaded.config
-    yield f"Sends to Oden at {config.oden.url}; keeps in {config.outbox.directory} what is not there yet."
+    yield f"Sends to Oden at {config.oden.shown_url}; keeps in {config.outbox.directory} what is not there yet."
     for name, source in config.sources.items():
         used = sum(given.source == name for line in config.lines for given in line.inputs.values())
         kind = "OPC UA server" if source.type == "opcua" else "MQTT broker"
-        yield f"Source {name}: {kind} {source.url}, {f'{used} inputs' if used else 'which no input uses'}."
+        uses = f"{used} inputs" if used else "which no input uses"
+        yield f"Source {name}: {kind} {shown_address(source.url)}, {uses}."
         if isinstance(source, MqttConfig):
             yield _queue(source.broker_queue)
     for name, table in loaded.lookups.items():

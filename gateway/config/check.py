@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from gateway.config.addresses import parse_device, parse_event_field, parse_event_type, parse_place
 from gateway.config.check_files import file_faults
 from gateway.config.check_messages import forms_faults, message_faults, path_faults
-from gateway.config.error_messages import suggestion, told_once
+from gateway.config.error_messages import USER_IN_ADDRESS, suggestion, told_once
 from gateway.config.invisible import CURLY_QUOTES, in_curly_quotes
 from gateway.config.schema import Config, Line, OpcuaConfig
 from gateway.config.schema_io import CONTENT, EVENT_FIELDS, OPCUA_KEYS, WATCHED_BY, Input
@@ -120,8 +120,8 @@ def _addresses(config: Config) -> Iterator[ConfigFault]:
         if _host_and_port(url) is None:
             yield ConfigFault(loc, "after '://' comes a host and, if any, ':' and a port from 1 to 65535")
         elif "@" in urlsplit(url).netloc:
-            text = "no user or password can stand in an address, which is shown and logged; remove it"
-            yield ConfigFault(loc, text)
+            alone = "no user or password can stand in an address, which is shown and logged; remove it"
+            yield ConfigFault(loc, USER_IN_ADDRESS if loc[0] == "sources" else alone)
         elif (sign := re.search(r"[^\w.:%-]", urlsplit(url).hostname or "")) is not None:
             yield ConfigFault(loc, f"{quoted(sign[0])} cannot stand in the name of a host; before a port stands a ':'")
         elif (parts := urlsplit(url).hostname or "").replace(".", "").isdigit() and not _is_address(parts):

@@ -31,7 +31,7 @@ def file_faults(config: Config) -> Iterator[ConfigFault]:
 
 def _of_oden(oden: Oden) -> Iterator[ConfigFault]:
     if oden.ca is not None and not oden.url.startswith("https:"):
-        text = f"this is for TLS, and means nothing for {quoted(oden.url)}: write https:// there, or remove it"
+        text = f"this is for TLS, and means nothing for {quoted(oden.shown_url)}: write https:// there, or remove it"
         yield ConfigFault(("oden", "ca"), text, warning=True, rests_on=(("oden", "url"),))
     elif oden.ca is not None:
         yield from _authorities(oden.ca, ("oden", "ca"))

@@ -49,6 +49,9 @@ _NEAR_REFERENCE = re.compile(
 )
 _NEAR_NAME = 0.8
 """How much like another name one is at least that is a slip of it: secrets of two systems have long words alike."""
+_LONGEST_NAME = 40
+_LONGEST_WITH_DIGITS = 14
+"""Characters of names as people give them; a token is longer, or as long with digits in it."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -130,11 +133,24 @@ def read_secret(name: str, folder: Path, environ: Mapping[str, str]) -> str:
     places = ", ".join(str(place / name) for place in folders)
     near = nearest(name, _names_in(folders), _NEAR_NAME)
     meant = f"; did you mean '{near}', which is there?" if near is not None else ""
+    if near is None and _may_be_a_secret(name):
+        example = folder / FOLDER / "NAME"
+        raise SecretError(
+            f"no secret has this name: in ${{secret:NAME}} NAME is the name of a file, such as {example}, which holds "
+            "the token or password; it is not the secret itself",
+            absent=True,
+        )
     raise SecretError(
         f"the secret '{name}' is not there; put it in one of: {service}{places}, the environment variable {variable}"
         f"{meant}",
         absent=True,
     )
+
+
+def _may_be_a_secret(name: str) -> bool:
+    """Whether what stands for the name of a secret may be the secret itself, so that it is not repeated."""
+    has_digits = any(map(str.isdigit, name))
+    return len(name) > _LONGEST_NAME or (has_digits and len(name) > _LONGEST_WITH_DIGITS)
 
 
 def _names_in(folders: Iterable[Path]) -> Iterator[str]:

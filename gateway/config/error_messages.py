@@ -33,6 +33,10 @@ from gateway.config.schema_walk import (
 from gateway.config.tree import quoted
 from gateway.errors import ConfigFault
 
+USER_IN_ADDRESS = (
+    "no user or password can stand in an address, which is shown and logged: remove it, and write `username` and "
+    "`password` beside it"
+)
 _EACH = 5
 """Of faults alike, how many are told each by itself; where there are more, the first is told for all of them."""
 _SHORTEST = 4
@@ -176,6 +180,8 @@ def _config_fault(details: ErrorDetails, at: SchemaLocation) -> ConfigFault:
                 return ConfigFault(at.loc, "an input is named here: write its name without braces", at_key=at.at_key)
             if _form(at) is None and not at.at_key and re.fullmatch(r"[A-Za-z_]\w*(\.\w+)+", value):
                 return ConfigFault(at.loc, "an input is named here: a field of a message is one of its own, by 'field'")
+        case "string_pattern_mismatch" if isinstance(value, str) and re.match(r"\w+://[^/?#]*@", value):
+            return ConfigFault(at.loc, USER_IN_ADDRESS)
         case "extra_forbidden" | "invalid_key":
             return ConfigFault(at.loc, _unknown_key(at, value), at_key=True)
         case "missing":
@@ -202,8 +208,9 @@ def _config_fault(details: ErrorDetails, at: SchemaLocation) -> ConfigFault:
             name = str(next(iter(value)))
             if name.startswith("secret"):
                 return ConfigFault(at.loc, "write ${secret:NAME}, with the '$' before the braces")
-            may_show = name.isidentifier() and SecretStr not in alternatives(at.annotation)
-            return ConfigFault(at.loc, f'put quotes around the braces: "{{{name if may_show else "..."}}}"')
+            if SecretStr in alternatives(at.annotation):
+                return ConfigFault(at.loc, "write ${secret:NAME}, or the secret alone, without braces")
+            return ConfigFault(at.loc, f'put quotes around the braces: "{{{name if name.isidentifier() else "..."}}}"')
         case "int_type" | "float_type" if isinstance(value, list | dict) and at.annotation is None:
             return ConfigFault(at.loc, _SINGLE)
         case "int_type" | "float_type" if isinstance(value, str) and re.fullmatch(r"\d{1,3}([_'’ ]\d{3})+", value):

@@ -27,6 +27,8 @@ _WITHOUT_CHECK = frozenset(
     | {"if", "then", "else", "minContains", "maxContains", "contentEncoding", "contentMediaType", "contentSchema"}
 )
 """Keywords of the standard that check nothing by themselves."""
+_CONDITIONS = ("not", "if")
+"""Keywords whose schema may be one that nothing fits: then all fits the schema around it."""
 _NEAR = 0.82
 """How alike a word and a keyword are of which the one is most likely a slip of the other."""
 
@@ -150,7 +152,9 @@ def _doubts(resource: Any, keywords: Collection[str], known: Sequence[str]) -> I
     if isinstance(schema, dict):
         yield from _misfits(schema)
     for inner in resource.subresources():
-        yield from _doubts(inner, keywords, known)
+        is_condition = isinstance(schema, dict) and any(inner.contents is schema.get(word) for word in _CONDITIONS)
+        found = _doubts(inner, keywords, known)
+        yield from (doubt for doubt in found if not (is_condition and doubt.certain))
 
 
 def _misfits(schema: Mapping[str, Any]) -> Iterator[Doubt]:

@@ -42,12 +42,14 @@ def find_lost_fields(line: Line, loc: Loc, expressions: Iterable[tuple[Loc, str]
 def _of_one_field(
     line: Line, loc: Loc, texts: Iterable[tuple[Loc, str]], expressions: Iterable[tuple[Loc, str]]
 ) -> Iterator[ConfigFault]:
-    """Fields of an input that is one field of its message, and elsewhere a plain value, which has none."""
-    plain = {match[1] for _, text in texts for match in _ALONE.finditer(text)}
+    """Fields of an input that is one field of its message, and elsewhere a plain value, which has none. Where
+    only texts have it plain, it may be a text in one message and have fields in another."""
+    in_texts = {match[1] for _, text in texts for match in _ALONE.finditer(text)}
+    plain: set[str] = set()
     for section, _ in sections_of(line, loc):
         keys = ("input",) if isinstance(section, End) else ("key", "input")
         plain |= {str(getattr(section, key, None)) for key in keys}
-    of_one = {name for name in plain & line.inputs.keys() if _is_one_field(line.inputs[name])}
+    of_one = {name for name in (plain | in_texts) & line.inputs.keys() if _is_one_field(line.inputs[name])}
     found = [(at, text, _WITH_FIELD) for at, text in texts]
     found += [(at, without_texts(source), _IN_CONDITION) for at, source in expressions]
     for at, text, pattern in found if of_one else ():
@@ -62,7 +64,9 @@ def _of_one_field(
                 f"that is the input {quoted(same)}" if same else f"take it by an input of its own, with `field: {path}`"
             )
             said = f"{quoted(name)} is the field {quoted(given.field)} of its message, one value without {quoted(path)}"
-            yield ConfigFault(at, f"{said}: {cure}", rests_on=((*loc, "inputs", name),), at=(match.start(1),))
+            rests_on: tuple[Loc, ...] = ((*loc, "inputs", name),)
+            certain = name in plain
+            yield ConfigFault(at, f"{said}: {cure}", rests_on=rests_on, at=(match.start(1),), warning=not certain)
 
 
 def _is_one_field(given: Input) -> bool:

@@ -26,11 +26,13 @@ _NAMES_AT_ODEN = frozenset({"factory", "line", "category", "reason", "metric_gro
 _FILLED_IN = (
     frozenset(
         {"name", "named", "category", "reason", "comment", "value", "lsl", "usl", "metric_group", "external_id"}
-        | {"description", "started_at", "completed_at", "metadata", "raw_data"}
+        | {"description", "started_at", "completed_at", "metadata", "raw_data", "display_name"}
     )
     | _TOLD
 )
 """Keys under which texts are filled in from inputs."""
+_NAMED_BY_AN_END = ("end", "key")
+"""The key path at which an input may stand without braces as well, so that those alone are looked at."""
 _AS_WRITTEN = frozenset({"when", "expr", "metadata_schema", "node", "topic", "field", "time", "device", "metric"})
 """Keys whose texts are checked elsewhere, or are no words."""
 _DOUBLE = re.compile(r"(?<!\{)\{\{\s*([A-Za-z_]\w*)((?:\.\w+)*)\s*\}\}(?!\})")
@@ -57,7 +59,11 @@ def find_doubtful_texts(line: Line, loc: Loc) -> Iterator[ConfigFault]:
         yield from _quotes_and_blanks(value, at)
         if value in types:
             continue  # the name of a type, as that of an input may be
-        if not _FILLED_IN.isdisjoint(at[len(loc) :]) and at[2:3] != ("inputs",):
+        if at[2:3] == ("inputs",):
+            continue
+        if at[-2:] == _NAMED_BY_AN_END:
+            yield from _double_braces(value, at, line.inputs, certain=True)
+        elif not _FILLED_IN.isdisjoint(at[len(loc) :]):
             yield from _placeholders(value, at, line.inputs)
 
 
@@ -117,21 +123,30 @@ def _placeholders(value: str, loc: Loc, inputs: Collection[str]) -> Iterator[Con
     if looked_up is not None and looked_up[1] in inputs:
         text = f'here this is text: an input is looked up in a table where that stands in braces, "{{{looked_up[0]}}}"'
         yield ConfigFault(loc, text, warning=True)
-    double = _DOUBLE.search(value)
-    if double is not None:
-        known = double[1] in inputs or double[1] == "n"
-        text = f'double braces stand for the braces themselves: write "{{{double[1]}{double[2]}}}"'
-        if not known:
-            text = f"{text} with the name of an input, or without any braces where this is a text"
-            if not double[1].isascii():
-                text = f"double braces are braces in the text: write {double[1]} without any, no input is called so"
-        yield ConfigFault(loc, text, warning=not known)
+    yield from _double_braces(value, loc, inputs)
     foreign = next(
         (found for match in _FOREIGN.finditer(value) if (found := match[match.lastindex or 0]) in inputs), None
     )
     if foreign is not None:
         text = f'{quoted(foreign)} is the name of an input: it is filled in where it stands in braces, "{{{foreign}}}"'
         yield ConfigFault(loc, text, warning=True)
+
+
+def _double_braces(value: str, loc: Loc, inputs: Collection[str], *, certain: bool = False) -> Iterator[ConfigFault]:
+    """Braces that stand for themselves around what is an input, or nearly one; or around all of a text, which is no
+    words. `certain`: a text without an input is of no use here."""
+    found = [*_DOUBLE.finditer(value)]
+    names = [match for match in found if match[1] in inputs or match[1] == "n"]
+    near = [match for match in found if _meant_input(match[1], inputs) is not None]
+    whole = [match for match in found if certain or match[0] == value.strip()]
+    for match in (names or near or whole)[:1]:
+        name = match[1] if names else _meant_input(match[1], inputs) or match[1]
+        text = f'double braces stand for the braces themselves: write "{{{name}{match[2]}}}"'
+        if not names and not near:
+            text = f"{text} with the name of an input, or without any braces where this is a text"
+            if not match[1].isascii():
+                text = f"double braces are braces in the text: write {match[1]} without any, no input is called so"
+        yield ConfigFault(loc, text, warning=not names and not certain)
 
 
 def _put_together(value: str, loc: Loc, inputs: Collection[str]) -> Iterator[ConfigFault]:

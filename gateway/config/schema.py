@@ -25,6 +25,7 @@ from gateway.config.schema_io import Input, ScrapYield
 from gateway.config.schema_mqtt import MqttConfig
 from gateway.config.schema_process import Log, OutboxConfig, Status
 from gateway.config.schema_rules import Rule
+from gateway.shown_address import shown_address
 
 MAX_RATE = 1.0
 """Requests per second that Oden permits."""
@@ -81,6 +82,11 @@ class Oden(Section):
         description="Requests to Oden at the most. Oden permits `1/s` for a token; where five gateways share one, "
         "write `0.2/s` in each of them.",
     )
+
+    @property
+    def shown_url(self) -> str:
+        """The address as it is shown and logged."""
+        return shown_address(self.url)
 
     @field_validator("proxy")
     @classmethod

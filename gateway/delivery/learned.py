@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import TypeAdapter, ValidationError
 
 from gateway.clock import Clock
+from gateway.shown_address import shown_address
 
 AGAIN = 86_400.0
 """Seconds after which it is tried anew whether Oden still wants what costs more requests."""
@@ -43,6 +44,10 @@ class Learned:
     def of(self, url: str) -> "Learned":
         """What is known of the Oden at `url`: nothing, where this is of another one."""
         return replace(self, url=url) if self.url in ("", url) else Learned(url=url)
+
+    def moved_to(self, url: str) -> dict[str, str]:
+        """What the log says where this is of another Oden than that at `url`."""
+        return {"before": shown_address(self.url), "now": shown_address(url)}
 
 
 _LEARNED = TypeAdapter(Learned)

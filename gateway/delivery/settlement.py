@@ -102,7 +102,7 @@ class Settlement:
         known = learned(await self.outbox(told.learned))
         self.learned = known.of(self.options.oden)
         if known.url not in ("", self.options.oden):
-            log.warning("another_oden", before=known.url, now=self.options.oden)
+            log.warning("another_oden", **known.moved_to(self.options.oden))
             refs = await self.outbox(Outbox.line_refs)
             await self.outbox(Outbox.learn_lines, {key: replace(ref, oden_id=None) for key, ref in refs.items()})
         if self.learned != known:

@@ -17,6 +17,7 @@ from gateway.config.difference import AFTER_A_RESTART, Marks, Names, names_betwe
 from gateway.config.schema import OpcuaConfig
 from gateway.errors import SourceError
 from gateway.live.tail import InputReading, Present, known, readings
+from gateway.shown_address import shown_address
 from gateway.sources.base import Arrival, Source
 from gateway.ways import Ways
 
@@ -145,7 +146,7 @@ async def _looked_at(
     said = await _described(source, section, present, clock) if isinstance(section, OpcuaConfig) else None
     return SourceLook(
         source.name,
-        section.url,
+        shown_address(section.url),
         (section.security or "none") if isinstance(section, OpcuaConfig) else section.url.partition(":")[0],
         health.connected,
         health.detail,

@@ -19,6 +19,21 @@ Loc = tuple[str | int, ...]
 Parsed = TypeVar("Parsed")
 
 
+def _meant_zone(name: str) -> str | None:
+    """The time zone that is most likely meant by `name`: never one of abbreviations that are alike, which may be hours
+    apart."""
+    zones = sorted(available_timezones())
+    for called in (str, _city):
+        same = next((zone for zone in zones if called(zone).casefold() == name.strip().casefold()), None)
+        if same is not None:
+            return same
+    return nearest(name, (zone for zone in zones if "/" in zone and not zone.startswith("Etc/")), 0.8)
+
+
+def _city(zone: str) -> str:
+    return zone.rpartition("/")[2]
+
+
 class Scope:
     """The inputs of one line, and the tables in which they are looked up. Gathers the faults of all its parts, so that
     a person sees them all at once."""
@@ -155,11 +170,9 @@ class Scope:
         try:
             return ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            near = nearest(name, available_timezones(), 0.8)
-            cure = (
-                f"did you mean '{near}'?" if near is not None else "write one such as Europe/Berlin or America/Chicago"
-            )
-            self.fault(loc, f"this time zone is not known; {cure}")
+            near = _meant_zone(name)
+            meant = f"did you mean '{near}'?" if near is not None else "write a place, such as Europe/Berlin"
+            self.fault(loc, f"this time zone is not known; {meant}")
             return None
 
     @property

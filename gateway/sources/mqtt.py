@@ -24,6 +24,7 @@ from gateway.errors import SourceError
 from gateway.health import KindName
 from gateway.model import Moment, Notice, Reject, Sample
 from gateway.receipt_table import DIGEST
+from gateway.shown_address import shown_address
 from gateway.sources.base import TURN, Arrival, Connected, Receipt, Source, SourceHealth, Take, moments_of
 from gateway.sources.mqtt_confirmation import TOLD, Confirmation
 from gateway.sources.mqtt_connection import (
@@ -115,7 +116,7 @@ class MqttSource(Source):
         stood_at = math.inf
         watching = asyncio.create_task(self._watch(connection))
         try:
-            log.debug("mqtt_connecting", source=self.name, url=url, version=self._version)
+            log.debug("mqtt_connecting", source=self.name, url=shown_address(url), version=self._version)
             with self._waiting():
                 connack = await self._open(connection)
             log.debug("mqtt_connected", source=self.name, session_kept=connack.resumed)

@@ -351,7 +351,7 @@ def _outbox(summary: Summary, oden: OdenStatus, gap: float, limit: int) -> Outbo
 def _oden(parts: Parts, now: float) -> OdenStatus:
     state = parts.drain.health
     return OdenStatus(
-        url=parts.config.oden.url,
+        url=parts.config.oden.shown_url,
         held=state.api.reason if state.api else None,
         retry_at=state.api.until if state.api else None,
         last_success_at=state.last_success_at,

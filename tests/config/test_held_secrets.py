@@ -130,3 +130,23 @@ def test_p8_the_warning_repeats_nothing_of_what_stands_behind_the_host_of_a_brok
     (warning,) = answer.problems
     assert "mqtt:// has no path" in warning
     assert PLANTED not in warning
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_p8_the_secret_itself_in_the_place_of_its_name_is_not_repeated(
+    options: tuple[str, ...], tmp_path: Path
+) -> None:
+    secret = "tok-3f9a77c1e5d20b"
+    answer = check(written(tmp_path / "c", GOOD.replace("oden_token}", f"{secret}}}")), *options)
+    said = "\n".join((answer.output, *answer.problems))
+    assert answer.code == 2
+    assert "no secret has this name" in said
+    assert secret not in said
+    assert secret.upper().replace("-", "_") not in said
+
+
+def test_p8_the_summary_shows_no_value_of_an_address(tmp_path: Path) -> None:
+    url = "mqtt://broker.plant-a.local"
+    answer = check(written(tmp_path / "c", GOOD.replace(url, f"wss://broker.plant-a.local/mqtt?token={PLANTED}")))
+    assert "wss://broker.plant-a.local/mqtt?token=***" in answer.output
+    assert PLANTED not in answer.output

@@ -359,6 +359,8 @@ CERTAIN = (
 FITTING = (
     {"type": "string", "length": "of the label", "unit": "m", "values": {"a": 1}, "options": {}, "x-min": 0},
     {"properties": {"min": {"type": "number"}, "fields": {}, "regex": {}}, "required": ["min"]},
+    {"not": {"minimum": 5, "maximum": 3}},
+    {"if": {"properties": {"qty": {"minLength": 5, "maxLength": 3}}}, "then": False},
     {"minimum": 5, "maximum": 5, "minLength": 0, "maxLength": 0},
     {"type": ["integer", "null"], "minimum": 0, "enum": [1, 2.0, None, "unknown"]},
     {"type": ["number", "string"], "pattern": "^A", "minimum": 0},

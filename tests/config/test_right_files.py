@@ -56,6 +56,8 @@ VARIANTS = (
     (TARGET, 'value: "{goals[sku].speed|{speed}}"'),
     (TARGET, 'value: "{speed|{goals[order].speed|-}}"'),
     (TARGET, 'value: "{goals[sku].speed|{goals[order].speed|{speed}}}"'),
+    # Braces that stand for themselves among words.
+    ("reason: Jam}", 'reason: "Waiting {{x}} & more"}'),
     # The machine says this text.
     (UPTIME, "Other: {category: Uptime}"),
     (UPTIME, "any: {category: Uptime}"),

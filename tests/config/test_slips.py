@@ -12,6 +12,7 @@ import pytest
 
 from tests.config.factory import COUNTER, END, NODE, T3, WHEN, Said, Slip, said_of, slip
 from tests.config.more_slips import MORE
+from tests.config.slips_of_filling import OF_FILLING
 from tests.config.slips_of_forms import OF_FORMS
 from tests.config.slips_of_places import OF_PLACES
 from tests.config.slips_of_plants import OF_PLANTS
@@ -316,6 +317,7 @@ GROUPS: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
     **OF_FORMS,
     **OF_SENSE,
     **OF_SILENCE,
+    **OF_FILLING,
     "all kinds at once": (
         HEAD,
         (*SYNTAX[:6], *SYNTAX_2[:3], *SCHEMA[:6], *REFERENCES[:8], *CERTAIN[:6], *DOUBTFUL[:9]),

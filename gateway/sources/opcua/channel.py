@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from gateway.config.schema import OpcuaConfig
 from gateway.errors import SourceError, obstacle
 from gateway.health import KindName
+from gateway.shown_address import shown_address
 from gateway.sources.opcua.certificates import split_chain
 from gateway.sources.opcua.security import (
     Protected,
@@ -171,7 +172,7 @@ class Channel:
                 await self._connect(now, self._replace)
                 levels.append((await service_level(self), config))
             except (SourceError, OSError) as error:
-                failures.append(f"{config.url}: {error}")
+                failures.append(f"{shown_address(config.url)}: {error}")
                 continue
             self._level = levels[-1][0]
             if self._level >= WELL:
@@ -190,7 +191,7 @@ class Channel:
     async def _connect(self, now: float, then: Callable[[], Awaitable[T]]) -> T:
         """Open a connection and its channel, and do `then` what is to be done with the session."""
         self.drop()
-        log.debug("opcua_connecting", url=self._config.url, security=self._config.security)
+        log.debug("opcua_connecting", url=shown_address(self._config.url), security=self._config.security)
         timeout = self._client.session_timeout
         self._client = client = self._new_client()
         client.session_timeout = timeout
@@ -214,7 +215,7 @@ class Channel:
             with suppress(UaError):
                 await self._take_up(key)
                 await self._client.uaclient.session.close_session(delete_subscriptions=True)
-                log.info("opcua_old_session_closed", url=self._config.url)
+                log.info("opcua_old_session_closed", url=shown_address(self._config.url))
             self._client.uaclient.session.reset_authentication_token()
         await self._begin()
 
@@ -223,7 +224,7 @@ class Channel:
             try:
                 await self._take_up(self._key)
             except UaError as error:
-                log.info("opcua_session_not_taken_up", url=self._config.url, reason=reason_of(error))
+                log.info("opcua_session_not_taken_up", url=shown_address(self._config.url), reason=reason_of(error))
                 self._key = None
                 self._client.uaclient.session.reset_authentication_token()
             else:

@@ -1,0 +1,19 @@
+"""P8: an address is shown without what may be a secret in it."""
+
+import pytest
+
+from gateway.shown_address import shown_address
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("mqtt://h/a?password=X", "mqtt://h/a?password=***"),
+        ("wss://h/mqtt?token=X&user=Y=", "wss://h/mqtt?token=***&user=***"),
+        ("wss://h/mqtt?X", "wss://h/mqtt?***"),
+        ("opc.tcp://me:X@h:4840", "opc.tcp://***@h:4840"),
+        ("https://api.oden.app/v2", "https://api.oden.app/v2"),
+    ],
+)
+def test_p8_an_address_is_shown_without_its_secrets(url: str, shown: str) -> None:
+    assert shown_address(url) == shown
