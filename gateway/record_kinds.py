@@ -243,8 +243,8 @@ def corrects(record: Record) -> bool:
 
 
 def begins_anew(older: Setting, later: Setting) -> bool:
-    """Whether a work order that was completed is begun again: Oden hears of both, one after the other. Wherever settings
-    of one thing become one, this decides which do not."""
+    """Whether a work order that was completed is begun again: Oden hears of both, one after the other. Wherever
+    settings of one thing become one, this decides which do not."""
     done, begun = older.fields.get("completed_at"), later.fields.get("started_at")
     if later.type != "maintenance_work_order" or done is None or begun is None:
         return False
