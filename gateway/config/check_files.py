@@ -1,7 +1,7 @@
 """Checks the files that only a connection reads: certificates, keys, and the folder of those that are trusted.
 
-A file that is not there, or cannot be used yet, is `absent` where all rests on it, so that a service waits for it at its
-start. Where it is of one source it is a warning: that source alone waits for it and says so, and the others go on.
+A file that is not there, or cannot be used yet, is `absent` where all rests on it, so that a service waits for it at
+its start. Where it is of one source it is a warning: that source alone waits for it and says so, and the others go on.
 """
 
 import ssl
