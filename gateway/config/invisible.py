@@ -30,8 +30,6 @@ _ONLY_LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
 _ONLY_FOREIGN = re.compile(r"[\u0370-\u052f]")
 _BESIDE_DIGITS = re.compile(r"(?<=\d)[OoIl]|[OoIl](?=\d)")
 _DIGIT_LIKE = {"O": "0", "o": "0", "I": "1", "l": "1"}
-_LATIN = re.compile("[АВЕКМНОРСТУХЅІЈаеорсухѕіјΑΒΕΖΗΙΚΜΝΟΡΤΥΧο]")
-"""Letters of Cyrillic and Greek."""
 _LATIN = re.compile(r"[\x00-\u024f]*\Z")
 
 

@@ -201,7 +201,8 @@ def _is_of(value: object, types: Collection[str]) -> bool:
         case bool():
             return "boolean" in types
         case int() | float():
-            return "number" in types or ("integer" in types and value == int(value))
+            is_whole = isinstance(value, int) or value.is_integer()
+            return "number" in types or ("integer" in types and is_whole)
         case str():
             return "string" in types
         case list():

@@ -20,9 +20,10 @@ from gateway.model import Lookups, Scalar
 
 _FIELD = re.compile(r"[\[{]([A-Za-z_]\w*)\.[A-Za-z_]")
 _WHOLE_KEY = re.compile(r"\{([A-Za-z_]\w*)\[([A-Za-z_]\w*)\]\.")
-_WHOLE = re.compile(r"(?<![{|])\{([A-Za-z_]\w*)(?=[|}])")
+_WHOLE = re.compile(r"(?<![{|])\{([A-Za-z_]\w*)(?!\|\{\1\.)(?=[|}])")
+"""An input in braces, but where a field of it stands for a message that has some."""
 _COLUMN = re.compile(r"([A-Za-z_]\w*)\[[^\[\]]*\]\.(\w+)(?=[|}])")
-_NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
+_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d{1,2})?")
 _FILLED = re.compile(r"\{[^{}]*\}")
 _ALL_OTHERS = frozenset({"else", "default", "other", "others", "any"})
 _IN_BASE = re.compile(r"(?:0[xX]|(?P<base>2|8|16)#)(?P<digits>[0-9A-Fa-f_]+)")
@@ -172,7 +173,8 @@ def _targets_and_times(line: Line, loc: Loc, lookups: Lookups) -> Iterator[Confi
 
 
 def _columns_of_text(value: str, loc: Loc, lookups: Lookups) -> Iterator[ConfigFault]:
-    """Columns from which a target is taken, and in which no number stands."""
+    """Columns from which a target is taken, and in which no number stands. A warning: tables are exchanged while the
+    gateway runs, and what one holds on a day is no reason not to start."""
     for name, column in _COLUMN.findall(value):
         rows = lookups[name].rows if name in lookups else {}
         said = {key: row[column] for key, row in rows.items() if column in row}
@@ -182,7 +184,7 @@ def _columns_of_text(value: str, loc: Loc, lookups: Lookups) -> Iterator[ConfigF
                 f"a target is a number, and the column {quoted(column)} of {quoted(name)} has none, such as "
                 f"{quoted(str(first))} for {quoted(key)}: name another column, or write numbers without a unit there"
             )
-            yield ConfigFault(loc, text, rests_on=(("tables", name),))
+            yield ConfigFault(loc, text, warning=True, rests_on=(("tables", name),))
 
 
 def _is_number(value: Scalar) -> bool:

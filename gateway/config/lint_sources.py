@@ -55,7 +55,7 @@ def _session(source: MqttConfig, loc: Loc) -> Iterator[ConfigFault]:
         scheme, _, rest = url.partition("://")
         path = rest.partition("/")[2]
         if path and scheme in _WITHOUT_PATH:
-            text = f"{scheme}:// has no path, so that {quoted('/' + path)} means nothing: remove it"
+            text = f"{scheme}:// has no path, so that what stands behind the host means nothing: remove it"
             yield ConfigFault(
                 at, f"{text}, or write {_WITHOUT_PATH[scheme]}:// for WebSocket", warning=True, rests_on=()
             )

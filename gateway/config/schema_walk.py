@@ -104,11 +104,15 @@ def _secret_keys() -> frozenset[str]:
 def may_hold_secret(key: str) -> bool:
     """Whether a secret may stand at `key`: the schema says so, or it is called like one, or nearly."""
     name = key.lower()
+    if name in every_key():
+        return name in _secret_keys()
     return bool(_OF_SECRETS.search(name) or get_close_matches(name, _secret_keys(), n=1, cutoff=_NEAR_SECRET))
 
 
-_OF_SECRETS = re.compile("pass|pwd?|secret|token|credential|auth")
-_NEAR_SECRET = 0.6
+_OF_SECRETS = re.compile(
+    r"passw|passphrase|secret|token|credential|api_?key|auth(?!or(?!i[sz]))|(?:\A|[\W_])(?:pass|passwd|pwd?)\Z"
+)
+_NEAR_SECRET = 0.75
 """How much like the key of a secret another one is at least that may be meant as it, as difflib measures."""
 
 

@@ -23,7 +23,7 @@ def meant(orders: Sequence[Order], record: Setting) -> Order | None:
     them."""
     begun, completed = record.fields.get(BEGUN), record.fields.get(COMPLETED)
     for name, told in ((BEGUN, begun), (COMPLETED, completed)):
-        same = [order for order in orders if told is not None and _is_same_time(order.get(name), told)]
+        same = [order for order in orders if told is not None and _was_then(order, name, told)]
         if same:
             return same[-1]
     open_ = [order for order in orders if not order.get(COMPLETED) and not _is_before(completed, order.get(BEGUN))]
@@ -35,15 +35,20 @@ def meant(orders: Sequence[Order], record: Setting) -> Order | None:
 def is_as_told(order: Order, record: Setting) -> bool:
     """Whether the order shows all that the record says."""
     return all(
-        _is_same_time(order.get(name), told) if name in (BEGUN, COMPLETED) else _shows(order.get(name), told)
+        _was_then(order, name, told) if name in (BEGUN, COMPLETED) else _shows(order.get(name), told)
         for name, told in record.fields.items()
     )
 
 
-def _is_same_time(shown: object, told: object) -> bool:
-    """Whether a time is the one that was told, which may be kept to the minute."""
-    at, said = epoch_of(shown), epoch_of(told)
-    return at is not None and said is not None and (at == said or (at % MINUTE == 0 and 0 <= said - at < MINUTE))
+def _was_then(order: Order, name: str, told: object) -> bool:
+    """Whether a time of the order is the one that was told. Where all that an order has are whole minutes, they may be
+    what Oden keeps of it; where one has seconds, another that began in the same minute is another order."""
+    at, said = epoch_of(order.get(name)), epoch_of(told)
+    if at is None or said is None:
+        return False
+    shown = (epoch_of(order.get(each)) for each in (BEGUN, COMPLETED))
+    may_be_rounded = all(time is None or time % MINUTE == 0 for time in shown)
+    return at == said or (may_be_rounded and 0 <= said - at < MINUTE)
 
 
 def _is_before(one: object, other: object) -> bool:

@@ -29,6 +29,12 @@ FORMS = (
     slip(T3, "t3: {source: plc, ▲node:}", "'node' is missing"),
     slip("    rules:\n", "▲---\n    rules:\n", "a second document begins", "remove this line"),
 )
+NO_SECRETS = (
+    slip('{lot: "{order}"}', "{passed: ▲{{order}}}", 'write "{order}"'),
+    slip('{lot: "{order}"}', "{author: ▲@order}", "no value begins with this character"),
+    slip("good: {source: plc,", "good: {source: plc, ▲source: plc,", "duplicate key 'source'"),
+)
+HEAD_WITHOUT_SECRETS = (slip("  timeout: 30s", "  timeout: 30s\n  ▲timeout: 40s", "duplicate key 'timeout'"),)
 HEAD_OF_SECRETS = (
     slip("${secret:oden_token}", "▲{{secret:oden_token}}", "a secret is written ${secret:NAME}"),
     slip("  plc: {type", "  ▲press-plc: {type", "a name of letters, digits and '_'"),
@@ -45,4 +51,5 @@ NAMES = (
 OF_FORMS: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
     "forms of values": (HEAD_OF_SECRETS_2, FORMS),
     "forms of names": (HEAD_OF_SECRETS, NAMES),
+    "forms of what is no secret": (HEAD_WITHOUT_SECRETS, NO_SECRETS),
 }

@@ -68,7 +68,13 @@ NAMES = tuple(
 )
 HEAD = (
     slip("client_id: edge-01", "client_id: ▲edge 01", "a blank", "'-' and '_'", warning=True),
-    slip('"mqtt://broker.plant-a.local"', '▲"mqtt://broker.plant-a.local/mqtt"', "'/mqtt'", "ws://", warning=True),
+    slip(
+        '"mqtt://broker.plant-a.local"',
+        '▲"mqtt://broker.plant-a.local/mqtt"',
+        "stands behind the host",
+        "ws://",
+        warning=True,
+    ),
 )
 HEAD_2 = (
     slip("client_id: edge-01", "client_id: ▲edge+01", "'+'", warning=True),

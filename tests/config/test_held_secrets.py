@@ -121,3 +121,12 @@ def all_said(path: Path) -> list[str]:
     except ConfigError as error:
         return [*map(str, (*error.diagnostics, *error.warnings)), repr(error)]
     return [*map(str, loaded.warnings), json.dumps(loaded.expanded()), repr(loaded)]
+
+
+def test_p8_the_warning_repeats_nothing_of_what_stands_behind_the_host_of_a_broker(tmp_path: Path) -> None:
+    """That there is something is told."""
+    url = "mqtt://broker.plant-a.local"
+    answer = check(written(tmp_path / "c", GOOD.replace(url, f"{url}/a?password={PLANTED}")))
+    (warning,) = answer.problems
+    assert "mqtt:// has no path" in warning
+    assert PLANTED not in warning

@@ -388,3 +388,10 @@ def test_p10_a_schema_that_checks_nothing_or_that_nothing_fits(tmp_path: Path, m
 @pytest.mark.parametrize("document", FITTING, ids=str)
 def test_p10_a_schema_that_is_right_has_no_doubts(document: dict[str, Any]) -> None:
     assert [*schema(document).doubts] == []
+
+
+def test_p10_a_number_that_is_larger_than_any_is_compared_like_others() -> None:
+    """A schema of another program may hold one."""
+    assert [*MessageSchema("scrap.json", '{"type": "integer", "enum": [1e400, 5]}').doubts] == []
+    with pytest.raises(SchemaFlaw, match="nothing here is of the type integer"):
+        MessageSchema("scrap.json", '{"type": "integer", "enum": [1e400, 0.5]}')

@@ -45,6 +45,7 @@ VARIANTS = (
     # The field may be an object.
     (T3, T3.replace('plc, node: "nsu=urn:acme:line;s=L00.T3"', "floor, topic: plant-a/L00/job, field: head") + JOB),
     ('name: "{order}"', 'name: "{order.number|{order}}"'),
+    ('{lot: "{order}"}', '{lot: "{scrap|{scrap.lot}}"}'),
     # The message has a field that is called like the input.
     ("field: number, time: at", "field: order.number, time: order.at"),
     # Words in capitals that are a machine's own, and names in another writing or with a letter beside a number.
@@ -83,6 +84,17 @@ def test_p10_what_looks_like_a_slip_and_is_right(
     text = HEAD.replace("lines:\n", TABLES) + spoilt(LINE, slip(old, new))
     path = written(tmp_path / "c", text)
     path.with_name("goals.csv").write_text("sku,speed\n100,12.5\n", encoding="utf-8")
+    strictly_right(path, monkeypatch, capsys)
+
+
+@pytest.mark.parametrize("number", ["1e3", ".5", "5."])
+def test_p10_a_target_from_a_column_of_numbers_however_they_are_written(
+    number: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is told as a number is one for `check`."""
+    line = LINE.replace(TARGET, 'value: "{goals[sku].speed}"')
+    path = written(tmp_path / "c", HEAD.replace("lines:\n", TABLES) + line)
+    path.with_name("goals.csv").write_text(f"sku,speed\n100,{number}\n", encoding="utf-8")
     strictly_right(path, monkeypatch, capsys)
 
 

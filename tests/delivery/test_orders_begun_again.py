@@ -8,10 +8,14 @@ import pytest
 from gateway.delivery.drain import DeliveryOptions
 from gateway.model import Setting
 from gateway.oden.exchange import iso
+from gateway.oden.orders import meant
 from gateway.outbox.merge import begins_anew
 from gateway.simulator.oden.manners import Manners
 from tests.delivery.harness import LINE
 from tests.delivery.simulated import Plant, T, live
+
+MINUTE = 1_796_000_040
+"""A full one."""
 
 
 def order(plant: Plant, at: int, **said: str) -> Setting:
@@ -137,3 +141,16 @@ def test_p4_an_order_is_looked_for_once_searches_show_what_was_told_of_it(lag: f
     plant = live(story, Manners(search_lag=lag))
     assert plant.letters() == []
     assert shown(plant) == [(iso(T + 900 * cycle), iso(T + 900 * cycle + 600)) for cycle in range(3)]
+
+
+def test_p4_an_order_that_was_begun_twice_in_one_minute_is_two() -> None:
+    """The first began on the full minute, and its end has seconds: so its times are not rounded, and what begins in the
+    same minute is another, however the answer is ordered. Where all times are full minutes, it may be the same."""
+    first = {"id": "1", "external_id": "MWO-1", "started_at": iso(MINUTE), "completed_at": iso(MINUTE + 20)}
+    second = {"id": "2", "external_id": "MWO-1", "started_at": iso(MINUTE + 40), "completed_at": None}
+    said = {"external_id": "MWO-1", "started_at": iso(MINUTE + 40)}
+    record = Setting("k", LINE, MINUTE + 40, "maintenance_work_order", said)
+    assert meant([first], record) is None
+    assert meant([second, first], record) == meant([first, second], record) == second
+    rounded = first | {"completed_at": iso(MINUTE)}
+    assert meant([rounded], record) == rounded
