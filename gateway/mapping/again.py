@@ -1,11 +1,10 @@
-"""A line's steps, taken again because messages have come late or a source has kept some, and what is to be told because
-of that.
+"""A line's steps, taken again because messages have come late or a source has kept some, and what is told by that.
 
 Whatever takes steps again pauses between them, so that something else can turn, and returns what has come of them.
 
 What a source has kept while it was not heard is put in its places (`put_back`). Where nothing of it is missing for the
-line, and the line remembers what it has heard since, the source was heard after all: what was decided because it was
-not is decided again. Else that the source was lost stands.
+line, which remembers what it has heard since, the source was heard after all, and what was decided without it is
+decided again. Else it was lost.
 """
 
 from bisect import bisect_right
@@ -19,6 +18,7 @@ from gateway.mapping import facts
 from gateway.mapping.clocks import CALM
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.context import Full, Recorder, Refused, Share
+from gateway.mapping.counted_batches import CountedTrack
 from gateway.mapping.facts import NOTHING, Told, fold
 from gateway.mapping.intervals import EndedInterval, OpenInterval
 from gateway.mapping.line import LineState, LineSteps, Step, Tick
@@ -119,6 +119,8 @@ def _stepped(
                 refused += result.refused
             yield
     line.on(Tick(until))
+    if isinstance(line.batches, CountedTrack):
+        line.batches.keep_told()
     last = line.result()
     if entries and told_by(last) is not NOTHING:
         entries[-1] = replace(entries[-1], later=(told_by(last),))

@@ -138,11 +138,23 @@ class CountedTrack(IntervalTrack):
                     return
             if told.ended > at or (by_part and told.ended == at and self.state.counted < told.counted):
                 return  # others of the same time are yet to come
-            if self.state.counted != told.counted:
-                text = f"is told with {told.counted} of {self._count.input}, though it has {self.state.counted}"
-                self.context.notice("gap", self._count.input, f"{self._called(told)} {text}: it stays as it is")
-            self._told.popleft()
-            self._end_full(told.ended)
+            self._end_told(told)
+
+    def keep_told(self) -> None:
+        """No other part is to come: what was told and has yet to begin or end did so as it was told."""
+        while self._told:
+            told = self._told[0]
+            if self._told_one_on is None:
+                self._begin_told(told)
+            self._end_told(told)
+
+    def _end_told(self, told: ToldBatch) -> None:
+        """The batch that is on ends as it was `told`."""
+        if self.state.counted != told.counted:
+            text = f"is told with {told.counted} of {self._count.input}, though it has {self.state.counted}"
+            self.context.notice("gap", self._count.input, f"{self._called(told)} {text}: it stays as it is")
+        self._told.popleft()
+        self._end_full(told.ended)
 
     def _begin_told(self, told: ToldBatch) -> None:
         """A batch begins as it was told. One of a run that it is not in any more is none of the run's numbers."""

@@ -71,6 +71,16 @@ def told(events: Sequence[Sample | Tick]) -> tuple[list[Record], dict[str, ToldB
 
 
 @given(shifts())
+@example(
+    [
+        *(
+            Made(at + 0.4, "count", {"n": 46 if at > 532 else 21 if at > 350 else 0}, 200.0 * (at in (351, 507)))
+            for at in range(0, 600, 13)
+        ),
+        *(Made(at, "order", {"number": name, "sku": "FILM"}, 0.0) for name, at in {"": 350.0, "A1": 360.0}.items()),
+        Made(700.0, "order", {"number": "LAST", "sku": "FILM"}, 0.0),
+    ]
+)
 @examples(60)
 def test_p13_a_batch_that_was_told_full_stays_as_it_was_told(messages: list[Made]) -> None:
     """Its name, beginning and end; no two batches are ever on at once, and the sums of runs are right."""
