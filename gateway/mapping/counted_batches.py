@@ -107,8 +107,10 @@ class CountedTrack(IntervalTrack):
         current, counted = self.state.current, self.state.counted
         if current is None:
             return
+        # Where one that was told outlasts its run, the first of the next run begins when it has ended.
+        before = self.state.last.ended if self.state.last is not None else -inf
+        begun = max(current.begun if current.begun is not None else float(current.start), before)
         self._close(end)
-        begun = current.begun if current.begun is not None else float(current.start)
         full = ToldBatch(current.interval, current.start, begun, end, current.name, counted)
         self.context.recorder.full.append(full)
         rest = whole(counted % self._count.every) if counted >= self._count.every else 0

@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.mapping.again import at_once
+from gateway.mapping.compile import LinePlan
 from gateway.mapping.context import ToldBatch
 from gateway.mapping.feeder import feed, settled
 from gateway.mapping.line import LineState, Tick
@@ -20,19 +21,28 @@ from tests.mapping.test_late_properties import DELAYS, INPUTS, SECTIONS, Made, a
 from tests.mapping.test_trail_log import CUTS, run
 
 NAMES = ("good", "order", "product", "reject")
-COUNTED = plan(
-    inputs={name: INPUTS[name] for name in NAMES},
-    run=SECTIONS["run"],
-    states=None,
-    batches={"every": 30, "count": "good", "name": "{order}-{batch}"},
-    scrap_yield={
-        "every": "60s",
-        "entries": [
-            {"count": "good", "raw_data": {"yield": "{n}"}},
-            {"count": "good", "of": "batch", "raw_data": {"made": "{n}"}},
-        ],
-    },
-)
+
+
+def counted(settle: object) -> LinePlan:
+    """A line whose orders count once they have held for so long."""
+    return plan(
+        inputs={name: INPUTS[name] for name in NAMES},
+        run={**SECTIONS["run"], "settle": settle},
+        states=None,
+        batches={"every": 30, "count": "good", "name": "{order}-{batch}"},
+        scrap_yield={
+            "every": "60s",
+            "entries": [
+                {"count": "good", "raw_data": {"yield": "{n}"}},
+                {"count": "good", "of": "batch", "raw_data": {"made": "{n}"}},
+            ],
+        },
+    )
+
+
+COUNTED = counted("500ms")
+SETTLING = counted("60s")
+"""It takes long until an order counts."""
 
 
 @st.composite
@@ -54,11 +64,11 @@ def heard(messages: Sequence[Made], *, late: bool) -> list[Sample | Tick]:
     return [one for one in events if isinstance(one, Tick) or (one.source, one.address) in COUNTED.subscriptions]
 
 
-def told(events: Sequence[Sample | Tick]) -> tuple[list[Record], dict[str, ToldBatch]]:
+def told(events: Sequence[Sample | Tick], of: LinePlan = COUNTED) -> tuple[list[Record], dict[str, ToldBatch]]:
     """What is told, and the batches that were full as they were told first, of which nothing else is ever told."""
     line, records, full = Feed(LineState()), list[Record](), dict[str, ToldBatch]()
     for event in [*events, None]:
-        line, result = at_once(settled(COUNTED, line)) if event is None else feed(COUNTED, line, event)
+        line, result = at_once(settled(of, line)) if event is None else feed(of, line, event)
         records += result.records
         for record in result.records:
             if isinstance(record, UpdateInterval) and record.interval in full:
@@ -84,7 +94,33 @@ def told(events: Sequence[Sample | Tick]) -> tuple[list[Record], dict[str, ToldB
 @examples(60)
 def test_p13_a_batch_that_was_told_full_stays_as_it_was_told(messages: list[Made]) -> None:
     """Its name, beginning and end; no two batches are ever on at once, and the sums of runs are right."""
-    records, full = told(heard(messages, late=True))
+    stays(messages, COUNTED)
+
+
+@given(shifts())
+@example(
+    [
+        Made(40.0, "order", {"number": "A0", "sku": "FILM"}, 0.0),
+        Made(72.4, "count", {"n": 119}, 0.0),
+        Made(100.0, "order", {"number": "A1", "sku": "FILM"}, 20.8),
+        Made(104.4, "count", {"n": 164}, 45.0),
+        Made(112.4, "count", {"n": 171}, 0.0),
+        Made(120.4, "count", {"n": 194}, 0.0),
+        Made(176.4, "count", {"n": 244}, 45.0),
+        Made(184.4, "count", {"n": 251}, 0.0),
+        Made(256.4, "count", {"n": 347}, 0.0),
+    ]
+)
+@examples(20)
+def test_p13_a_batch_that_was_told_full_stays_as_it_was_told_where_orders_take_long_to_count(
+    messages: list[Made],
+) -> None:
+    """The same: one that was told can outlast its run for long."""
+    stays(messages, SETTLING)
+
+
+def stays(messages: list[Made], of: LinePlan) -> None:
+    records, full = told(heard(messages, late=True), of)
     ends: dict[str, int] = {}
     for record in records:
         if isinstance(record, StartInterval | UpdateInterval) and record.end is not None:
@@ -93,7 +129,7 @@ def test_p13_a_batch_that_was_told_full_stays_as_it_was_told(messages: list[Made
     batches = [one for one in effective(records) if isinstance(one, StartInterval) and one.type == "BATCH"]
     batches.sort(key=lambda batch: batch.start)
     assert all(ends[one.key] <= other.start for one, other in pairwise(batches))
-    right, _ = told(heard(messages, late=False))
+    right, _ = told(heard(messages, late=False), of)
     assert _of_runs(records) == _of_runs(right)
 
 
