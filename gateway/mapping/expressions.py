@@ -14,7 +14,6 @@ from itertools import islice, product
 from types import ModuleType
 from typing import Any, Literal, NamedTuple, Protocol
 
-from gateway.config.error_messages import suggestion
 from gateway.config.lint_expressions import (
     EMPTY,
     contradictions,
@@ -23,6 +22,7 @@ from gateway.config.lint_expressions import (
     why_unreadable,
     without_texts,
 )
+from gateway.config.near_words import suggestion
 from gateway.mapping.values import ABSENT, find, flaw, number, whole
 
 FUNCTIONS = frozenset({"contains", "endsWith", "matches", "size", "startsWith", "double", "int", "string", "uint"})
