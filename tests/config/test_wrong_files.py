@@ -221,9 +221,6 @@ CASES: dict[str, Wrong] = {
         GOOD[: GOOD.index("    run:")] + OUTPUT.replace("    scrap_yield:\n      ", "    scrap_yield:\n      ▲"),
         ("run",),
     ),
-    "ca missing": edit(
-        FLOOR, 'floor: {type: mqtt, url: "mqtts://b", client_id: e, ca: ▲pki/ca.pem}', "no file", "pki/ca.pem"
-    ),
     "ca without tls": edit(FLOOR, 'floor: {type: mqtt, url: "mqtt://b", client_id: e, ca: ▲ca.pem}', "mqtts://"),
     "one session twice": edit(
         FLOOR,
