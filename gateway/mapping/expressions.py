@@ -254,6 +254,8 @@ def _parse(source: str, known: Collection[str]) -> Condition:
         elif function.isidentifier() and function not in FUNCTIONS:
             near = suggestion(function, sorted({*FUNCTIONS, "bit"}))
             text = f'there is no function "{function}"{near}'
+            if function.startswith("equals"):
+                text = f'write "==" to compare, not "{function}"'
             faults.append(Fault(text, at=place_of(rf"\b{function}\s*\(", source)))
     if not names and not faults:
         faults.append(Fault(f'"{source}" names no input, so it never changes'))

@@ -29,6 +29,7 @@ OF_INPUTS = (
 QUOTES = (
     slip(WHEN, '{when: "t1 == ▲begun\'"}', 'a quote is missing before "begun"'),
     slip(WHEN, '{when: "t1 == 1 && t1 == ▲in progress\' && speed > 3"}', 'a quote is missing before "in"'),
+    slip(WHEN, """{when: "string(t1).▲equals('4')"}""", 'write "==" to compare'),
     slip(WHEN, '{when: "speed > 5.0 ▲& t1 == 2"}', 'write "&&", not "&"'),
     slip(WHEN, '{when: "speed > 5.0 ▲| t1 == 2"}', 'write "||", not "|"'),
 )
