@@ -4,10 +4,10 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from gateway.config.error_messages import nearest, one_slip_apart
 from gateway.config.lint_expressions import comparisons
 from gateway.config.lint_inputs import truth_word
 from gateway.config.lint_texts import sections_of, texts_of
+from gateway.config.near_words import nearest, one_slip_apart
 from gateway.config.schema import Line
 from gateway.config.schema_intervals import End, PerformanceTarget, States
 from gateway.config.schema_io import Counter, Input

@@ -71,7 +71,7 @@ CASES: dict[str, Wrong] = {
     "unclosed bracket": edit('"{scrap.code}"}}', '"{scrap.code}"}▲', "not YAML", "bracket"),
     "bad indent": edit("    run:\n", "   ▲run:\n", "not YAML", "indent"),
     "second document": edit("sources:", "▲---\nsources:", "second document"),
-    "unknown alias": edit("Factory A  ", "▲*nobody  ", "anchor"),
+    "unknown alias": edit("Factory A  ", "▲*nobody  ", "nothing above is called so"),
     "duplicate key": edit(
         "      settle: 500ms", "      settle: 500ms\n      ▲settle: 1s", "duplicate key 'settle'", "line 25, column 7"
     ),
