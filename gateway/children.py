@@ -113,7 +113,13 @@ def make_sources(
             if devices[name]:
                 from gateway.sources.sparkplug import SparkplugHost
 
-                asks, keeps = section.rebirth == "auto", section.history == "auto"
-                host = SparkplugHost(name, devices[name], clock, asks=asks, keeps=keeps)
+                host = SparkplugHost(
+                    name,
+                    devices[name],
+                    clock,
+                    asks=section.rebirth == "auto",
+                    keeps=section.history == "auto",
+                    alone=section.node_birth == "optional",
+                )
             sources[name] = Mqtt(name, section, forms[name], clock, host, kept, clean=clean)
     return sources

@@ -21,9 +21,10 @@ class ConfigFault:
     is wrong and what would be right. `at_key` says that the key is wrong, not the value below it. `warning`: it may be
     meant as it is. `absent`: something that is named cannot be read, and may yet come by itself (a secret, a file on
     a share). `rests_on` are the key paths of what else it rests on: it is wrong because of what stands there, or
-    because nothing does. Without any it is wrong whatever else the configuration says, as the syntax of an expression
-    is; None: what it rests on is not known. `at` are the characters of the text at `loc`, from 0, at which it is wrong,
-    the first of which is told with its place; without any it is the text as a whole.
+    because nothing does; one that ends in `*` stands for which entries there are, whatever is in them. Without any it
+    is wrong whatever else the configuration says, as the syntax of an expression is; None: what it rests on is not
+    known. `at` are the characters of the text at `loc`, from 0, at which it is wrong, the first of which is told with
+    its place; without any it is the text as a whole.
     """
 
     loc: tuple[str | int, ...]

@@ -240,3 +240,12 @@ def moves_amounts(record: Record) -> TypeGuard[Addition]:
 def corrects(record: Record) -> bool:
     """Whether it says something else than was told before."""
     return not isinstance(record, Setting) and record.corrects
+
+
+def begins_anew(older: Setting, later: Setting) -> bool:
+    """Whether a work order that was completed is begun again: Oden hears of both, one after the other. Wherever
+    settings of one thing become one, this decides which do not."""
+    done, begun = older.fields.get("completed_at"), later.fields.get("started_at")
+    if later.type != "maintenance_work_order" or done is None or begun is None:
+        return False
+    return begun != older.fields.get("started_at") and later.fields.get("completed_at") != done

@@ -19,7 +19,7 @@ oden:
   settle: 1s
   rate: 4/s
   allow_faster_for_tests: true
-sources: {{floor: {{type: mqtt, url: "{mqtt}", client_id: edge-test}}}}
+sources: {{floor: {{type: mqtt, url: "{mqtt}", client_id: edge-test, node_birth: {node_birth}}}}}
 outbox: {{directory: outbox}}
 status: {{listen: "127.0.0.1:{status}"}}
 lines:
@@ -42,11 +42,11 @@ lines:
 class Floor(Commands):
     """The processes, and what the press has made."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, node_birth: str = "needed") -> None:
         self.folder = folder
         self.broker = Mosquitto(folder / "mosquitto")
         ports = {"oden": free_port(), "status": free_port()}
-        config = written(folder / "gateway", CONFIG.format(mqtt=self.broker.url, **ports))
+        config = written(folder / "gateway", CONFIG.format(mqtt=self.broker.url, node_birth=node_birth, **ports))
         self.status_port = ports["status"]
         self.ledger = folder / "ledger.jsonl"
         commands = {
@@ -70,6 +70,10 @@ class Floor(Commands):
         """Whether the gateway is connected, and has what it wants of the device."""
         status = status_json(self.status_port)
         return status is not None and all(source["connected"] and not source["failed"] for source in status["sources"])
+
+    def connected(self) -> bool:
+        status = status_json(self.status_port)
+        return status is not None and all(source["connected"] for source in status["sources"])
 
     async def ready(self) -> None:
         await wait_until(self.heard)
@@ -126,5 +130,45 @@ async def test_p2_p4_an_edge_node_through_every_outage(tmp_path: Path) -> None:
         assert floor.total == 145
     finally:
         floor.edge.stop()
+        for name in [*floor.processes]:
+            floor.kill(name)
+
+
+async def test_p2_a_device_without_an_edge_node_over_a_restart(tmp_path: Path) -> None:
+    """With `node_birth: optional` it counts from its birth on, which has DATA/ before the names; after a restart of the
+    gateway from what it says next, because it is not born again."""
+    floor = Floor(tmp_path, "optional")
+    device = "spBv1.0/Plant A/{}/Edge 1/Press 7"
+    plain = {"Order": (wire.STRING, "A"), "Status/State": (wire.UINT8, 1)}
+
+    async def says(kind: str, folder: str = "", **metrics: tuple[int, object]) -> None:
+        told = {"Counts/Good": (wire.UINT16, floor.count), **metrics}
+        sent = [wire.metric(value, datatype, name=f"{folder}{name}") for name, (datatype, value) in told.items()]
+        await floor.broker.publish(device.format(kind), wire.payload(sent, 200))
+
+    try:
+        with floor.broker:
+            floor.start("oden")
+            floor.start("gateway")
+            await wait_until(floor.connected)
+            await says("DBIRTH", "DATA/", **plain)
+            await wait_until(lambda: floor.at_oden()[0] == ["A"])
+            assert floor.heard()
+            floor.count = 998
+            await says("DDATA")
+            await wait_until(lambda: floor.at_oden()[2] == 8)
+
+            floor.kill("gateway")
+            floor.count = 3
+            await says("DDATA")
+            floor.start("gateway")
+            await wait_until(floor.connected)
+            floor.count = 5
+            await says("DDATA", Order=(wire.STRING, "B"))
+            await wait_until(lambda: floor.at_oden()[0] == ["A", "B"])
+            floor.count = 7
+            await says("DDATA")
+            await wait_until(lambda: floor.at_oden()[2] == 17)
+    finally:
         for name in [*floor.processes]:
             floor.kill(name)

@@ -9,6 +9,7 @@ from functools import lru_cache
 from uuid import UUID
 
 from gateway.config.invisible import CURLY_QUOTES, in_curly_quotes
+from gateway.config.near_words import nearest
 from gateway.errors import TextError
 
 SPARKPLUG = "spBv1.0"
@@ -146,7 +147,9 @@ def parse_event_type(text: str) -> NodeAddress | BrowsePath:
     if number is not None:
         return NodeAddress(0, number)
     if re.fullmatch(r"\w+", text) is not None:
-        raise ValueError(f"'{text}' is none of {', '.join(EVENT_TYPES)}: of another type {_EXAMPLE}")
+        near = nearest(text, EVENT_TYPES)
+        meant = f"; did you mean '{near}'?" if near is not None else ""
+        raise ValueError(f"'{text}' is none of {', '.join(EVENT_TYPES)}{meant or f': of another type {_EXAMPLE}'}")
     return parse_place(text)
 
 
@@ -186,6 +189,9 @@ def meant_node_id(text: str) -> str | None:
     bare = re.sub(r"(opc\.tcp://[^/\s]*/?|svr=\d+;)", "", text)
     if bare != text and _FORM.fullmatch(bare):
         return bare
+    alone = re.fullmatch(r"\s*([isgbISGB])\s*[:;,.=]\s*(\S.*)", text)
+    if alone is not None and (whole := f"{alone[1].lower()}={alone[2].strip()}") != text:
+        return whole if _FORM.fullmatch(whole) and (alone[1] not in "iI" or alone[2].strip().isdigit()) else None
     turned = _TURNED.fullmatch(text)
     if turned is not None:
         meant = f"{turned['namespace']};{turned['identifier']}"

@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 from gateway.config.addresses import parse_device, parse_event_field, parse_event_type, parse_place
 from gateway.config.check_files import file_faults
 from gateway.config.check_messages import forms_faults, message_faults, path_faults
-from gateway.config.error_messages import USER_IN_ADDRESS, suggestion, told_once
+from gateway.config.error_messages import USER_IN_ADDRESS, told_once
 from gateway.config.invisible import CURLY_QUOTES, in_curly_quotes
+from gateway.config.near_words import suggestion
 from gateway.config.schema import Config, Line, OpcuaConfig
 from gateway.config.schema_io import CONTENT, EVENT_FIELDS, OPCUA_KEYS, WATCHED_BY, Input
 from gateway.config.schema_mqtt import MqttConfig

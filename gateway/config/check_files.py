@@ -1,11 +1,13 @@
 """Checks the files that only a connection reads: certificates, keys, and the folder of those that are trusted.
 
-A file that is not there, or may not be read, is `absent`: it may come yet, so that a service waits for it at its start.
+A file that is not there, or cannot be used yet, is `absent` where all rests on it, so that a service waits for it at
+its start. Where it is of one source it is a warning: that source alone waits for it and says so, and the others go on.
 """
 
 import ssl
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from gateway.config.near_files import did_you_mean
@@ -26,7 +28,8 @@ def file_faults(config: Config) -> Iterator[ConfigFault]:
         yield from _of_page(config.status.tls)
     for name, source in config.sources.items():
         loc: Loc = ("sources", name)
-        yield from _of_server(source, loc) if isinstance(source, OpcuaConfig) else _of_broker(source, loc)
+        of_source = _of_server(source, loc) if isinstance(source, OpcuaConfig) else _of_broker(source, loc)
+        yield from (replace(fault, warning=True, absent=False) if fault.absent else fault for fault in of_source)
 
 
 def _of_oden(oden: Oden) -> Iterator[ConfigFault]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.config.error_messages import nearest, suggestion
+from gateway.config.near_words import nearest, suggestion
 from gateway.config.schema import Config
 from gateway.config.schema_walk import (
     Loc,

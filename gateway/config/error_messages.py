@@ -3,17 +3,18 @@
 No message repeats a value of the file: it may be a secret.
 """
 
-import difflib
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from gateway.config.invisible import CURLY_QUOTES, foreign_letter, in_curly_quotes
+from gateway.config.near_words import called_elsewhere, meant_key, nearest, suggestion
 from gateway.config.schema import PREPROCESSED_KEYS, Line, Oden, OpcuaConfig
 from gateway.config.schema_base import Duration, Rate
 from gateway.config.schema_io import Entry
@@ -39,57 +40,8 @@ USER_IN_ADDRESS = (
 )
 _EACH = 5
 """Of faults alike, how many are told each by itself; where there are more, the first is told for all of them."""
-_SHORTEST = 4
-"""Letters of words that are compared letter by letter: more than so many, on the average of two."""
-_WORD = re.compile(r"[^\W_]+")
 _PARAMETER = re.compile(r"\$\{?\w+|[$§&#]?\s?\{+\s*\w+\s*\}+|<\w+>|%\w+%|\$\(\w+\)")
 """What people write for a parameter."""
-
-
-def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The known word that is most like `word`, whatever their case, with blanks and dashes as '_'; None: none is."""
-    names = {_folded(name): name for name in reversed(list(known))}
-    near = difflib.get_close_matches(_folded(word), names, n=1, cutoff=cutoff)
-    return names[near[0]] if near else None
-
-
-def one_slip_apart(name: str, other: str) -> bool:
-    """Whether both have the same words but for one, and that is a slip of the other: a letter that is missing, too
-    many or another, or two that are turned. Numbers and short words (`Line A`) are meant."""
-    words, others = _WORD.findall(name.casefold()), _WORD.findall(other.casefold())
-    if len(words) != len(others):
-        words, others = ["".join(words)], ["".join(others)]
-    different = [pair for pair in zip(words, others, strict=True) if pair[0] != pair[1]]
-    return len(different) == 1 and sum(map(len, different[0])) > 2 * _SHORTEST and _is_slip(*different[0])
-
-
-def _is_slip(word: str, other: str) -> bool:
-    """Whether one letter that is missing, too many or another, or two that are turned, make one word of the other.
-
-    A digit is no slip.
-    """
-    begin = 0
-    while begin < min(len(word), len(other)) and word[begin] == other[begin]:
-        begin += 1
-    end = 0
-    while end < min(len(word), len(other)) - begin and word[-1 - end] == other[-1 - end]:
-        end += 1
-    rest, others = word[begin : len(word) - end], other[begin : len(other) - end]
-    one_apart = len(rest) <= 1 and len(others) <= 1
-    turned = len(rest) == 2 and rest == others[::-1]
-    return (one_apart or turned) and not any(map(str.isdigit, rest + others))
-
-
-def _folded(word: str) -> str:
-    return word.strip().casefold().replace(" ", "_").replace("-", "_")
-
-
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown word: the known word that is most like it, and all known words."""
-    names = list(dict.fromkeys(known))
-    near = nearest(word, names)
-    meant = f"; did you mean {quoted(near)}?" if near else ""
-    return f"{meant} (possible here: {', '.join(names) or 'nothing'})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +57,8 @@ class SchemaFault:
     meant: str | None = None
     below: str | None = None
     """Of an unknown key: the one key of its section below which it may stand."""
+    value: Any = None
+    """What is written there."""
 
 
 def schema_faults(error: ValidationError) -> list[SchemaFault]:
@@ -117,10 +71,40 @@ def schema_faults(error: ValidationError) -> list[SchemaFault]:
     for details in error.errors(include_url=False):
         found = _fault(details)
         faults.setdefault(found.fault.loc, found)
+    _stand_for_missing(faults)
     misspelt = {(*found.at.loc[:-1], found.meant) for found in faults.values() if found.kind == "extra_forbidden"}
     above = {loc[:depth] for loc in faults for depth in range(len(loc))}
     follows: dict[str, Collection[tuple[object, ...]]] = {"missing": misspelt, "string_type": above, "too_short": above}
     return [found for loc, found in faults.items() if loc not in follows.get(found.kind, ())]
+
+
+def _stand_for_missing(faults: dict[Loc, SchemaFault]) -> None:
+    """Let the one unknown key of a section stand for the one that is missing, where its value would fit there."""
+    for loc, missing in [*faults.items()]:
+        beside = [found for at, found in faults.items() if at[:-1] == loc[:-1] and at != loc]
+        unknown = [found for found in beside if found.kind == "extra_forbidden"]
+        is_one = len(unknown) == 1 and not any(found.kind == "missing" for found in beside)
+        if missing.kind != "missing" or not is_one or missing.at.section in {None, Line}:
+            continue
+        (other,) = unknown
+        field = missing.at.field
+        if other.meant is not None or other.below is not None or field is None or not _fits(other.value, field):
+            continue
+        key, meant = other.fault.loc[-1], str(loc[-1])
+        known = suggestion("", _keys(missing.at.section) if missing.at.section is not None else ())
+        text = f"unknown key {quoted(key)}; did you mean {quoted(meant)}, which is missing?{known}"
+        faults[other.fault.loc] = replace(other, fault=replace(other.fault, text=text), meant=meant)
+
+
+def _fits(value: object, field: FieldInfo) -> bool:
+    """Whether a value can stand in a field."""
+    whole: Any = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+    adapter: TypeAdapter[Any] = TypeAdapter(whole)
+    try:
+        adapter.validate_python(value)
+    except ValidationError:
+        return False
+    return value is not None
 
 
 def one_level_out(found: Iterable[SchemaFault]) -> list[SchemaFault]:
@@ -152,7 +136,18 @@ def _fault(details: ErrorDetails) -> SchemaFault:
         meant = _as_name(value)
     elif kind == "union_tag_invalid":
         meant = nearest(str(tag_of(at.annotation, value)), _tags(at), 0.5)
-    return SchemaFault(_config_fault(details, at), at, kind, meant, below)
+    elif kind == "union_tag_not_found" and isinstance(value, dict):
+        meant = _misspelt_tag(at, value)
+    return SchemaFault(_config_fault(details, at), at, kind, meant, below, value)
+
+
+def _misspelt_tag(at: SchemaLocation, section: Mapping[Any, Any]) -> str | None:
+    """The key in a section that is most likely a slip of the one that tells apart the sections that may stand there."""
+    known = {key for model in section_models(at.annotation) for key in _keys(model)}
+    others = [str(key) for key in section if str(key) not in known]
+    tag, tags = tag_key(at.annotation), _tags(at)
+    of_name = (key for key in others if meant_key(key, [tag]) == tag)
+    return next(of_name, next((key for key in others if section.get(key) in tags), None)) if tag is not None else None
 
 
 def _as_name(text: object) -> str | None:
@@ -187,6 +182,10 @@ def _config_fault(details: ErrorDetails, at: SchemaLocation) -> ConfigFault:
         case "missing":
             return ConfigFault(at.loc, f"the key {quoted(at.loc[-1])} is missing{_description(at)}")
         case "union_tag_invalid" | "union_tag_not_found":
+            slip = _misspelt_tag(at, value) if kind == "union_tag_not_found" and isinstance(value, dict) else None
+            if slip is not None:
+                text = f"unknown key {quoted(slip)}; did you mean {quoted(tag_key(at.annotation))}?"
+                return ConfigFault((*at.loc, slip), text, at_key=True)
             key, tag = tag_key(at.annotation), tag_of(at.annotation, value)
             names = _tags(at)
             complaint = f"the key '{key}' is missing; write" if tag is None else f"unknown {key}; write"
@@ -218,7 +217,7 @@ def _config_fault(details: ErrorDetails, at: SchemaLocation) -> ConfigFault:
             return ConfigFault(at.loc, f"write a number here without any sign between its thousands: {digits}")
         case "int_type" | "float_type" if isinstance(value, str) and re.fullmatch(r"[-+]?[\d.]+,[\d.,]+", value):
             return ConfigFault(at.loc, "write the number with a point, as in 0.5, and thousands without any sign: 1000")
-    return ConfigFault(at.loc, _message(kind, context, at), at_key=at.at_key)
+    return ConfigFault(at.loc, _message(kind, context, at, value), at_key=at.at_key)
 
 
 def _form(at: SchemaLocation) -> str | None:
@@ -241,55 +240,10 @@ def _unknown_key(at: SchemaLocation, value: object) -> str:
 
 def _inner_sections(section: type[BaseModel], key: str) -> list[str]:
     """The keys of `section` below which `key` may stand; none where other programs call a key of its own so."""
-    if _called_elsewhere(key, _keys(section)) is not None:
+    if called_elsewhere(key, _keys(section)) is not None:
         return []
     below: dict[str, Any] = {name: info.annotation for name, info in section_keys(section).items()}
     return [name for name, part in below.items() if any(key in section_keys(model) for model in section_models(part))]
-
-
-_NEAR_KEY = 0.7
-"""How much like a known key an unknown one is at least where it is a slip of it, as difflib measures."""
-_SHORTEST_KEY = 2
-"""Letters: more of them make a slip of a short key out of one letter that is another."""
-_SUFFIX = re.compile(r"_(interval|time|period|name|value)$")
-"""What other programs write after a key of ours: `sampling_interval`."""
-_SYNONYMS = {
-    "inputs": ("tags", "signals", "variables", "points"),
-    "factory": ("site", "plant"),
-    "line": ("name", "machine", "cell"),
-    "other": ("else", "default", "others"),
-    "log": ("logging",),
-    "raw_data": ("data", "values"),
-    "url": ("endpoint", "host", "server", "broker", "address", "uri", "endpoint_url", "hostname"),
-    "node": ("tag", "nodeid", "node_id", "item", "address", "variable"),
-    "topic": ("mqtt_topic", "subscribe", "channel"),
-    "field": ("path", "json_path", "jsonpath", "property", "attribute"),
-    "username": ("user", "login"),
-    "key": ("order", "job"),
-    "max_rate": ("rate", "speed"),
-    "rollover": ("max", "modulo", "overflow", "wrap"),
-    "every": ("interval", "period"),
-    "type": ("kind", "protocol", "driver"),
-    "when": ("if", "condition", "trigger"),
-    "settle": ("debounce", "delay"),
-    "with": ("parameters", "params", "arguments", "args", "vars", "values"),
-    "use": ("template", "extends", "base", "from_template", "based_on"),
-}
-"""Key -> what other programs call it."""
-
-
-def meant_key(word: str, known: Sequence[str]) -> str | None:
-    """The known key that is most likely meant by an unknown one."""
-    known = [key for key in known if key != word]  # which may stand in another section of the kind
-    word = re.split(r"\s*[=:>;]", word)[0]
-    word = _SUFFIX.sub("", word) if _SUFFIX.sub("", word) in known else word
-    slip = (key for key in known if len(word) > _SHORTEST_KEY and _is_slip(_folded(word), key))
-    return _called_elsewhere(word, known) or nearest(word, known, _NEAR_KEY) or next(slip, None)
-
-
-def _called_elsewhere(word: str, known: Sequence[str]) -> str | None:
-    """The known key that other programs call `word`."""
-    return next((key for key, others in _SYNONYMS.items() if key in known and _folded(word) in others), None)
 
 
 def _keys(section: type[BaseModel]) -> list[str]:
@@ -313,13 +267,13 @@ def _description(at: SchemaLocation) -> str:
     return f". {at.field.description}" if at.field and at.field.description else ""
 
 
-def _message(kind: str, context: Mapping[str, Any], at: SchemaLocation) -> str:
+def _message(kind: str, context: Mapping[str, Any], at: SchemaLocation, value: object) -> str:
     match kind:
         case "value_error":
             return str(context["error"])
         case "string_pattern_mismatch":
             form = _form(at)
-            return f"write {form}" if form else _NAME
+            return f"write {form}{_meant_form(value)}" if form else _NAME
         case "greater_than":
             return f"must be more than {context['gt']:g}{_unit(at)}"
         case "greater_than_equal":
@@ -345,6 +299,21 @@ def _unit(at: SchemaLocation) -> str:
     if get_args(Duration)[1] in metadata:
         return " s"
     return " a second" if get_args(Rate)[1] in metadata else ""
+
+
+_MODES = ("None", "Sign", "SignAndEncrypt")
+_SCHEMES = ("opc.tcp", "mqtt", "mqtts", "ws", "wss", "https")
+
+
+def _meant_form(written: object) -> str:
+    """The end of a message about a text of a form of its own: the word of that form of which it has a slip."""
+    text = str(written)
+    before, sign, _ = text.partition("://")
+    if sign:
+        near = nearest(before, _SCHEMES, 0.7) if before not in _SCHEMES else None
+        return f"; did you mean '{near}://'?" if near is not None else ""
+    near = nearest(text, ["none"], 0.7) if "/" not in text else nearest(text.partition("/")[2], _MODES, 0.7)
+    return f"; did you mean '{near}'?" if near is not None else ""
 
 
 _SINGLE = "write a single value here: text, a number, true or false"

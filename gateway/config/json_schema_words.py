@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from gateway.config.error_messages import nearest
+from gateway.config.near_words import nearest
 from gateway.config.tree import quoted
 
 TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")

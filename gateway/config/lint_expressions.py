@@ -5,8 +5,8 @@ import re
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from gateway.config.error_messages import nearest
 from gateway.config.invisible import INVISIBLE, QUOTES, foreign_letter, name_of
+from gateway.config.near_words import nearest
 from gateway.config.schema import Line
 from gateway.config.schema_io import Input
 from gateway.config.schema_walk import Loc
@@ -16,6 +16,8 @@ from gateway.errors import ConfigFault
 _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
 _OPEN_TEXT = re.compile(r"(?<!\d)[\"']|[\"'](?!\d{3}\b)")
 """The quote that begins a text and is never closed, once the other texts are gone; a sign between thousands is none."""
+_LOST_QUOTE = re.compile(r"(?:==|!=|[,\[(])\s*(?P<text>[A-Za-z_][\w ./-]*)\Z")
+"""What stands before a quote where the text has lost the one that it begins with."""
 _BETWEEN, _OPERANDS = r"(?<=[\w)\]\0]\s)", r"(?=\s+[\w(!\0])"
 _GREATER, _LESS = "größer|groesser|greater|mayor|supérieur", "kleiner|less|menor|inférieur"
 _OR_EQUAL = r"(or|oder|o|ou)\s+(equals?|gleich|igual|égal)(\s+(to|a|à))?\b"
@@ -59,8 +61,8 @@ _HINTS: tuple[tuple[str, str], ...] = (
     (r"\d+(,\d+){2,}(?![^\[]*\])", 'write a list in square brackets: "x in [1, 2]"'),
     (r"\d[\d.]*,\d+(?![^\[]*\])", 'write the number with a point: "{}"'),
     (r"(?<!&)&(?!&)\s*(0x)?\d|>>|<<", 'write "bit(word, 3)" to look at bit 3 of a word'),
-    (r"(?<!&)&(?!&)", 'write "&&" for "and"'),
-    (r"(?<!\|)\|(?!\|)", 'write "||" for "or"'),
+    (r"(?<!&)&(?!&)", 'write "&&", not "&"'),
+    (r"(?<!\|)\|(?!\|)", 'write "||", not "|"'),
     (r"\b[A-Za-z_]\w*(\.\d+\b|\.%X\d)", 'write "bit(word, 3)" to look at bit 3 of a word'),
     (r"(?<![\w.])\d+(\.\d+)?\s*(%|°|[A-Za-zµ]+\b)(?!\s+[\w(])", "a number stands here without its unit"),
     (r"[<>=]\s*(?P<at>\+)\s*\d", "write the number without a '+'"),
@@ -141,12 +143,16 @@ def why_unreadable(source: str, stopped: int | None) -> list[Wrong]:
     if foreign is not None:
         return [Wrong(where, f"{foreign}: type it anew")]
     open_text = _OPEN_TEXT.search(texts)
-    hints = _hints(texts[: open_text.start()] if open_text is not None else texts)
+    lost = _LOST_QUOTE.search(texts[: open_text.start()]) if open_text is not None else None
+    read = len(texts) if open_text is None else lost.start("text") if lost is not None else open_text.start()
+    hints = _hints(texts[:read])
     chain = _CHAIN.search(texts) if hints else None
     if chain is not None:
         parts = (source[slice(*chain.span(group))] for group in range(1, _CHAIN.groups + 1))
         hints.append(Wrong((chain.start(),), _TWO_AT_A_TIME.format(*parts)))
-    if open_text is not None:
+    if lost is not None:
+        hints.append(Wrong((lost.start("text"),), f'a quote is missing before "{lost["text"].split()[0]}"'))
+    elif open_text is not None:
         hints.append(Wrong((open_text.start(),), "a quote is never closed"))
     return hints or [Wrong(where, _misfit(texts))]
 
@@ -181,7 +187,9 @@ def _hints(texts: str) -> list[Wrong]:
 def unknown_names(source: str, known: Collection[str], cutoff: float) -> Iterator[str]:
     """Names in `source`, which is no expression, that are none of those `known` and certainly stand for one: they are
     like one, as `nearest` says, or compared with something."""
-    texts = _OPEN_TEXT.split(without_texts(source))[0]
+    texts, *others = _OPEN_TEXT.split(without_texts(source), maxsplit=1)
+    lost = _LOST_QUOTE.search(texts) if others else None
+    texts = texts if lost is None else texts[: lost.start("text")]
     for match in re.finditer(
         r"(?<![\w.$@])(?<!->)([A-Za-z_]\w*)(?:\.[A-Za-z_]\w*)*(?![\w.]|\s*\()(?=\s*([=!<>]?))", texts
     ):

@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from gateway.config.addresses import JSON_PATH, meant_node_id, own_path
-from gateway.config.error_messages import one_slip_apart, suggestion
 from gateway.config.invisible import CURLY_QUOTES, TYPESET, in_curly_quotes, name_of
 from gateway.config.lint_texts import texts_of
+from gateway.config.near_words import one_slip_apart, suggestion
 from gateway.config.schema import Line, LookupTable
 from gateway.config.schema_io import Counter, Input
 from gateway.config.schema_messages import OwnTime
@@ -38,6 +38,7 @@ def find_doubtful_inputs(lines: Sequence[Line]) -> Iterator[ConfigFault]:
     everything = [given for line in lines for given in line.inputs.values()]
     levelled = {given.source for given in everything if given.topic is not None and "/" in given.topic}
     for index, line in enumerate(lines):
+        twice: dict[str, dict[str, str]] = {}
         for name, given in line.inputs.items():
             loc: Loc = ("lines", index, "inputs", name)
             yield from _address(given, loc)
@@ -62,8 +63,23 @@ def find_doubtful_inputs(lines: Sequence[Line]) -> Iterator[ConfigFault]:
             address = (given.source, *(getattr(given, key) for key in _ADDRESSES if key != "time"), repr(given.only))
             first = counted.setdefault(address, (line.line, name))
             if first != (line.line, name):
-                text = f"this counts what {quoted(first[1])} of {quoted(first[0])} counts: the same place, twice"
-                yield ConfigFault(loc, text, at_key=True, warning=True)
+                twice.setdefault(first[0], {})[name] = first[1]
+        yield from _counted_twice(line, index, twice)
+
+
+def _counted_twice(line: Line, index: int, twice: Mapping[str, Mapping[str, str]]) -> Iterator[ConfigFault]:
+    """Inputs of a line that count what is counted already: by the line that does, and by their names what theirs is.
+
+    Where they are several of another line, that line was copied, which is said once, of the line.
+    """
+    for other, names in twice.items():
+        if len(names) > 1 and other != line.line:
+            text = f"this line counts what {quoted(other)} counts ({', '.join(names)}): the same places, twice"
+            yield ConfigFault(("lines", index, "line"), text, warning=True, rests_on=(("lines", index, "line"),))
+            continue
+        for name, first in names.items():
+            text = f"this counts what {quoted(first)} of {quoted(other)} counts: the same place, twice"
+            yield ConfigFault(("lines", index, "inputs", name), text, at_key=True, warning=True)
 
 
 def find_doubtful_tables(tables: Mapping[str, LookupTable], lines: Sequence[Line]) -> Iterator[ConfigFault]:
@@ -77,7 +93,9 @@ def find_doubtful_tables(tables: Mapping[str, LookupTable], lines: Sequence[Line
             text = f"no line has the input {quoted(table.learned_from)}{suggestion(table.learned_from, sorted(inputs))}"
             texts = (text for index, line in enumerate(lines) for _, text in texts_of(line, ("lines", index)))
             is_used = any(f"{{{name}[" in text for text in texts)
-            yield ConfigFault((*loc, "from"), text, warning=not is_used, rests_on=(("lines",), (*loc, "from")))
+            names: list[Loc] = [("lines", index, "inputs", "*") for index in range(len(lines))]
+            rests_on = (("lines", "*"), *names, (*loc, "from"))
+            yield ConfigFault((*loc, "from"), text, warning=not is_used, rests_on=rests_on)
         key = table.key or ""
         if "{" in key:
             text = f"a field of the messages is named here, without braces: write {quoted(key.strip('{ }'))}"

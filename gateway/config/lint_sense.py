@@ -4,10 +4,10 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from gateway.config.error_messages import nearest, one_slip_apart
 from gateway.config.lint_expressions import comparisons
 from gateway.config.lint_inputs import truth_word
 from gateway.config.lint_texts import sections_of, texts_of
+from gateway.config.near_words import nearest, one_slip_apart
 from gateway.config.schema import Line
 from gateway.config.schema_intervals import End, PerformanceTarget, States
 from gateway.config.schema_io import Counter, Input
@@ -31,6 +31,7 @@ _BITS = frozenset({16, 32, 64})
 """How many a counter has, and not the number after which it begins again."""
 _TOO_OFTEN = 2.0
 """Seconds: a counter that is over sooner has turned more than once between two looks."""
+_DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
 _OF_MACHINES = frozenset({"cleaning"})
 """States of machines that are nearly one of the standard's and another."""
 _NEAR_STATE = 0.85
@@ -42,6 +43,7 @@ def find_senseless(line: Line, loc: Loc, lookups: Lookups) -> Iterator[ConfigFau
     is certain."""
     learned_from = {table.learned.input for table in lookups.values() if table.learned is not None}
     yield from _entries(line, loc)
+    yield from _windows(line, loc)
     yield from _whole_messages(line, loc, learned_from)
     yield from _states(line, loc)
     yield from _targets_and_times(line, loc, lookups)
@@ -89,6 +91,35 @@ def _entries(line: Line, loc: Loc) -> Iterator[ConfigFault]:
         if entry.factor == 0:
             text = "with a factor of 0 nothing is ever counted: write what one stands for, or remove the entry"
             yield ConfigFault((*at, "factor"), text, warning=True, rests_on=())
+
+
+def _windows(line: Line, loc: Loc) -> Iterator[ConfigFault]:
+    """Windows by the clock that a day has no whole number of: each day they begin at other times."""
+    output, at = line.scrap_yield, (*loc, "scrap_yield")
+    if output is None or output.align != "clock" or _fits_a_day(output.every):
+        return
+    text = (
+        f"windows of this length begin at other times each day, because a day is no multiple of it: write "
+        f"{_nearest_window(output.every)}, the nearest that is, or `align: run` to count from the start of the run"
+    )
+    yield ConfigFault((*at, "every"), text, warning=True, rests_on=((*at, "align"),))
+
+
+def _fits_a_day(seconds: float) -> bool:
+    """Whether windows of `seconds` begin at the same times of each day, or each at the same time of a day."""
+    ratio = max(_DAY / seconds, seconds / _DAY)
+    return abs(ratio - round(ratio)) < 1e-9 * ratio
+
+
+def _nearest_window(seconds: float) -> str:
+    """The length nearest to `seconds` that fits a day, in the largest unit in which that is a whole number; of two that
+    are as near, the longer."""
+    if seconds > _DAY:
+        return f"{round(seconds / _DAY)}d"
+    unit, name = next(((unit, name) for unit, name in ((_HOUR, "h"), (_MINUTE, "m")) if seconds % unit == 0), (1, "s"))
+    count = _DAY // unit
+    fitting = (number for number in range(1, count + 1) if count % number == 0)
+    return f"{min(fitting, key=lambda number: (abs(number * unit - seconds), -number))}{name}"
 
 
 def _whole_messages(line: Line, loc: Loc, learned_from: Collection[str]) -> Iterator[ConfigFault]:

@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from gateway.config.error_messages import one_slip_apart
 from gateway.config.invisible import CURLY_QUOTES, in_curly_quotes, looks_like, mixed_letter
+from gateway.config.near_words import one_slip_apart
 from gateway.config.schema import Line
 from gateway.config.schema_intervals import Categories, Interval, Operator, PerformanceTarget, StateCode
 from gateway.config.schema_walk import Loc, section_keys

@@ -27,11 +27,11 @@ from gateway.config.environment import (
     why_no_token,
     with_values,
 )
-from gateway.config.error_messages import nearest, one_slip_apart
 from gateway.config.files import Files, NoFileError, all_may_read
 from gateway.config.lint_numbers import find_thousands
 from gateway.config.lookups import gather_lookups
 from gateway.config.message_schemas import Schemas, gather_schemas
+from gateway.config.near_words import nearest, one_slip_apart
 from gateway.config.origin import Located, Origin, all_wrong, in_file, in_order, once_each, without_consequences
 from gateway.config.schema import Config, SourceConfig
 from gateway.config.schema_walk import Loc, alternatives, child_annotation, tag_of
@@ -39,6 +39,7 @@ from gateway.config.stand_ins import Mended, mended
 from gateway.config.substitution import escaped
 from gateway.config.templates import expand_templates
 from gateway.config.tree import BrokenFileError, Node, Tree
+from gateway.config.yaml_words import WORD_ALONE
 from gateway.errors import ConfigError, ConfigFault, Diagnostic
 from gateway.model import Lookups, Scalar
 
@@ -185,7 +186,13 @@ def read(path: Path, environ: Mapping[str, str]) -> Draft:
         found += [origin.diagnose(fault) for fault in faults if mending is None or not mending.follows(fault)]
         files.findings += [*findings, *in_schemas]
     files.findings += find_thousands(root)
-    found = [*(in_file(finding) for finding in files.findings), *found]
+    words = {
+        replace(each.position, column=each.position.column + len(str(each.loc[-1])))
+        for each in found
+        if each.position and each.loc and each.diagnostic.text.startswith("unknown key")
+    }
+    in_files = (one for one in files.findings if not one.text.endswith(WORD_ALONE) or one.position not in words)
+    found = [*(in_file(finding) for finding in in_files), *found]
     token_source = partial(_token, config, resolver.secrets.get(_TOKEN), resolver.folder, environ)
 
     def loaded(config: Config) -> Loaded:

@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from gateway.config.csv_tables import Sheet, read_csv
-from gateway.config.error_messages import nearest, suggestion
 from gateway.config.files import NoFileError, as_named, read_text
+from gateway.config.near_words import nearest, suggestion
 from gateway.config.schema import LookupTable
 from gateway.config.schema_walk import Loc
 from gateway.config.spoilt_cells import doubtful_cells, doubtful_columns

@@ -7,7 +7,7 @@ and what it is asked about is bounded. The library is imported only where a sche
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
@@ -33,10 +33,12 @@ _LONGEST_REASON = 200
 
 
 class SchemaFlaw(ValueError):
-    """A schema cannot be used; the message says why, what is on the way `at` to it."""
+    """A schema cannot be used: `flaws` say why, each with the way to what is wrong, the first of them as the message;
+    `doubts` are what else of it is most likely not meant so."""
 
-    def __init__(self, at: Sequence[str | int | None], text: str) -> None:
-        self.at: Way = (*at,)
+    def __init__(self, flaws: Sequence[tuple[Way, str]], doubts: Sequence[tuple[Way, str]] = ()) -> None:
+        self.flaws, self.doubts = flaws, doubts
+        self.at, text = flaws[0]
         super().__init__(text)
 
 
@@ -56,7 +58,7 @@ class MessageSchema:
             self._validator, self.doubts = _validator(document)
             self._first_error(None)
         except RecursionError:
-            raise SchemaFlaw((), "the schema refers to itself without end") from None
+            raise SchemaFlaw([((), "the schema refers to itself without end")]) from None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, MessageSchema) and (other.name, other.text) == (self.name, self.text)
@@ -118,12 +120,15 @@ def gather_schemas(lines: Iterable[Line], folder: Path) -> tuple[Schemas, list[C
         places = LineIndex(text, shown)
         try:
             schema = schemas[path] = MessageSchema(path.name, text)
-            for at, doubt in schema.doubts:
-                findings.append(Finding(places.position(_index(at, schema.places)), doubt, warning=True))
         except JsonFlaw as error:
             findings.append(Finding(places.position(error.at), str(error)))
         except SchemaFlaw as error:
-            findings.append(Finding(places.position(_index(error.at, places_of(text))), str(error)))
+            in_text = places_of(text)
+            findings += [Finding(places.position(_index(at, in_text)), flaw) for at, flaw in error.flaws]
+            findings += [Finding(places.position(_index(at, in_text)), each, warning=True) for at, each in error.doubts]
+        else:
+            for at, doubt in schema.doubts:
+                findings.append(Finding(places.position(_index(at, schema.places)), doubt, warning=True))
     return schemas, faults, findings
 
 
@@ -134,33 +139,68 @@ def _index(at: Way, places: Places) -> int:
 
 def _validator(document: object) -> tuple[Any, Sequence[tuple[Way, str]]]:
     """What asks the schema `document`, and what of it is doubtful. Raises SchemaFlaw where it cannot be used."""
-    from jsonschema import Draft202012Validator, SchemaError, validators  # noqa: PLC0415 - see above
+    from jsonschema import Draft202012Validator, validators  # noqa: PLC0415 - see above
     from referencing.jsonschema import specification_with  # noqa: PLC0415
 
     if not isinstance(document, dict):
-        raise SchemaFlaw((), "a schema of messages is an object: {...}")
+        raise SchemaFlaw([((), "a schema of messages is an object: {...}")])
     version = document.get("$schema", Draft202012Validator.META_SCHEMA["$schema"])
     kind: Any = validators.validator_for({"$schema": version}, default=None) if isinstance(version, str) else None
     if kind is None:
         known = "write https://json-schema.org/draft/2020-12/schema, or leave it out"
-        raise SchemaFlaw(("$schema",), f"this version of JSON Schema is not known; {known}")
-    try:
-        kind.check_schema(document)
-    except SchemaError as error:
-        raise SchemaFlaw(error.absolute_path, why_no_schema(error)) from None
-    resource = specification_with(kind.META_SCHEMA.get("$schema", version)).create_resource(document)
+        raise SchemaFlaw([(("$schema",), f"this version of JSON Schema is not known; {known}")])
+    misfits = _misfits(kind, document)
+    flaws = [*misfits.items()]
+    rest = _without(document, (), misfits) if misfits else document
+    if misfits and (() in misfits or _misfits(kind, rest)):  # so that nothing can be said of the rest
+        raise SchemaFlaw(flaws)
+    resource = specification_with(kind.META_SCHEMA.get("$schema", version)).create_resource(rest)
     registry = validators.SPECIFICATIONS.with_resource(resource.id() or "", resource).crawl()
-    ways = {id(value): way for way, value in _objects(document)}
+    ways = {id(value): way for way, value in _objects(rest)}
     for schema, keyword, problem in _problems(resource, registry.resolver_with_root(resource)):
-        raise SchemaFlaw((*ways.get(id(schema), ()), *keyword), problem)
+        flaws.append(((*ways.get(id(schema), ()), *keyword), problem))
+    found = [((*ways.get(id(each.schema), ()), each.word), each) for each in doubts_of(resource, kind.VALIDATORS)]
+    flaws += [(way, doubt.text) for way, doubt in found if doubt.certain]
+    doubts = [((*way, None), doubt.text) for way, doubt in found if not doubt.certain]
+    if flaws:
+        raise SchemaFlaw(flaws, doubts)
     checks = {"uniqueItems": _unique, "multipleOf": _multiple, "pattern": _pattern}
     checks = {keyword: check for keyword, check in checks.items() if keyword in kind.VALIDATORS}
-    found = [((*ways.get(id(each.schema), ()), each.word), each) for each in doubts_of(resource, kind.VALIDATORS)]
-    for way, doubt in found:
-        if doubt.certain:
-            raise SchemaFlaw(way, doubt.text)
-    doubts = [((*way, None), doubt.text) for way, doubt in found]
     return validators.extend(kind, checks)(document, registry=registry), doubts
+
+
+def _misfits(kind: Any, document: object) -> dict[Way, str]:
+    """What of a document does not fit the standard, by the ways to it: of each place what is found first."""
+    meta = kind(kind.META_SCHEMA, format_checker=kind.FORMAT_CHECKER)
+    found: dict[Way, str] = {}
+    for error in meta.iter_errors(document):
+        found.setdefault((*error.absolute_path,), why_no_schema(error))
+    return found
+
+
+_MAPS_OF_SCHEMAS = frozenset(
+    {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies"}
+)
+_LISTS_OF_SCHEMAS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems", "items"})
+
+
+def _without(value: Any, way: Way, wrong: Collection[Way], *, by_names: bool = False) -> Any:
+    """A schema, a part of it, or schemas `by_names`, without what is `wrong`, so that the rest can be looked at: in the
+    place of a wrong schema among others stands one that everything fits, and a list of anything else goes as a whole.
+    """
+    if isinstance(value, list):
+        return [{} if (*way, at) in wrong else _without(item, (*way, at), wrong) for at, item in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    left: dict[str, Any] = {}
+    for key, item in value.items():
+        here = (*way, key)
+        is_spoilt = isinstance(item, list) and any((*here, at) in wrong for at in range(len(item)))
+        if here in wrong and by_names:
+            left[key] = {}
+        elif here not in wrong and (key in _LISTS_OF_SCHEMAS or not is_spoilt):
+            left[key] = _without(item, here, wrong, by_names=not by_names and key in _MAPS_OF_SCHEMAS)
+    return left
 
 
 def _objects(value: Any, way: Way = ()) -> Iterator[tuple[Way, Any]]:

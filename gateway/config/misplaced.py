@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
-from gateway.config.error_messages import meant_key
+from gateway.config.near_words import meant_key
 from gateway.config.other_form import TABLE, own_mapping, put_in_form
 from gateway.config.schema import PREPROCESSED_KEYS, Config, Line, Template
 from gateway.config.schema_walk import (

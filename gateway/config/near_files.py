@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from gateway.config.error_messages import nearest
+from gateway.config.near_words import nearest
 from gateway.config.tree import quoted
 
 _NEAR = 0.75

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from gateway.config.environment import Override, variable_label, with_values
-from gateway.config.error_messages import nearest, told_once
+from gateway.config.error_messages import told_once
+from gateway.config.near_words import nearest
 from gateway.config.schema_walk import Loc
 from gateway.config.tree import Finding, Key, LineIndex, Node, Position, printable
 from gateway.errors import ConfigError, ConfigFault, Diagnostic
@@ -169,6 +170,8 @@ class Origin:
         """Whether something else may have been meant to stand at `loc` than what could be read there."""
         if any(loc[:depth] in replaced for depth in range(1, len(loc) + 1)):
             return True
+        if loc[-1:] == ("*",):
+            return self._path(loc[:-1])[-1][0].incomplete
         path = self._path(loc)
         last = path[-1][0]
         if loc[2:3] == ("inputs",) and any(other[:-1] == loc for other in left_out):

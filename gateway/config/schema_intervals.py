@@ -153,8 +153,22 @@ class Shift(Section):
     @classmethod
     def _on_the_clock(cls, clock: str) -> str:
         if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", clock):
-            raise ValueError('write a time as on a clock with 24 hours: "06:00", "22:30"')
+            raise ValueError(f'write a time as on a clock with 24 hours: "06:00", "22:30"{_meant_time(clock)}')
         return clock
+
+
+def _meant_time(written: str) -> str:
+    """The end of a message about a time of day that is `written` otherwise: how it is written here, if clear."""
+    parts = re.fullmatch(r"\s*(\d{1,2})\s*[:.,hH]?\s*([0-5]\d)(?::00)?\s*(?i:h|Uhr)?\s*", written)
+    if parts is None or int(parts[1]) > _HOURS:
+        return ""
+    clock = f"{int(parts[1]):02}:{parts[2]}"
+    if int(parts[1]) == _HOURS:
+        return '; write "00:00" for midnight' if clock == "24:00" else ""
+    return f'; did you mean "{clock}"?'
+
+
+_HOURS = 24
 
 
 def weekdays(days: str) -> frozenset[int]:

@@ -72,6 +72,12 @@ class MqttConfig(Section):
         "missing, each at most every two seconds, and ever more seldom where that does not help. `never`: nothing is "
         "published, and what a device says counts from the next birth that comes by itself.",
     )
+    node_birth: Literal["needed", "optional"] = Field(
+        "needed",
+        description="Sparkplug B: whether a device counts only behind a birth of its edge node (`needed`). `optional`, "
+        "for devices that connect without one: each counts from its own birth on, or from the first value that comes "
+        "under its name; a message that was lost is not noticed, and numbers (aliases) do not count.",
+    )
     history: Literal["auto", "off"] = Field(
         "off",
         description="Sparkplug B: whether values that an edge node had kept while it could not send (`is_historical`) "

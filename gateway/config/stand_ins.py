@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter, ValidationEr
 from gateway.config.csv_tables import typed
 from gateway.config.error_messages import SchemaFault, one_level_out, schema_faults
 from gateway.config.schema import Config
-from gateway.config.schema_walk import Loc, SchemaLocation, alternatives, section_keys, section_models
+from gateway.config.schema_walk import Loc, SchemaLocation, alternatives, section_keys, section_models, tag_key
 from gateway.config.tree import Node
 from gateway.errors import ConfigFault
 
@@ -114,6 +114,12 @@ def _mend(result: Mended, found: SchemaFault, tree: Any, root: Node, tried: int)
             result.renamed.add((*loc[:-1], found.meant))
         if found.at.at_key or (*loc[:-1], found.meant) not in result.renamed:
             result.left_out.add(loc)
+    elif found.kind == "union_tag_not_found" and found.meant is not None and tag_key(found.at.annotation):
+        tag = tag_key(found.at.annotation)
+        section = parent[loc[-1]]
+        section[tag] = section.pop(found.meant)
+        _rename(root, (*loc, found.meant), str(tag))
+        result.renamed.add(loc)
     elif found.kind == "union_tag_invalid" and found.meant is not None and not tried:
         parent[loc[-1]][found.fault.loc[-1]] = found.meant
         result.replaced.add(found.fault.loc)

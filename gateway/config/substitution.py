@@ -13,8 +13,8 @@ from typing import Any, get_args, get_origin
 from pydantic import SecretStr
 
 from gateway.config.csv_tables import doubtful_headings, table_as_list, table_as_section, typed
-from gateway.config.error_messages import nearest
 from gateway.config.files import Files, resolve_path
+from gateway.config.near_words import nearest
 from gateway.config.schema_walk import alternatives, child_annotation, section_collection, tag_of
 from gateway.config.tree import BrokenFileError, Filled, Finding, Key, Node, Position, quoted
 from gateway.config.yaml_tree import MAX_DEPTH, TOO_DEEP

@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from gateway.config.csv_tables import Row, Sheet, doubtful_headings, empty_columns, misspelt_key, row_as_section
-from gateway.config.error_messages import meant_key, nearest, one_slip_apart, suggestion
 from gateway.config.files import Files, resolve_path
+from gateway.config.near_words import meant_key, nearest, one_slip_apart, suggestion
 from gateway.config.schema import Config, Line, LineKeys, TopLevelKeys
 from gateway.config.schema_walk import child_annotation, section_keys
 from gateway.config.substitution import LINE_PARAMETERS, Parameters, Substituter, overlay, without_keys

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from gateway.config.addresses import JSON_PATH, own_path
 from gateway.config.invisible import BLANKS, QUOTES, WIDE, name_of
 from gateway.config.schema_walk import every_key, may_stand_below
-from gateway.config.yaml_words import NO_COMMENT, PARTED_NODE, of_value, parted_node
+from gateway.config.yaml_words import NO_COMMENT, PARTED_NODE, WORD_ALONE, of_value, parted_node
 
 NEVER_CLOSED = "the quote that is opened here is never closed"
 NO_BULLET = "'- ' is missing before this: each item of a list begins with it"
@@ -292,7 +292,7 @@ def missing_signs(text: str) -> Iterator[Repair]:
     word = _NO_COLON.fullmatch(text)
     if word is not None and (":" not in text or word["rest"].lstrip()[:1] in {"{", "["}):
         at = word.end("word")
-        yield Repair(at + 1, "a ':' is missing after this word", f"{text[:at]}:{text[at:]}")
+        yield Repair(at + 1, WORD_ALONE, f"{text[:at]}:{text[at:]}")
     content = text.lstrip(" ")
     if content.startswith("- "):
         indent = len(text) - len(content)

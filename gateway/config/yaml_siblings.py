@@ -39,7 +39,8 @@ def moved(text: str, indents: Sequence[int]) -> Iterator[Repair]:
         indents = [*indents, *(other - 2 for other in indents if other > 1)]
     for other in sorted(set(indents) - {len(before)}, key=lambda other: (abs(other - len(before)), -other)):
         if abs(other - len(before)) <= (_FARTHEST_OFF if key_of(text) is not None else MOST_OFF):
-            reason = f"this line is indented by {len(before)} blanks; its neighbours are by {other}"
+            neighbours = f"its neighbours are by {other}" if other else "its neighbours are not indented"
+            reason = f"this line is indented by {len(before)} blank{'s' * (len(before) != 1)}; {neighbours}"
             yield Repair(len(before) + 1, reason, " " * other + content)
 
 

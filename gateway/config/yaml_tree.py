@@ -153,8 +153,8 @@ class _Composer:
     def _alias(self, event: AliasEvent, position: Position) -> Node:
         target = self._anchors.get(event.anchor)
         if target is None:
-            text = "not YAML: no anchor (&name) of this name is complete before this alias (*name); a text that begins "
-            self.findings.append(Finding(position, f"{text}with '*' needs quotes"))
+            text = "not YAML: nothing above is called so by a '&'; a text that begins with '*' itself needs quotes"
+            self.findings.append(Finding(position, text))
             return Node(position, None, incomplete=True)
         return target
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from gateway.config.schema_walk import every_key, in_one_section, may_hold_secret
 
+WORD_ALONE = "a ':' is missing after this word"
 NO_COLON = "not YAML: a ':' is missing; write 'key: value', and put a text of several lines in quotes"
 """What is said of a text of several lines where a key was expected."""
 DECIMAL_COMMA = (

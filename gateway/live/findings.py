@@ -120,7 +120,12 @@ _NOT_RECEIVED: Sequence[Case] = (
     ("broker refuses", "topic_refused", "let the broker's user of {source} read {address}"),
     ("grants only QoS 0", "topic_qos", "let the broker grant QoS 1 for {address}"),
     ("no metric", "metric_missing", "oden-gateway browse{config} {source} --births --match {name}"),
-    ("births are asked for", "no_birth", "let the broker take what the gateway publishes to the node's NCMD topic"),
+    (
+        "births are asked for",
+        "no_birth",
+        "let the broker take what the gateway publishes to the node's NCMD topic; "
+        "where devices connect without the node, `node_birth: optional` at {source}",
+    ),
     ("edge node", "device_away", "oden-gateway browse{config} {source} --births --seconds 60"),
 )
 """Of a tag, topic or device that is not received."""

@@ -1,7 +1,5 @@
 """A line's steps, taken again because messages have come late or a source has kept some, and what is told by that.
 
-Whatever takes steps again pauses between them, so that something else can turn, and returns what has come of them.
-
 What a source has kept while it was not heard is put in its places (`put_back`). Where nothing of it is missing for the
 line, which remembers what it has heard since, the source was heard after all, and what was decided without it is
 decided again. Else it was lost.
@@ -43,8 +41,7 @@ from gateway.model import Contact, IntervalType, Moment, Notice, Recovered, Samp
 MOST_CORRECTED = 64
 """Intervals of which the time stamps are remembered that were told before a correction, and for it."""
 MOST_FULL = 1024
-"""Batches that are remembered as they were told full: the newest of the trail, which does not follow from its samples
-alone where an order or a count came late."""
+"""The newest batches of the trail are remembered as they were told full: its samples alone do not say that."""
 
 Late = Sequence[tuple[Sample | Moment, float]]
 """What comes late, with the times of which it speaks, in that order: messages, and moments that a source has kept."""
@@ -104,9 +101,12 @@ def _stepped(
     """
     entries: list[Entry] = []
     line, newest = LineSteps(plan, replace(state, owed=()), full=full), len(steps) - MOST_NEWEST
+    counted = line.batches if full and isinstance(line.batches, CountedTrack) else None
     for place, one in enumerate(steps, 1):
         if one.sample is not None:
             line.on(one.sample)
+            if counted is not None and (place == len(steps) or steps[place].at > one.at):
+                counted.keep_up()
             needed = first is None or place > newest or (first + place) % PART == 0
             if not needed and line.context.is_silent and not line.owed:
                 entries.append(Entry(one.at, one.sample, None, one.said, NOTHING, (), one.again, one.number))
@@ -119,8 +119,8 @@ def _stepped(
                 refused += result.refused
             yield
     line.on(Tick(until))
-    if isinstance(line.batches, CountedTrack):
-        line.batches.keep_told()
+    if counted is not None:
+        counted.keep_told()
     last = line.result()
     if entries and told_by(last) is not NOTHING:
         entries[-1] = replace(entries[-1], later=(told_by(last),))

@@ -211,7 +211,7 @@ def _calendar(scope: Scope, section: Calendar, loc: Loc) -> ShiftCalendar | None
     calendar = ShiftCalendar(zone, shifts)
     overlap = calendar.overlap()
     if overlap is not None:
-        scope.fault(
-            (*loc, "shifts"), f"{overlap[0]} and {overlap[1]} are on at one time; a line has one shift at a time"
-        )
+        times = [(*loc, "shifts", index, key) for index in range(len(shifts)) for key in ("days", "from", "to")]
+        text = f"{overlap[0]} and {overlap[1]} are on at one time; a line has one shift at a time"
+        scope.fault((*loc, "shifts"), text, rests_on=times)
     return calendar

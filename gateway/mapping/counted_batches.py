@@ -66,10 +66,13 @@ class CountedTrack(IntervalTrack):
         left = [batch for batch in told if batch.ended > over or batch.interval == on]
         self._told = deque(sorted(left, key=lambda batch: (batch.begun, batch.start)))
         """Those that are yet to come, or on."""
+        self._part_at = -inf
+        """When the newest part was made."""
 
     def _on_start(self, readings: Readings) -> None:
         if self._count.input in readings:
             reading = readings[self._count.input]
+            self._part_at = reading.memory.at
             self._keep_up(reading.memory.at)
             if reading.counted:
                 self._on_count(reading)
@@ -141,6 +144,11 @@ class CountedTrack(IntervalTrack):
             if told.ended > at or (by_part and told.ended == at and self.state.counted < told.counted):
                 return  # others of the same time are yet to come
             self._end_told(told)
+
+    def keep_up(self) -> None:
+        """No other part of the time of the newest is to come: what was told until then ends before anything newer is
+        known, by which the next would be called."""
+        self._keep_up(nextafter(self._part_at, inf))
 
     def keep_told(self) -> None:
         """No other part is to come: what was told and has yet to begin or end did so as it was told."""

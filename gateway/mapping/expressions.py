@@ -14,7 +14,6 @@ from itertools import islice, product
 from types import ModuleType
 from typing import Any, Literal, NamedTuple, Protocol
 
-from gateway.config.error_messages import suggestion
 from gateway.config.lint_expressions import (
     EMPTY,
     contradictions,
@@ -23,6 +22,7 @@ from gateway.config.lint_expressions import (
     why_unreadable,
     without_texts,
 )
+from gateway.config.near_words import suggestion
 from gateway.mapping.values import ABSENT, find, flaw, number, whole
 
 FUNCTIONS = frozenset({"contains", "endsWith", "matches", "size", "startsWith", "double", "int", "string", "uint"})
@@ -254,6 +254,8 @@ def _parse(source: str, known: Collection[str]) -> Condition:
         elif function.isidentifier() and function not in FUNCTIONS:
             near = suggestion(function, sorted({*FUNCTIONS, "bit"}))
             text = f'there is no function "{function}"{near}'
+            if function.startswith("equals"):
+                text = f'write "==" to compare, not "{function}"'
             faults.append(Fault(text, at=place_of(rf"\b{function}\s*\(", source)))
     if not names and not faults:
         faults.append(Fault(f'"{source}" names no input, so it never changes'))

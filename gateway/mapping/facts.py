@@ -31,6 +31,7 @@ from gateway.model import (
     StartInterval,
     UpdateInterval,
 )
+from gateway.record_kinds import begins_anew
 
 T = TypeVar("T", bound=Hashable)
 
@@ -213,27 +214,44 @@ def moved(told: Facts, now: Facts) -> list[tuple[SumKey, Number]]:
 
 def untold_settings(told: Facts, now: Facts) -> Iterator[Setting]:
     """Settings that were not told yet: of one thing what they say of it, as the last of all that say it has it, where
-    that was not told last."""
+    that was not told last. A work order that was completed and is begun again is another thing."""
     known = Counter(map(_setting, told.settings))
-    news: dict[str, Setting] = {}
+    was: dict[str, list[Setting]] = {}
+    for setting in told.settings:
+        _say(was, setting)
+    is_so: dict[str, list[Setting]] = {}
+    news: dict[tuple[str, int], Setting] = {}
     for setting in now.settings:
+        place = _say(is_so, setting)
         if not _counted_off(known, _setting(setting)):
-            before = news.get(about := _about(setting))
-            news[about] = replace(setting, fields={**(before.fields if before else {}), **setting.fields})
-    was, is_so = _said_last(told.settings), _said_last(now.settings)
-    for about, setting in news.items():
-        fields = {name: is_so[about][name] for name in setting.fields}
-        known_of = was.get(about, {})
+            before = news.get(place)
+            news[place] = replace(setting, fields={**(before.fields if before else {}), **setting.fields})
+    for (about, time), setting in news.items():
+        said = is_so[about][time].fields
+        fields = {name: said[name] for name in setting.fields}
+        known_of = _of_the_same(was.get(about, ()), said)
         if any(name not in known_of or known_of[name] != value for name, value in fields.items()):
             yield replace(setting, fields=fields)
 
 
-def _said_last(settings: Iterable[Setting]) -> dict[str, dict[str, JsonValue]]:
-    """What was said last of each thing, by field."""
-    said: dict[str, dict[str, JsonValue]] = {}
-    for setting in settings:
-        said.setdefault(_about(setting), {}).update(setting.fields)
-    return said
+def _say(said: dict[str, list[Setting]], setting: Setting) -> tuple[str, int]:
+    """Add a setting to what was said of each thing, each time that it was begun by itself: of which, and which time."""
+    times = said.setdefault(about := _about(setting), [])
+    if not times or begins_anew(times[-1], setting):
+        times.append(setting)
+    else:
+        times[-1] = replace(setting, fields={**times[-1].fields, **setting.fields})
+    return about, len(times) - 1
+
+
+def _of_the_same(told: Sequence[Setting], said: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    """What was told of the time of which this is `said`: the last that does not differ in when it began, or in when it
+    was completed where that is all that is known of either."""
+    for setting in reversed(told):
+        both = [name for name in ("started_at", "completed_at") if name in setting.fields and name in said]
+        if not both or said[both[0]] == setting.fields[both[0]]:
+            return setting.fields
+    return {}
 
 
 def untold_tests(told: Facts, now: Facts) -> Iterator[Output]:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from gateway.config.error_messages import nearest, suggestion
 from gateway.config.lint_expressions import meant_name
 from gateway.config.message_schemas import NO_SCHEMAS, Schemas
+from gateway.config.near_words import nearest, suggestion
 from gateway.config.schema_io import EVENT_FIELDS, Input
 from gateway.errors import ConfigFault
 from gateway.mapping import expressions, templates

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 from pydantic import JsonValue
 
-from gateway.config.error_messages import suggestion
 from gateway.config.invisible import foreign_letter
+from gateway.config.near_words import suggestion
 from gateway.errors import TextError
 from gateway.frozen import dataclass
 from gateway.mapping.times import epoch_seconds

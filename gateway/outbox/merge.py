@@ -166,14 +166,6 @@ def merged_settings(older: Setting, later: Setting) -> Mapping[str, JsonValue]:
     return {**older.fields, **later.fields}
 
 
-def begins_anew(older: Setting, later: Setting) -> bool:
-    """Whether a work order that was completed is begun again: Oden hears of both, one after the other."""
-    done, begun = older.fields.get("completed_at"), later.fields.get("started_at")
-    if later.type != "maintenance_work_order" or done is None or begun is None:
-        return False
-    return begun != older.fields.get("started_at") and later.fields.get("completed_at") != done
-
-
 def not_overtaken(setting: Setting, later: Setting) -> Setting | None:
     """What a setting says that a later one of the same thing does not say anew; None where that is nothing."""
     identity = IDENTITY[setting.type]

@@ -14,6 +14,7 @@ from gateway.outbox import merge
 from gateway.outbox.entries import DEAD_LETTER, DeadLetter
 from gateway.outbox.lanes import DEAD, StoredRecord, lane_of
 from gateway.outbox.transaction import Transaction
+from gateway.record_kinds import begins_anew
 
 
 def merged_into_waiting(transaction: Transaction, setting: Setting, *, again: bool) -> bool:
@@ -23,7 +24,7 @@ def merged_into_waiting(transaction: Transaction, setting: Setting, *, again: bo
     if at is None or waiting is None:
         return False
     older, later = (setting, waiting) if again else (waiting, setting)
-    if merge.begins_anew(older, later):
+    if begins_anew(older, later):
         if not again:
             return False
         # It would go after what is later, which it would then complete.

@@ -12,13 +12,13 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 
 from gateway.clock import Clock
 from gateway.config.addresses import SPARKPLUG, DeviceAddress, parse_device, sparkplug_address
 from gateway.model import Notice, Recovered, Sample
 from gateway.sources.base import moments_of
-from gateway.sources.sparkplug_decode import SEQUENCE_OF_BIRTHS, Payload, decode, rebirth, value
+from gateway.sources.sparkplug_decode import Payload, decode, rebirth
+from gateway.sources.sparkplug_device import Device
 
 REQUEST_PAUSE = 2.0
 """Seconds until a node can be asked for its births again, doubling with each request to LONGEST_PAUSE.
@@ -27,8 +27,7 @@ Begins anew when the node has been left alone for LONGEST_PAUSE.
 """
 LONGEST_PAUSE = 300.0
 
-_COMPARED = 2000
-"""With how many of a device's metrics a name that it does not have is compared, at a few microseconds each."""
+_ALONE = "if its devices connect without it, write `node_birth: optional` at the source"
 
 _KINDS = {"NBIRTH": 4, "NDATA": 4, "NDEATH": 4, "DBIRTH": 5, "DDATA": 5, "DDEATH": 5}
 """Kind of message -> levels of its topic. Commands, which are for edge nodes, are not among them."""
@@ -49,26 +48,6 @@ _NOTHING = Interpretation()
 
 
 @dataclass(slots=True)
-class _Device:
-    """A device, or an edge node as far as its own metrics go.
-
-    `alive`: between its birth and its death; None while neither is known, and the mapping has heard nothing of it.
-    `names` and `datatypes` are what its birth said of the wanted metrics: alias -> name, name -> data type. `refused`:
-    why values cannot be used. `flushes`: since its birth it has sent values from before. `awaited`: its node was born
-    again, and it has yet to be.
-    """
-
-    address: str
-    wanted: frozenset[str]
-    alive: bool | None = None
-    names: dict[int, str] = field(default_factory=dict)
-    datatypes: dict[str, int | None] = field(default_factory=dict)
-    refused: dict[str, str] = field(default_factory=dict)
-    flushes: bool = False
-    awaited: bool = False
-
-
-@dataclass(slots=True)
 class _Node:
     """An edge node.
 
@@ -79,7 +58,7 @@ class _Node:
     """
 
     address: DeviceAddress
-    devices: dict[str | None, _Device] = field(default_factory=dict)
+    devices: dict[str | None, Device] = field(default_factory=dict)
     alive: bool = False
     seq: int | None = None
     birth: object = None
@@ -94,7 +73,7 @@ class SparkplugHost:
     """What is known of the edge nodes behind one broker.
 
     `wanted` are the metrics of each device. `failed` says by address why something is not received. `asks`: nodes are
-    asked for their births. `keeps`: what they had kept is wanted.
+    asked for their births. `keeps`: what they had kept is wanted. `alone`: devices need no birth of their node.
     """
 
     def __init__(
@@ -105,10 +84,12 @@ class SparkplugHost:
         *,
         asks: bool = True,
         keeps: bool = False,
+        alone: bool = False,
     ) -> None:
         self.failed: dict[str, str] = {}
         self._asks = asks
         self._keeps = keeps
+        self._alone = alone
         self._recovered_at = 0.0
         self._source = source
         self._clock = clock
@@ -117,7 +98,7 @@ class SparkplugHost:
             address = parse_device(text)
             its_node = DeviceAddress(address.group, address.node)
             node = self._nodes.setdefault((address.group, address.node), _Node(its_node))
-            node.devices[address.device] = _Device(sparkplug_address(text), frozenset(metrics))
+            node.devices[address.device] = Device(sparkplug_address(text), frozenset(metrics), by_name=alone)
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -190,13 +171,16 @@ class SparkplugHost:
             message = decode(payload)
         except ValueError as error:
             notice = Notice("reject", received, self._source, topic, f"the payload {error}")
-            return Interpretation(self._lose_track(node, received), (notice,), notice.text)
+            gone = self._lose_track(node, received) if not self._alone else ()
+            return Interpretation(gone, (notice,), notice.text)
+        if self._alone:
+            return self._said_alone(node, rest, kind, message, received)
         if kind == "NBIRTH":
             return self._node_born(node, message, received)
         if kind == "NDEATH":
             return self._node_died(node, message, received)
         if not node.alive:
-            self._ask(node)
+            self._ask(node, of_device=bool(rest))
             return _NOTHING
         if message.seq is not None and node.seq is not None and message.seq != (node.seq + 1) % 256:
             text = f"messages of {node.address} are missing before this one, so its births are asked for"
@@ -214,12 +198,40 @@ class SparkplugHost:
         if not device.alive:
             self._ask(node)
             return _NOTHING
+        return self._changed(device, message, received)
+
+    def _changed(self, device: Device, message: Payload, received: float) -> Interpretation:
         samples, notices = self._samples_of(device, message, received, initial=False)
         kept, of_kept = self._kept_by(device, message, received)
         return Interpretation(tuple(samples), (*notices, *of_kept), recovered=kept)
 
+    def _said_alone(self, node: _Node, rest: list[str], kind: str, message: Payload, received: float) -> Interpretation:
+        """The node and its devices stand each for themselves, from a birth or the first value on, by names alone: no
+        sequence says that nothing is missing, so that a number could mean another metric by now."""
+        if kind == "NDEATH":
+            return self._node_off(node, received)
+        if kind == "NBIRTH":
+            node.ask_at = None
+        device = node.devices.get(rest[0] if rest else None)
+        if device is None:
+            return _NOTHING
+        if kind == "DDEATH":
+            return Interpretation(self._device_gone(device, "the device is offline", received))
+        if kind in ("NBIRTH", "DBIRTH"):
+            said = self._device_born(device, message, received)
+        else:
+            said = self._changed(device, message, received)
+            if not said.samples:
+                return said
+            device.alive = True
+            self.failed.pop(device.address, None)
+        self.failed.pop(sparkplug_address(str(node.address)), None)
+        if all(each.alive for each in node.devices.values()):
+            node.ask_at, node.give_up_at = None, math.inf
+        return said
+
     def _node_born(self, node: _Node, message: Payload, received: float) -> Interpretation:
-        birth, gone = _birth_number(message), tuple[Sample, ...]()
+        birth, gone = message.birth_number, tuple[Sample, ...]()
         if not node.alive or birth is None or birth != node.birth:
             gone = self._node_gone(node, received, "nothing is known of its edge node")
         node.alive, node.seq, node.birth, node.ask_at = True, message.seq, birth, None
@@ -228,7 +240,7 @@ class SparkplugHost:
         for device in node.devices.values():
             # A node that was asked for its births lives on; its devices do if their births follow.
             device.awaited = bool(device.alive)
-            device.names.clear()
+            device.numbered.clear()
             if not device.alive:
                 self.failed[device.address] = "its edge node has not said that the device is there"
         own = node.devices.get(None)
@@ -240,69 +252,69 @@ class SparkplugHost:
 
         Not every node counts right, so then its births are asked for: one that is dead does not answer.
         """
-        birth = _birth_number(message)
+        birth = message.birth_number
         if node.alive and birth is not None and node.birth is not None and birth != node.birth:
             self._ask(node)
             self._wait_for(node)
             for device in node.devices.values():
                 device.awaited = bool(device.alive)
             return _NOTHING
+        return self._node_off(node, received)
+
+    def _node_off(self, node: _Node, received: float) -> Interpretation:
         samples = self._node_gone(node, received, "its edge node is offline", unheard=True)
         self.failed[sparkplug_address(str(node.address))] = "the edge node is offline"
         return Interpretation(samples)
 
-    def _device_born(self, device: _Device, message: Payload, received: float) -> Interpretation:
+    def _device_born(self, device: Device, message: Payload, received: float) -> Interpretation:
         device.alive, device.flushes, device.awaited = True, False, False
-        wanted = [(metric, metric.name) for metric in message.metrics if metric.name in device.wanted]
-        device.names = {metric.alias: name for metric, name in wanted if metric.alias is not None and name}
-        device.datatypes = {name: metric.datatype for metric, name in wanted if name}
+        missing = device.learn(message.metrics)
         device.refused.clear()
-        for key in [device.address, *(_metric_key(device, name) for name in device.wanted)]:
+        device.heard.clear()
+        for key in [device.address, *map(device.key, device.wanted)]:
             self.failed.pop(key, None)  # why the device or metrics of it were not received
-        known = [metric.name for metric in message.metrics if metric.name]
-        missing = sorted(device.wanted - device.datatypes.keys())
-        for name in missing:
-            matches = get_close_matches(name, known[:_COMPARED], cutoff=0.3)
-            nearest = f"; of its {len(known)}, nearest are {', '.join(matches)}" if matches else ""
-            self.failed[_metric_key(device, name)] = f'the device has no metric "{name}"{nearest}'
+        self.failed |= {device.key(name): reason for name, reason in missing.items()}
         samples, notices = self._samples_of(device, message, received, initial=True)
         return Interpretation((*samples, *self._bad(device, missing, received)), notices)
 
     def _samples_of(
-        self, device: _Device, message: Payload, received: float, *, initial: bool, kept: bool = False
+        self, device: Device, message: Payload, received: float, *, initial: bool, kept: bool = False
     ) -> tuple[list[Sample], tuple[Notice, ...]]:
         """The values of the metrics that are wanted, in the order of their times; of those that the node had `kept`, or
         of the others.
 
         Those of one time and quality are one sample. A metric that comes twice is two values.
         """
-        groups: dict[tuple[float | None, bool, int], dict[str, object]] = {}
+        groups: dict[tuple[float | None, bool, bool, int], dict[str, object]] = {}
         repeats: Counter[tuple[float | None, bool, str]] = Counter()
         notices: list[Notice] = []
-        for metric in message.metrics:
-            name = metric.name or device.names.get(metric.alias if metric.alias is not None else -1)
-            if name is None or name not in device.wanted or metric.historical != kept:
+        meant = [(metric, name) for metric in message.metrics for name in device.meant(metric)]
+        for metric, name in meant:
+            if metric.historical != kept:
                 continue
+            first = initial or not (kept or name in device.heard)
+            content, good = None, metric.good
             try:
-                content = value(metric, device.datatypes.get(name)) if metric.good else None
+                content = device.value_of(name, metric) if good else None
             except ValueError as error:
                 notices += self._refuse(device, name, str(error), received)
-                content, good = None, False
+                good = False
             else:
                 self._accept(device, name)
-                good = metric.good
             time = metric.time if metric.time is not None else message.time
             repeats[time, good, name] += 1
-            groups.setdefault((time, good, repeats[time, good, name]), {})[name] = content
+            groups.setdefault((time, good, first, repeats[time, good, name]), {})[name] = content
+        if not kept:
+            device.heard.update(name for metric, name in meant if not metric.historical)
         samples = [
-            Sample(self._source, device.address, values, received, "good" if good else "bad", time, initial=initial)
-            for (time, good, _), values in groups.items()
+            Sample(self._source, device.address, values, received, "good" if good else "bad", time, initial=first)
+            for (time, good, first, _), values in groups.items()
         ]
         samples.sort(key=lambda sample: sample.source_time if sample.source_time is not None else received)
         return samples, tuple(notices)
 
     def _kept_by(
-        self, device: _Device, message: Payload, received: float
+        self, device: Device, message: Payload, received: float
     ) -> tuple[Recovered | None, tuple[Notice, ...]]:
         """What the node had kept, at its own times. They lie before its birth, which newer values have followed."""
         samples, notices = self._samples_of(device, message, received, initial=False, kept=True)
@@ -316,7 +328,7 @@ class SparkplugHost:
         since = min(each.samples[0].received for each in moments)
         return Recovered(self._source, self._recovered_at, since, moments, in_part=True), notices
 
-    def _leave_out(self, device: _Device, received: float) -> Iterator[Notice]:
+    def _leave_out(self, device: Device, received: float) -> Iterator[Notice]:
         """There can be much of it, which is said once after each birth."""
         if not device.flushes:
             device.flushes = True
@@ -324,17 +336,17 @@ class SparkplugHost:
             text = f"values from before, which the edge node had kept, are left out: {why}"
             yield Notice("gap", received, self._source, device.address, text)
 
-    def _refuse(self, device: _Device, name: str, reason: str, received: float) -> Iterator[Notice]:
+    def _refuse(self, device: Device, name: str, reason: str, received: float) -> Iterator[Notice]:
         """Each reason is told once, not with each value."""
         if device.refused.get(name) != reason:
             device.refused[name] = reason
-            self.failed[_metric_key(device, name)] = reason
+            self.failed[device.key(name)] = reason
             yield Notice("reject", received, self._source, device.address, f"{name}: {reason}")
 
-    def _accept(self, device: _Device, name: str) -> None:
+    def _accept(self, device: Device, name: str) -> None:
         """The metric has a value that can be used, even if its birth did not name it."""
         device.refused.pop(name, None)
-        self.failed.pop(_metric_key(device, name), None)
+        self.failed.pop(device.key(name), None)
 
     def _lose_track(self, node: _Node, at: float) -> tuple[Sample, ...]:
         """What the node says cannot be relied on any more: its births are asked for."""
@@ -346,19 +358,18 @@ class SparkplugHost:
         """Births come at once, or not at all."""
         node.give_up_at = self._clock.monotonic() + REQUEST_PAUSE
 
-    def _ask(self, node: _Node) -> None:
-        if not self._asks:
-            text = "something of it is missing, so its next birth is waited for (`rebirth: never`)"
-            self.failed[sparkplug_address(str(node.address))] = text
-            return
-        now = self._clock.monotonic()
-        if now - node.may_ask_at > LONGEST_PAUSE:
-            node.pause = REQUEST_PAUSE
-        if node.ask_at is None:
-            node.ask_at = max(now, node.may_ask_at)
-        if node.heard:
+    def _ask(self, node: _Node, *, of_device: bool = False) -> None:
+        """`of_device`: because a device speaks whose node was not born."""
+        text = "something of it is missing, so its next birth is waited for (`rebirth: never`)"
+        if self._asks:
+            now = self._clock.monotonic()
+            if now - node.may_ask_at > LONGEST_PAUSE:
+                node.pause = REQUEST_PAUSE
+            if node.ask_at is None:
+                node.ask_at = max(now, node.may_ask_at)
             text = f"its births are asked for on {_command(node)}; does the broker let the gateway publish that?"
-            self.failed[sparkplug_address(str(node.address))] = text
+        if node.heard or not self._asks:
+            self.failed[sparkplug_address(str(node.address))] = f"{text}; {_ALONE}" if of_device else text
 
     def _node_gone(self, node: _Node, at: float, reason: str, *, unheard: bool = False) -> tuple[Sample, ...]:
         """Nothing is known of the node and its devices, which is told once.
@@ -374,25 +385,16 @@ class SparkplugHost:
                 self.failed[device.address] = reason
         return tuple(samples)
 
-    def _device_gone(self, device: _Device, reason: str, at: float) -> tuple[Sample, ...]:
+    def _device_gone(self, device: Device, reason: str, at: float) -> tuple[Sample, ...]:
         was_alive, device.alive, device.awaited = device.alive, False, False
+        device.heard.clear()
         self.failed[device.address] = reason
         return self._bad(device, device.wanted, at) if was_alive is not False else ()
 
-    def _bad(self, device: _Device, names: Iterable[str], at: float) -> tuple[Sample, ...]:
+    def _bad(self, device: Device, names: Iterable[str], at: float) -> tuple[Sample, ...]:
         values = dict.fromkeys(sorted(names))
         return (Sample(self._source, device.address, values, at, quality="bad"),) if values else ()
 
 
-def _metric_key(device: _Device, metric: str) -> str:
-    """A metric among the addresses: '#' stands in no name of a device."""
-    return f"{device.address}#{metric}"
-
-
 def _command(node: _Node) -> str:
     return f"{SPARKPLUG}/{node.address.group}/NCMD/{node.address.node}"
-
-
-def _birth_number(message: Payload) -> object:
-    """The number that a birth of a node and its death have in common."""
-    return next((metric.raw for metric in message.metrics if metric.name == SEQUENCE_OF_BIRTHS), None)

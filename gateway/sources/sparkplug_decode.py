@@ -115,6 +115,11 @@ class Payload:
     seq: int | None
     metrics: tuple[Metric, ...]
 
+    @property
+    def birth_number(self) -> object:
+        """The number that a birth of a node and its death have in common."""
+        return next((metric.raw for metric in self.metrics if metric.name == SEQUENCE_OF_BIRTHS), None)
+
 
 def decode(payload: bytes) -> Payload:
     """What the message says. Raises ValueError, with what is wrong, where it is no payload of Sparkplug B."""

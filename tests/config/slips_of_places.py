@@ -14,7 +14,7 @@ INDENTS = (
     slip("      hold: 5s", "    ▲hold: 5s", "belongs to 'states'"),
     slip("      hold: 5s", "   ▲hold: 5s", "indented by 3 blanks", "by 6"),
     slip("      hold: 5s", "  ▲hold: 5s", "indented by 2 blanks", "by 6"),
-    slip("      hold: 5s", " ▲hold: 5s", "indented by 1 blanks", "by 6"),
+    slip("      hold: 5s", " ▲hold: 5s", "indented by 1 blank;", "by 6"),
     slip("      hold: 5s", "         ▲hold: 5s", "indented by 9 blanks", "by 6"),
     slip(f"      {OTHER}", f"    ▲{OTHER}", "indented by 4 blanks", "by 6"),
     slip(f"      {OTHER}", f"     ▲{OTHER}", "indented by 5 blanks", "by 6"),

@@ -26,6 +26,13 @@ OF_INPUTS = (
     slip(SKU, "topic: plant-a/L00/events/order, field: ▲sum(sku}", "a parenthesis is missing"),
     slip(STATE, 'state: {source: plc, node: ▲"ns=urn:acme:line;s=L00.State"}', "write nsu=urn:acme:line"),
 )
+QUOTES = (
+    slip(WHEN, '{when: "t1 == ▲begun\'"}', 'a quote is missing before "begun"'),
+    slip(WHEN, '{when: "t1 == 1 && t1 == ▲in progress\' && speed > 3"}', 'a quote is missing before "in"'),
+    slip(WHEN, """{when: "string(t1).▲equals('4')"}""", 'write "==" to compare'),
+    slip(WHEN, '{when: "speed > 5.0 ▲& t1 == 2"}', 'write "&&", not "&"'),
+    slip(WHEN, '{when: "speed > 5.0 ▲| t1 == 2"}', 'write "||", not "|"'),
+)
 OF_INPUTS_DOUBTFUL = (
     slip(SKU, 'topic: plant-a/L00/events/order, field: ▲"{sku.text}"}', "inputs are not filled in", warning=True),
     slip(SCRAP, 'topic: plant-a/L00/events/scrap, time: at, id: ▲"at, qty"}', "write [at, qty]", warning=True),
@@ -50,10 +57,12 @@ IN_HEAD = (
     slip('"opc.tcp://10.1.4.20:4840"', '▲"opc.tcp://10.1.4.20,4840"', "',' cannot stand", "':'"),
     slip("127.0.0.1:8321", "▲http://127.0.0.1:8321", "address:port"),
 )
+IN_SOURCES = (slip('"opc.tcp://10.1.4.20:4840"', '▲"opc.tpc://10.1.4.20:4840"', "did you mean 'opc.tcp://'"),)
 IN_HEAD_2 = (slip("client_id: edge-01", 'client_id: edge-01, presence: {topic: ▲"plant-a/#"}', "without wildcards"),)
 
 OF_PLANTS: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
     "in conditions of a plant": ((), IN_CONDITIONS),
+    "quotes and signs in conditions of a plant": (IN_SOURCES, QUOTES),
     "inputs of a plant": (IN_HEAD, OF_INPUTS),
     "inputs of a plant, doubtful": ((), OF_INPUTS_DOUBTFUL),
     "times of a plant": (IN_HEAD_2, TIMES),

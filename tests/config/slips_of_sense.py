@@ -32,6 +32,10 @@ DOUBTFUL_NUMBERS = tuple(
     slip(*case, warning=True)
     for case in (
         ("every: 60s", "every: ▲60.000s", "this is 60s", "is 60000s meant"),
+        ("every: 60s", "every: ▲7s", "begin at other times each day", "write 8s", "`align: run`"),
+        ("every: 60s", "every: ▲7m", "begin at other times each day", "write 8m,"),
+        ("every: 60s", "every: ▲5h", "begin at other times each day", "write 6h,"),
+        ("every: 60s", "every: ▲36h", "begin at other times each day", "write 2d,"),
         ("max_rate: 5/s", "max_rate: ▲3.000/min", "this is 3/min", "is 3000/min meant"),
         (COUNTER, "counter: {rollover: ▲16, max_rate: 5/s}", "has it 16 bits", "65536", "`signed: 16`"),
         (COUNTER, "counter: {rollover: 256, max_rate: ▲200/s}", "begins again every 1.3 s", "300/min"),

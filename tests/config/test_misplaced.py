@@ -56,8 +56,8 @@ TOO_FAR_IN = (
     slip("        2: {cat", "      ▲2: {cat", "indented by 6 blanks; its neighbours are by 8"),
 )
 OF_THE_FIRST = (
-    slip("oden:\n", " ▲oden:\n", "indented by 1 blanks; its neighbours are by 0"),
-    slip("oden:\n", "  ▲oden:\n", "indented by 2 blanks; its neighbours are by 0"),
+    slip("oden:\n", " ▲oden:\n", "indented by 1 blank; its neighbours are not indented"),
+    slip("oden:\n", "  ▲oden:\n", "indented by 2 blanks; its neighbours are not indented"),
 )
 SHARED = (
     slip(CODES, "      codes: {▲1, 2, 3: {category: Uptime}}\n", "cannot share a value", "a line of its own"),

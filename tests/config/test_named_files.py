@@ -56,19 +56,6 @@ ABSENT = (
     (ODEN, "  ca: ▲pki/text.pem", "holds no certificate in PEM"),
     (ODEN, "  ca: ▲pki/ca.key", "holds no certificate in PEM"),
     (ODEN, '  ca: ▲"pki/c\\0a"', "no file is called so"),
-    (PLAIN, f"{TLS}, ca: ▲pki/none.pem", "there is no file"),
-    (PLAIN, f"{TLS}, ca: ▲pki", "is a folder"),
-    (PLAIN, f"{TLS}, ca: ▲pki/text.pem", "holds no certificate"),
-    (PLAIN, f"{TLS}, certificate: ▲pki/none.pem, key: pki/ca.key", "there is no file"),
-    (PLAIN, f"{TLS}, certificate: pki/ca.pem, key: ▲pki/none.key", "there is no file"),
-    (PLAIN, f"{TLS}, certificate: ▲pki/ca.pem, key: pki/other.key", "do not belong together"),
-    (PLAIN, f"{TLS}, certificate: ▲pki/text.pem, key: pki/ca.key", "not in PEM"),
-    (PLAIN, f"{TLS}, certificate: ▲pki/ca.pem", "not in PEM, or one of them is missing"),
-    (
-        SERVER,
-        f"{SERVER}, security: Basic256Sha256/Sign, pki: pki/sub, user_certificate: ▲pki/none.der, user_key: pki/ca.key",
-        "there is no file",
-    ),
     ("  listen: 127.0.0.1:8321", "  tls: {certificate: ▲pki/none.pem, key: pki/ca.key}", "there is no file"),
     ("  listen: 127.0.0.1:8321", "  tls: {certificate: pki/ca.pem, key: ▲pki}", "is a folder"),
 )
@@ -85,6 +72,34 @@ def test_p10_a_file_that_cannot_be_used_is_told_where_it_is_named(
     assert at(head) in problems[0]
     assert all(word in problems[0] for word in words)
     assert (warnings, may_pass) == ([], True)
+
+
+OF_ONE_SOURCE = (
+    (PLAIN, f"{TLS}, ca: ▲pki/none.pem", "there is no file"),
+    (PLAIN, f"{TLS}, ca: ▲pki", "is a folder"),
+    (PLAIN, f"{TLS}, ca: ▲pki/text.pem", "holds no certificate"),
+    (PLAIN, f"{TLS}, certificate: ▲pki/none.pem, key: pki/ca.key", "there is no file"),
+    (PLAIN, f"{TLS}, certificate: pki/ca.pem, key: ▲pki/none.key", "there is no file"),
+    (PLAIN, f"{TLS}, certificate: ▲pki/ca.pem, key: pki/other.key", "do not belong together"),
+    (PLAIN, f"{TLS}, certificate: ▲pki/text.pem, key: pki/ca.key", "not in PEM"),
+    (PLAIN, f"{TLS}, certificate: ▲pki/ca.pem", "not in PEM, or one of them is missing"),
+    (
+        SERVER,
+        f"{SERVER}, security: Basic256Sha256/Sign, pki: pki/sub, user_certificate: ▲pki/none.der, user_key: pki/ca.key",
+        "there is no file",
+    ),
+)
+
+
+@pytest.mark.parametrize(("old", "new", "words"), [(old, new, words) for old, new, *words in OF_ONE_SOURCE])
+def test_p7_a_file_of_one_source_stops_no_other(old: str, new: str, words: list[str], tmp_path: Path) -> None:
+    """It is a warning: that source waits for it by itself and says so."""
+    head = HEAD.replace(old, new)
+    problems, warnings, _ = told(tmp_path, head)
+    assert problems == []
+    assert len(warnings) == 1, warnings
+    assert at(head) in warnings[0]
+    assert all(word in warnings[0] for word in words)
 
 
 DOUBTS = (

@@ -38,6 +38,11 @@ VARIANTS = (
     ("hold: 5s", "hold: 1.500s"),
     ("counter: {rollover: 65536, max_rate: 5/s}", "counter: {rollover: 256, max_rate: 5/s}"),
     (TARGET, "value: 12.5, lsl: 12.5, usl: 12.5"),
+    # Windows of a day that has a whole number of them, of whole days, and those that are counted from the run's start.
+    ("every: 60s", "every: 1.2s"),
+    ("every: 60s", "every: 864s"),
+    ("every: 60s", "every: 7d"),
+    ("every: 60s", "every: 7s\n      align: run"),
     # A display of six figures that stands in two words.
     (T3, "t3: {words: [t1, t2], counter: {rollover: 1000000}}"),
     # A whole message that is one value: its topic has no field.

@@ -50,7 +50,7 @@ SYNTAX_2 = (
     slip("every: 60s", "every: ▲\x0760s", "invisible control character"),
     slip("source: plc, node: " + NODE, "source: ▲plc node: " + NODE, "a ',' is missing"),
     slip('name: "{order}"', "name: ▲{order}x", "put all of the text in quotes"),
-    slip('lot: "{order}"', "lot: ▲*order", "alias", "needs quotes"),
+    slip('lot: "{order}"', "lot: ▲*order", "nothing above is called so", "needs quotes"),
     slip("lot: ", "lot▲\u00a0: ", "no-break space"),
     slip("factory: Factory A", "factory: ▲!plant Factory A", "tags", "quotes"),
     slip("hold: 5s", "hold: 5s\n      ▲hold: 6s", "duplicate key 'hold'"),

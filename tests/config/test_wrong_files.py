@@ -71,7 +71,7 @@ CASES: dict[str, Wrong] = {
     "unclosed bracket": edit('"{scrap.code}"}}', '"{scrap.code}"}▲', "not YAML", "bracket"),
     "bad indent": edit("    run:\n", "   ▲run:\n", "not YAML", "indent"),
     "second document": edit("sources:", "▲---\nsources:", "second document"),
-    "unknown alias": edit("Factory A  ", "▲*nobody  ", "anchor"),
+    "unknown alias": edit("Factory A  ", "▲*nobody  ", "nothing above is called so"),
     "duplicate key": edit(
         "      settle: 500ms", "      settle: 500ms\n      ▲settle: 1s", "duplicate key 'settle'", "line 25, column 7"
     ),
@@ -220,9 +220,6 @@ CASES: dict[str, Wrong] = {
     "output without run": Wrong(
         GOOD[: GOOD.index("    run:")] + OUTPUT.replace("    scrap_yield:\n      ", "    scrap_yield:\n      ▲"),
         ("run",),
-    ),
-    "ca missing": edit(
-        FLOOR, 'floor: {type: mqtt, url: "mqtts://b", client_id: e, ca: ▲pki/ca.pem}', "no file", "pki/ca.pem"
     ),
     "ca without tls": edit(FLOOR, 'floor: {type: mqtt, url: "mqtt://b", client_id: e, ca: ▲ca.pem}', "mqtts://"),
     "one session twice": edit(

@@ -9,7 +9,7 @@ from gateway.delivery.drain import DeliveryOptions
 from gateway.model import Setting
 from gateway.oden.exchange import iso
 from gateway.oden.orders import meant
-from gateway.outbox.merge import begins_anew
+from gateway.record_kinds import begins_anew
 from gateway.simulator.oden.manners import Manners
 from tests.delivery.harness import LINE
 from tests.delivery.simulated import Plant, T, live

@@ -133,6 +133,26 @@ def stays(messages: list[Made], of: LinePlan) -> None:
     assert _of_runs(records) == _of_runs(right)
 
 
+def test_p13_the_batch_after_one_that_lost_parts_is_called_by_its_own_order() -> None:
+    """What fills the one before is 200 s late, and so is put in its place when the next order is about to be heard."""
+    counts = {
+        0: (3, 200), 19: (18, 3), 38: (34, 0), 57: (63, 0), 76: (63, 3), 95: (82, 3), 114: (84, 200), 133: (84, 0),
+        152: (84, 200), 171: (123, 3), 247: (178, 0),
+    }  # fmt: skip
+    made = [Made(at + 0.4, "count", {"n": total}, float(delay)) for at, (total, delay) in counts.items()]
+    made += [Made(at, "order", {"number": name, "sku": "FILM"}, 0.0) for at, name in ((120.0, "A0"), (330.0, "A1"))]
+    records, _ = told(heard(made, late=True))
+    assert [one.name for one in records if isinstance(one, StartInterval)] == [
+        "A0",
+        "A0-1",
+        "A0-2",
+        "A0-3",
+        "A1",
+        "A1-1",
+    ]
+    assert not [one for one in records if isinstance(one, UpdateInterval) and one.name is not None]
+
+
 def _of_runs(records: Sequence[Record]) -> tuple[set[object], dict[object, float]]:
     intervals, sums = facts(effective(records))
     runs: set[object] = {each for each in intervals if isinstance(each, tuple) and ("type", "RUN") in each}

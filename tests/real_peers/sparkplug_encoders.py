@@ -8,6 +8,7 @@ import json
 import sys
 
 import mqtt_spb_wrapper.spb_protobuf as wrapper  # type: ignore[import-not-found]
+from mqtt_spb_wrapper import MqttSpbEntityDevice
 from pysparkplug import DataType, DBirth, Metric  # type: ignore[import-not-found]
 
 TIME = 1_767_592_800_250
@@ -50,6 +51,19 @@ def by_wrapper() -> bytes:
     return encoded
 
 
+def by_a_device_of_the_wrapper() -> list[bytes]:
+    """What a device says that connects without an edge node: its birth, then a change."""
+    device = MqttSpbEntityDevice("G", "E", "D")
+    device.attributes.set_value("Good", "an attribute")
+    device.data.set_value("Good", 300)
+    device.data.set_value("Order", "4711")
+    birth = bytes(device.serialize_payload_birth())
+    device.data.set_value("Good", 307)
+    return [birth, bytes(device.serialize_payload_data())]
+
+
 if __name__ == "__main__":
     payloads = {"pysparkplug": by_pysparkplug(), "mqtt-spb-wrapper": by_wrapper()}
+    for place, payload in enumerate(by_a_device_of_the_wrapper()):
+        payloads[f"device {place}"] = payload
     json.dump({name: base64.b64encode(payload).decode() for name, payload in payloads.items()}, sys.stdout)

@@ -23,10 +23,11 @@ def source(
     url: str | None = None,
     devices: dict[str, tuple[str, ...]] | None = None,
     clock: HandClock | None = None,
+    alone: bool = False,
     **more: Any,
 ) -> MqttSource:
     clock = clock or HandClock()
-    host = SparkplugHost("floor", devices or {PRESS: METRICS}, clock)
+    host = SparkplugHost("floor", devices or {PRESS: METRICS}, clock, alone=alone)
     return MqttSource("floor", mqtt_config(url or broker.url, **more), topics, clock, host)
 
 
