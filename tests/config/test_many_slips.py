@@ -25,6 +25,8 @@ NOT_BESIDE_ANY = (
     '- ▲{count: good, raw_data: {yield: "{n}"}}',  # told twice only where the first is as it was
 )
 """Slips that are one, or hide others, because of what stands beside them."""
+OF_A_BLOCK = 6
+"""Lines of text that may be of one block."""
 ALL = [*dict.fromkeys(one for name in GROUPS if "all kinds" not in name for one in GROUPS[name][1])]
 SLIPS = [one for one in ALL if not any(text in one.new for text in NOT_BESIDE_ANY)]
 INPUTS = {
@@ -40,10 +42,17 @@ def lines_of(one: Slip) -> set[int]:
     return {*range(LINE.count("\n", 0, begin), LINE.count("\n", 0, begin + len(one.old) - 1) + 1)}
 
 
+def is_moved(one: Slip) -> bool:
+    """Whether it is the blanks of a line that are wrong, and nothing else."""
+    return one.old.split() == one.new.replace("▲", "").split()
+
+
 def beside_each_other(one: Slip, other: Slip) -> bool:
-    """Whether they are in different lines of text, and neither is in an input that the other names, about which
-    nothing could be said."""
+    """Whether they are in different lines of text, neither is in an input that the other names, about which nothing
+    could be said, and they are not both moved within one block, where none of a few lines says which are right."""
     places = lines_of(one), lines_of(other)
+    if is_moved(one) and is_moved(other) and min(abs(a - b) for a in places[0] for b in places[1]) <= OF_A_BLOCK:
+        return False
     names = [set(re.findall(r"\w+", each.old + each.new)) for each in (one, other)]
     unread = ({name for name, line in INPUTS.items() if line in lines} for lines in reversed(places))
     return not places[0] & places[1] and not any(used & spoilt for used, spoilt in zip(names, unread, strict=True))
