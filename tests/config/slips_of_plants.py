@@ -42,7 +42,7 @@ OF_INPUTS_DOUBTFUL = (
     slip(NAME, 'name: ▲"{scrap.lot|order}"\n', "behind the bar", '"|{order}}"', warning=True),
     slip(
         "      hold: 5s",
-        "      hold: 5s\n      operator: {event: scrap, reason: x, of: [▲Up time]}",
+        "      hold: 5s\n      operator: {event: scrap, reason: x, of: [▲Uptine]}",
         "'Uptime'",
         warning=True,
     ),
