@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.answering_oden import Oden
 from tests.peers import PATIENCE, Mosquitto, free_port, wait_for, wait_until
 from tests.processes import status_json, whole_lines
 
@@ -38,42 +39,6 @@ lines:
 outbox: {{directory: {folder}/outbox}}
 status: {{listen: "127.0.0.1:{status}"}}
 """
-
-
-class Oden(ThreadingHTTPServer):
-    """Answers every request with `status` and `body`; with status 0 never, until `let_go`."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Answer)
-        self.status, self.body, self.kind = 200, "[]", "application/json"
-        self.let_go = threading.Event()
-        self.requests = 0
-
-    def answers(self, status: int, body: str, kind: str = "application/json") -> None:
-        self.status, self.body, self.kind = status, body, kind
-
-
-class _Answer(BaseHTTPRequestHandler):
-    server: Oden
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.requests += 1
-        if self.server.status == 0:
-            self.server.let_go.wait()
-            return
-        body = self.server.body.encode()
-        self.send_response(self.server.status)
-        self.send_header("Content-Type", self.server.kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Quiet."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,40 @@
+"""An Oden that gives every request the same answer, or none."""
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Oden(ThreadingHTTPServer):
+    """Answers every request with `status` and `body`; with status 0 never, until `let_go`."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answer)
+        self.status, self.body, self.kind = 200, "[]", "application/json"
+        self.let_go = threading.Event()
+        self.requests = 0
+
+    def answers(self, status: int, body: str, kind: str = "application/json") -> None:
+        self.status, self.body, self.kind = status, body, kind
+
+
+class _Answer(BaseHTTPRequestHandler):
+    server: Oden
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.requests += 1
+        if self.server.status == 0:
+            self.server.let_go.wait()
+            return
+        body = self.server.body.encode()
+        self.send_response(self.server.status)
+        self.send_header("Content-Type", self.server.kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
