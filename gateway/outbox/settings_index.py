@@ -3,7 +3,8 @@
 There is an entry of a thing while there is either. What is said later of a thing is merged into the setting that waits
 and that no attempt carries, but for a work order that is begun again: of those that wait, the latest is in the index. A
 dead letter keeps only what nothing later says anew, so that sending it once more takes nothing back; where nothing is
-left of it, it is one no more, and is counted as outdated.
+left of it, it is one no more, and is counted as outdated. One of a work order that was begun again since is in the
+index no more: nothing later is of the same time.
 """
 
 import json
@@ -25,23 +26,31 @@ def merged_into_waiting(transaction: Transaction, setting: Setting, *, again: bo
         return False
     older, later = (setting, waiting) if again else (waiting, setting)
     if begins_anew(older, later):
-        if not again:
-            return False
-        # It would go after what is later, which it would then complete.
-        older = replace(older, fields={name: said for name, said in older.fields.items() if name != "completed_at"})
+        return False
     # It stays the record that waited, whichever of the two has the later word.
     both = replace(waiting, fields=merge.merged_settings(older, later))
     transaction.rewrite(lane_of(setting), at, StoredRecord(both))
     return True
 
 
+def waits(transaction: Transaction, setting: Setting, position: int, *, again: bool) -> None:
+    """A setting waits by itself at `position`; `again`: what waits of the same thing already is later, and goes on to
+    be what later words are added to."""
+    entry = transaction.setting_entry(setting)
+    if not again or entry.waiting_at is None:
+        entry.waiting_at = position
+
+
 def overtake(transaction: Transaction, later: Setting) -> None:
-    """`later` is appended: dead letters about the same thing keep what it does not say."""
+    """`later` is appended: dead letters about the same thing keep what it does not say. What is said once a work order
+    was begun again is of that, so that one from before is kept whole from then on."""
     entry, refused = transaction.setting_entry(later), []
     for at in entry.refused:
         text = transaction.text(DEAD, at)
         letter = DEAD_LETTER.validate_json(text) if text else None
         if letter is None or not isinstance(letter.record, Setting):
+            continue
+        if begins_anew(letter.record, later):
             continue
         left = merge.not_overtaken(letter.record, later)
         if left is not None:
@@ -53,11 +62,16 @@ def overtake(transaction: Transaction, later: Setting) -> None:
     entry.refused = refused
 
 
-def not_overtaken(transaction: Transaction, refused: Setting) -> Setting | None:
-    """What of a setting that is about to be a dead letter is not said anew by the one that waits; None where that is
-    nothing."""
+def not_overtaken(transaction: Transaction, refused: Setting, position: int) -> Setting | None:
+    """What of a setting that is about to be a dead letter, at `position` of these, is not said anew by the one that
+    waits; None where that is nothing."""
     waiting = _waiting(transaction, refused)
-    return refused if waiting is None else merge.not_overtaken(refused, waiting)
+    if waiting is not None and begins_anew(refused, waiting):
+        return refused
+    left = refused if waiting is None else merge.not_overtaken(refused, waiting)
+    if left is not None:
+        transaction.setting_entry(refused).refused.append(position)
+    return left
 
 
 def as_corrected(record: Setting, letter: DeadLetter) -> Setting:
