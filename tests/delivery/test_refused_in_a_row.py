@@ -66,8 +66,8 @@ def test_p5_p9_refusals_each_for_another_cause_are_no_delivery_either() -> None:
 PLAIN = DeliveryOptions(settle=20.0, timeout=10.0)
 
 
-async def restarted(plant: Plant, **changes: str) -> None:
-    await plant.restart(replace(PLAIN, **changes), plant.rows, 0.0, forgets=False)
+async def restarted(plant: Plant, oden: str = "") -> None:
+    await plant.restart(replace(PLAIN, oden=oden), plant.rows, 0.0, forgets=False)
     await asyncio.sleep(1.0)
 
 
