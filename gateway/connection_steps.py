@@ -17,8 +17,10 @@ log = structlog.get_logger()
 
 
 def note_step(to: str, step: str, **what: object) -> None:
-    """`step` of the connection to the address `to` is done, with `what` there is to be said of it."""
-    log.debug("connection_step", to=shown_address(to), step=step, **what)
+    """`step` of the connection to the address `to` is done, with `what` there is to be said of it. A program that only
+    uses the client of Oden has no log of ours: there, structlog would print it."""
+    if structlog.is_configured():
+        log.debug("connection_step", to=shown_address(to), step=step, **what)
 
 
 class StepwiseTls(ssl.SSLObject):
