@@ -167,8 +167,8 @@ async def test_a_line_that_is_not_heard_is_grey_whatever_it_was() -> None:
 
 @pytest.mark.parametrize("size", ["wall", "tablet"])
 async def test_no_word_is_torn_and_what_was_made_can_be_read(size: str) -> None:
-    """Neither beside three metres of hall nor on a tablet, with few lines and many; the wall has room for the run's good
-    and scrap of each line that is heard, and up to six lines for the shift's."""
+    """Neither on the wall nor on a tablet, with few lines and many; the wall has room for the run's good and scrap of
+    each line that is heard, and with up to six lines for the shift's."""
     views = [
         {"size": size, "scheme": "light", "lines": lines, "faulty": faulty, "script": "words"}
         for lines, faulty in ((1, False), (6, False), (40, True))
