@@ -23,17 +23,18 @@ Parsed = TypeVar("Parsed")
 
 def _meant_zone(name: str) -> str | None:
     """The time zone that is most likely meant by `name`: never one of abbreviations that are alike, which may be hours
-    apart."""
-    zones = sorted(available_timezones())
-    for called in (str, _city):
-        same = next((zone for zone in zones if called(zone).casefold() == name.strip().casefold()), None)
-        if same is not None:
-            return same
-    return nearest(name, (zone for zone in zones if "/" in zone and not zone.startswith("Etc/")), 0.8)
+    apart, nor Etc/GMT+1, which is an hour behind GMT."""
+    zones, word = sorted(available_timezones()), _word(name)
+    places = [zone for zone in zones if "/" in zone and not zone.startswith("Etc/")]
+    same = [zone for zone in zones if _word(zone) == word]
+    of_city = [zone for zone in places if _word(zone.rpartition("/")[2]) == word]
+    if same or len(of_city) == 1:
+        return (same or of_city)[0]
+    return nearest(name, places, 0.8)
 
 
-def _city(zone: str) -> str:
-    return zone.rpartition("/")[2]
+def _word(name: str) -> str:
+    return name.strip().casefold().replace(" ", "_")
 
 
 class Scope:
