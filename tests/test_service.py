@@ -189,8 +189,7 @@ def listening(service: Service) -> socket.socket:
 
 @pytest.mark.parametrize("why", ["not there", "empty"])
 def test_p7_a_secret_that_is_not_there_yet_is_waited_for(service: Service, why: str) -> None:
-    """As a service it says what it waits for, and starts when that comes: a file that is made and not filled yet is none
-    either."""
+    """As a service it says what it waits for, and starts when that comes; a file that is not filled yet is none."""
     del service.environment["ODEN_GATEWAY_SECRET_ODEN_TOKEN"]
     (service.folder / "secrets").mkdir()
     if why == "empty":
