@@ -1,6 +1,7 @@
 """Addresses as they are shown and logged."""
 
 import re
+from collections.abc import Iterator
 
 _USER = re.compile(r"(?<=://)[^/?#]*@")
 _PART = re.compile(r"(?<![^&;#])([^&;#=]*=|)[^&;#]+")
@@ -11,3 +12,11 @@ def shown_address(url: str) -> str:
     """`url` without what may be a secret: who it names before the host, and the values of its query."""
     before, mark, query = _USER.sub("***@", url).partition("?")
     return before + mark + _PART.sub(r"\1***", query)
+
+
+def not_shown(url: str) -> Iterator[str]:
+    """What of `url` is not shown."""
+    for user in _USER.findall(url):
+        yield user.removesuffix("@")
+    for part in _PART.finditer(url.partition("?")[2]):
+        yield part[0].removeprefix(part[1])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.shown_address import shown_address
+from gateway.shown_address import not_shown, shown_address
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,5 @@ from gateway.shown_address import shown_address
 )
 def test_p8_an_address_is_shown_without_its_secrets(url: str, shown: str) -> None:
     assert shown_address(url) == shown
+    assert all(hidden in url and hidden not in shown for hidden in not_shown(url))
+    assert ("X" in url) == any("X" in hidden for hidden in not_shown(url))
