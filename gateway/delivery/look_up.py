@@ -85,7 +85,7 @@ class LookUps:
             await self._notice_strangers(work, answer, known)
             starts = [one for one in work.records if isinstance(one, StartInterval)]
             if rounds_starts(answer.body, starts, known, wording.reference) and not settlement.learned.start_step:
-                await settlement.learn(start_step=MINUTE)
+                await settlement.learn(replace(settlement.learned, start_step=MINUTE))
         if await self._is_ended(work, attempt, answer, outcome):
             return
         step = settlement.learned.start_step
