@@ -1,6 +1,6 @@
 """`python -m tests.slow_sources FOLDER COMMAND...`: a command of the gateway that takes its time to make sources, as
-where libraries are loaded for them by a busy machine: from the second time on until `FOLDER/go` is there. `FOLDER/waits`
-is there by then."""
+where libraries are loaded for them by a busy machine: from the second time on until `FOLDER/go` is there. By then
+`FOLDER/waits` is there."""
 
 import sys
 from collections.abc import Iterable
