@@ -261,12 +261,21 @@ def untold_tests(told: Facts, now: Facts) -> Iterator[Output]:
     yield from (test for test in now.tests if not _counted_off(known, _test(test)))
 
 
-def untold_notices(told: Facts, now: Facts) -> Iterator[Notice]:
-    """Notices that were not given yet."""
+def untold_notices(told: Facts, now: Facts, at: float) -> Iterator[Notice]:
+    """Notices that were not given yet; and of what was told of an interval and is not so, and no request takes off."""
     known = Counter((notice.kind, notice.source, notice.address, notice.text) for notice in told.notices)
     for notice in now.notices:
         if not _counted_off(known, (notice.kind, notice.source, notice.address, notice.text)):
             yield notice
+    for key, before in told.intervals.items():
+        fact = now.intervals.get(key)
+        if fact is not None and (before.start is None or fact.start is not None):
+            since = f" of {clock(before.start.start)}" if before.start is not None else ""
+            for item in sorted(before.metadata.keys() - fact.metadata.keys()):
+                text = (
+                    f"a {before.type}{since} keeps the {item} {excerpt(before.metadata[item])} at Oden, which is not so"
+                )
+                yield Notice("gap", at, "", "", text)
 
 
 def _about(setting: Setting) -> str:
