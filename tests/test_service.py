@@ -1,6 +1,7 @@
 """The service as a service manager sees it: how it starts, what it says, how it ends."""
 
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -186,15 +187,18 @@ def listening(service: Service) -> socket.socket:
     return listener
 
 
-def test_p7_a_secret_that_is_not_there_yet_is_waited_for(service: Service) -> None:
-    """As a service it says what it waits for, and starts when that comes."""
+@pytest.mark.parametrize("why", ["not there", "empty"])
+def test_p7_a_secret_that_is_not_there_yet_is_waited_for(service: Service, why: str) -> None:
+    """As a service it says what it waits for, and starts when that comes; a file that is not filled yet is none."""
     del service.environment["ODEN_GATEWAY_SECRET_ODEN_TOKEN"]
+    (service.folder / "secrets").mkdir()
+    if why == "empty":
+        (service.folder / "secrets" / "oden_token").touch()
     with listening(service) as listener:
         process = service.start()
         said = listener.recv(4096).decode()
         assert said.startswith("STATUS=Waiting for what is not there yet: ")
-        assert "the secret 'oden_token' is not there" in said
-        (service.folder / "secrets").mkdir()
+        assert re.search(f"the secret 'oden_token' .*is {why}", said)
         (service.folder / "secrets" / "oden_token").write_text("secret-of-the-plant")
         wait_for(service.up)
         process.send_signal(signal.SIGTERM)
