@@ -270,12 +270,10 @@ def untold_notices(told: Facts, now: Facts, at: float) -> Iterator[Notice]:
     for key, before in told.intervals.items():
         fact = now.intervals.get(key)
         if fact is not None and (before.start is None or fact.start is not None):
-            since = f" of {clock(before.start.start)}" if before.start is not None else ""
+            of = before.type if before.start is None else f"{before.type} of {clock(before.start.start)}"
             for item in sorted(before.metadata.keys() - fact.metadata.keys()):
-                text = (
-                    f"a {before.type}{since} keeps the {item} {excerpt(before.metadata[item])} at Oden, which is not so"
-                )
-                yield Notice("gap", at, "", "", text)
+                kept = f"{item} {excerpt(before.metadata[item])}"
+                yield Notice("gap", at, "", "", f"a {of} keeps the {kept} at Oden, which is not so")
 
 
 def _about(setting: Setting) -> str:
