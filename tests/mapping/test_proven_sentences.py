@@ -59,6 +59,7 @@ PROOFS: Mapping[str, Sequence[str]] = {
     ),
     "* Scrap, states, counts, operators": (
         "late_scrap_of_an_order_that_ran_twice",
+        "late_state_that_has_no_reason",
         "operators_late_in_the_wrong_order",
         "reason_of_a_later_stop_told_of_the_stop_before_it",
         "reason_of_a_later_stop_told_of_one_that_had_none",
