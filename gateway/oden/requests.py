@@ -166,7 +166,7 @@ def look_up_any(record: Setting, line_id: str) -> Request:
 
 def find_line(factory: str, line: str) -> Request:
     """The search for one line by its names."""
-    return Request(endpoints.LINE_SEARCH, models.Line(name=line, factory=models.Factory(name=factory), match="unique"))
+    return Request(endpoints.LINE_SEARCH, models.Line(name=line, factory=models.Factory(name=factory)))
 
 
 def change_request(
@@ -315,8 +315,7 @@ def _search_setting(records: Sequence[Setting], line_id: str, _: str | None) -> 
     if endpoint is None:
         raise TypeError(f"a {record.type} is never in doubt")
     identity = {name: record.fields.get(name) for name in IDENTITY[record.type]}
-    unique = {"match": "unique"} if "name" in identity else {}  # as the document has it: of a work order nothing
-    fields = {**identity, **_line_of(record, line_id), **unique}
+    fields = {**identity, **_line_of(record, line_id)}  # without `match`, which is `unique` then
     return Request(endpoint, exchange.request(endpoint, fields, strict=False))
 
 

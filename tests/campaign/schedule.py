@@ -148,6 +148,7 @@ def _with_manners(plain: Schedule, chances: random.Random) -> Schedule:
         orders=chances.choice((200, 200, 400, 409)),
     )
     rounds = chances.choice((0, 0, 0, 1, 60))
+    modes = replace(modes, match=chances.choice(("any", "any", "no_unique")))
     if modes.overlap < 400 and rounds:
         lives = tuple(replace(life, back=0) for life in plain.lives) if rounds > 1 else plain.lives
         return replace(plain, modes=replace(modes, rounds=rounds), lives=lives)

@@ -12,6 +12,7 @@ So a client can be tried against each possibility. Pure.
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
@@ -119,6 +120,14 @@ def _refuse(value: str, call: Call) -> Answer | None:
     ):
         return None
     return ErrorAnswer(400, "this is not allowed here", name="body").answer
+
+
+def _match(value: str, call: Call) -> Answer | None:
+    refused = value.removeprefix("no_")
+    body = call.body.decode(errors="replace").lower()
+    if not call.path.endswith("/search") or not re.search(rf'"match"\s*:\s*"{refused}"', body):
+        return None
+    return ErrorAnswer(400, f"match: {refused} is not supported", name="match").answer
 
 
 def _bulk_update(value: int, call: Call) -> Answer | None:
@@ -248,6 +257,16 @@ class Manners:
             "has not ended by then; `intervals.parse_interval` asks",
             "200, 400, 409 or 500",
             {"200": 200, "400": 400, "409": 409, "500": 500}.__getitem__,
+        ),
+    )
+    match: str = _manner(
+        "any",
+        Manner(
+            "which `match` searches take: any; none that says `all` (no_all), or `unique` (no_unique), which are "
+            "refused with 400",
+            "any, no_all or no_unique",
+            {text: text for text in ("any", "no_all", "no_unique")}.__getitem__,
+            before=_match,
         ),
     )
     refuse: str = _manner(
