@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr
 
@@ -28,6 +27,7 @@ from gateway.cli.startup import add_config_option, read_config
 from gateway.config.environment import VARIABLE_PREFIX
 from gateway.config.loader import Loaded
 from gateway.errors import ConfigError, GatewayError
+from gateway.shown_address import secrets_in
 
 LINES_OF_LOG = 20_000
 LONGEST = 20.0
@@ -106,9 +106,9 @@ def secrets(loaded: Loaded | None, environ: Mapping[str, str]) -> Iterator[str]:
         known |= set(_secrets_of(loaded.config))
         with suppress(GatewayError):
             known.add(loaded.token_source())
-    for text in [*known]:
-        with suppress(ValueError):
-            known.add(urlsplit(text).password or "")
+    addresses = (*known, *(url for _, url in loaded.config.addresses)) if loaded is not None else (*known,)
+    for text in addresses:
+        known |= {*secrets_in(text)} if "://" in text else set()
     yield from sorted((text for text in known if len(text) >= SHORTEST_SECRET), key=len, reverse=True)
 
 

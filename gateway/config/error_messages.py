@@ -25,12 +25,14 @@ from gateway.config.schema_walk import (
     SchemaLocation,
     alternatives,
     locate,
+    may_hold_secret,
     section_keys,
     section_models,
     tag_key,
     tag_of,
     tag_values,
 )
+from gateway.config.security_words import meant_security
 from gateway.config.tree import quoted
 from gateway.errors import ConfigFault
 
@@ -59,10 +61,12 @@ class SchemaFault:
     """Of an unknown key: the one key of its section below which it may stand."""
     value: Any = None
     """What is written there."""
+    follows: bool = False
+    """It only follows from another, which is told."""
 
 
-def schema_faults(error: ValidationError) -> list[SchemaFault]:
-    """What is wrong, once for each key path. `error` is about `{"config": the whole file}`.
+def schema_faults(error: ValidationError, tree: Any) -> list[SchemaFault]:
+    """What is wrong, once for each key path. `error` is about `{"config": the whole file}`, which is `tree`.
 
     A key that is missing is not told where another one is in its place, which was misspelt; nor that keys are no text,
     where keys may stand as well and one of them is wrong.
@@ -71,11 +75,39 @@ def schema_faults(error: ValidationError) -> list[SchemaFault]:
     for details in error.errors(include_url=False):
         found = _fault(details)
         faults.setdefault(found.fault.loc, found)
+    _lost_secrets(faults, tree)
     _stand_for_missing(faults)
     misspelt = {(*found.at.loc[:-1], found.meant) for found in faults.values() if found.kind == "extra_forbidden"}
     above = {loc[:depth] for loc in faults for depth in range(len(loc))}
     follows: dict[str, Collection[tuple[object, ...]]] = {"missing": misspelt, "string_type": above, "too_short": above}
     return [found for loc, found in faults.items() if loc not in follows.get(found.kind, ())]
+
+
+def _lost_secrets(faults: dict[Loc, SchemaFault], tree: Any) -> None:
+    """Let an unknown key stand for the secret of which nothing is written in the section, or just above: most likely it
+    is that, and it is not repeated."""
+    for loc, found in [*faults.items()]:
+        if found.kind != "extra_forbidden" or found.meant is not None:
+            continue
+        section = value_at(tree, loc[:-1])
+        around = {loc[:-1]: section, **{(*loc[:-1], key): inner for key, inner in section.items() if key != loc[-1]}}
+        lost = [
+            (*place, key)
+            for place, inner in around.items()
+            for key, value in (inner.items() if isinstance(inner, dict) else ())
+            if value is None and key != loc[-1] and may_hold_secret(str(key))
+        ]
+        if lost:
+            text = f"this stands as a key of its own: write the secret behind '{lost[0][-1]}:', in its line"
+            faults[loc] = replace(found, fault=replace(found.fault, text=text), below=None)
+            faults |= {lost[0]: replace(faults[lost[0]], follows=True)} if lost[0] in faults else {}
+
+
+def value_at(tree: Any, loc: Loc) -> Any:
+    """What stands at `loc` in `tree`."""
+    for part in loc:
+        tree = tree[part]
+    return tree
 
 
 def _stand_for_missing(faults: dict[Loc, SchemaFault]) -> None:
@@ -92,7 +124,8 @@ def _stand_for_missing(faults: dict[Loc, SchemaFault]) -> None:
             continue
         key, meant = other.fault.loc[-1], str(loc[-1])
         known = suggestion("", _keys(missing.at.section) if missing.at.section is not None else ())
-        text = f"unknown key {quoted(key)}; did you mean {quoted(meant)}, which is missing?{known}"
+        named = "" if may_hold_secret(meant) else f" {quoted(key)}"  # it may be the secret
+        text = f"unknown key{named}; did you mean {quoted(meant)}, which is missing?{known}"
         faults[other.fault.loc] = replace(other, fault=replace(other.fault, text=text), meant=meant)
 
 
@@ -273,6 +306,8 @@ def _message(kind: str, context: Mapping[str, Any], at: SchemaLocation, value: o
             return str(context["error"])
         case "string_pattern_mismatch":
             form = _form(at)
+            if form is not None and at.loc[-1] == "security":
+                return f"write {form}{meant_security(str(value))}"
             return f"write {form}{_meant_form(value)}" if form else _NAME
         case "greater_than":
             return f"must be more than {context['gt']:g}{_unit(at)}"
@@ -301,7 +336,6 @@ def _unit(at: SchemaLocation) -> str:
     return " a second" if get_args(Rate)[1] in metadata else ""
 
 
-_MODES = ("None", "Sign", "SignAndEncrypt")
 _SCHEMES = ("opc.tcp", "mqtt", "mqtts", "ws", "wss", "https")
 
 
@@ -312,8 +346,7 @@ def _meant_form(written: object) -> str:
     if sign:
         near = nearest(before, _SCHEMES, 0.7) if before not in _SCHEMES else None
         return f"; did you mean '{near}://'?" if near is not None else ""
-    near = nearest(text, ["none"], 0.7) if "/" not in text else nearest(text.partition("/")[2], _MODES, 0.7)
-    return f"; did you mean '{near}'?" if near is not None else ""
+    return ""
 
 
 _SINGLE = "write a single value here: text, a number, true or false"
