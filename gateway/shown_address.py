@@ -17,7 +17,8 @@ def shown_address(url: str) -> str:
 
 
 def secrets_in(url: str) -> Iterator[str]:
-    """What may be a secret in `url`, as it is written there and as it is meant: the password, and what its query says."""
+    """What may be a secret in `url`, as it is written there and as it is meant: the password, and all values of its
+    query."""
     try:
         parts = urlsplit(url)
         found = [parts.password or "", *re.split(r"[&;]", parts.query)]
