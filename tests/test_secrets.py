@@ -47,8 +47,10 @@ CONFIG = """
 oden: {{url: "http://oden.plant.example/v2", token: "${{secret:oden_token}}", proxy: "${{secret:proxy}}", rate: 50/s,
   allow_faster_for_tests: true, settle: 1s, timeout: {wait}}}
 sources:
-  plc: {{type: opcua, url: "opc.tcp://127.0.0.1:{nobody}/x?key=PlantedQuery", security: none, username: edge, password: {server}}}
-  floor: {{type: mqtt, url: "{broker}", alternatives: ["ws://127.0.0.1:{nobody}/mqtt?key=PlantedQuery"], client_id: secrets, username: edge, password: {word}}}
+  plc: {{type: opcua, url: "opc.tcp://127.0.0.1:{nobody}/x?key=PlantedQuery", security: none,
+    username: edge, password: {server}}}
+  floor: {{type: mqtt, url: "{broker}", alternatives: ["ws://127.0.0.1:{nobody}/mqtt?key=PlantedQuery"],
+    client_id: secrets, username: edge, password: {word}}}
 tables: {{products: {{file: products.csv}}}}
 lines:
   - factory: Factory A
