@@ -355,6 +355,7 @@ _COUNTED = "the name of an input or, for a field of an event, input.field"
 _FORMS: Mapping[tuple[type[BaseModel], str], str] = {
     (Oden, "url"): "https://host/path, such as https://api.oden.app/v2",
     (OpcuaConfig, "url"): "opc.tcp://host:port, such as opc.tcp://10.1.4.20:4840",
+    (OpcuaConfig, "redundant"): "opc.tcp://host:port, such as opc.tcp://10.1.4.21:4840",
     (OpcuaConfig, "security"): "policy/mode, such as Basic256Sha256/SignAndEncrypt, or none",
     (MqttConfig, "url"): "mqtt://host:port, with TLS mqtts://host:port, under WebSocket ws:// or wss://host:port/path",
     (MqttConfig, "alternatives"): "mqtt://host:port, with TLS mqtts://host:port, under WebSocket ws:// or wss://",

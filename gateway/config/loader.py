@@ -29,6 +29,7 @@ from gateway.config.environment import (
 )
 from gateway.config.files import Files, NoFileError, all_may_read
 from gateway.config.lint_numbers import find_thousands
+from gateway.config.lint_truths import find_truths
 from gateway.config.lookups import gather_lookups
 from gateway.config.message_schemas import Schemas, gather_schemas
 from gateway.config.near_words import nearest, one_slip_apart
@@ -189,7 +190,7 @@ def read(path: Path, environ: Mapping[str, str]) -> Draft:
         faults += of_schemas
         found += [origin.diagnose(fault) for fault in faults if mending is None or not mending.follows(fault)]
         files.findings += [*findings, *in_schemas]
-    files.findings += find_thousands(root)
+    files.findings += (*find_thousands(root), *find_truths(root, files.texts))
     words = {
         replace(each.position, column=each.position.column + len(str(each.loc[-1])))
         for each in found

@@ -278,7 +278,7 @@ NEWER = (
     slip(T3, f"{T3_WITH}default: ▲[0]}}", "a single value"),
     slip(T3, f"{T3_WITH}edge: rising, default: ▲0}}", "leave out 'default'"),
     slip(T3, f'{T3_WITH}capture: ▲"ALARM .+"}}', "in parentheses", "^ALARM (.+)$"),
-    slip(T3, f'{T3_WITH}capture: "^ALARM ▲(.+"}}', "is no pattern: missing )"),
+    slip(T3, f'{T3_WITH}capture: "^ALARM ▲(.+"}}', "is no pattern: a ')' is missing behind this '('"),
     slip(T3, f'{T3_WITH}capture: ▲"/^ALARM (.+)$/"}}', "without the '/' around it"),
     slip(T3, f'{T3_WITH}capture: ▲"^(a+)+$"}}', "repeats single characters only"),
     slip('"speed > 5.0"', '"▲bit(speed) && speed > 5.0"', "bit(alarms, 3)"),
