@@ -24,6 +24,7 @@ from gateway.config.schema_walk import (
     Loc,
     SchemaLocation,
     alternatives,
+    every_key,
     locate,
     may_hold_secret,
     section_keys,
@@ -95,7 +96,7 @@ def _lost_secrets(faults: dict[Loc, SchemaFault], tree: Any) -> None:
             (*place, key)
             for place, inner in around.items()
             for key, value in (inner.items() if isinstance(inner, dict) else ())
-            if value is None and key != loc[-1] and may_hold_secret(str(key))
+            if value is None and key in every_key() and key != loc[-1] and may_hold_secret(str(key))
         ]
         if lost:
             text = f"this stands as a key of its own: write the secret behind '{lost[0][-1]}:', in its line"
