@@ -1,5 +1,5 @@
-"""Browse paths of OPC UA that are well-formed and most likely lead nowhere: signs that became part of a name, namespaces
-that were lost on the way."""
+"""Browse paths of OPC UA that are well-formed and most likely lead nowhere: signs that became part of a name, and
+namespaces that were lost on the way."""
 
 import re
 from collections.abc import Iterator
