@@ -5,15 +5,14 @@ from collections.abc import Iterator
 from urllib.parse import unquote, urlsplit
 
 _USER = re.compile(r"(?<=://)[^/?#]*@")
-_VALUE = re.compile(r"=[^&;#\s]*")
+_PART = re.compile(r"(?<![^&;#])([^&;#=]*=|)[^&;#]+")
+"""A part of a query: its name with the sign behind it, or nothing, and what it says."""
 
 
 def shown_address(url: str) -> str:
     """`url` without what may be a secret: who it names before the host, and the values of its query."""
     before, mark, query = _USER.sub("***@", url).partition("?")
-    if mark and "=" not in query:
-        return f"{before}?***"
-    return f"{before}{mark}{_VALUE.sub('=***', query)}"
+    return before + mark + _PART.sub(r"\1***", query)
 
 
 def secrets_in(url: str) -> Iterator[str]:

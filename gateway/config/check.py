@@ -21,6 +21,7 @@ from gateway.config.schema_mqtt import MqttConfig
 from gateway.config.schema_walk import Loc
 from gateway.config.tree import quoted
 from gateway.errors import ConfigFault, characters_of
+from gateway.shown_address import shown_address
 
 DERIVED_KEYS: Mapping[str, tuple[str, ...]] = {
     "expr": ("edge", "counter"),
@@ -190,7 +191,7 @@ def _input(given: Input, loc: Loc, sources: Mapping[str, OpcuaConfig | MqttConfi
             case MqttConfig():
                 yield from _mqtt_input(given, loc)
             case None:
-                text = f"{_UNKNOWN}{quoted(given.source)}{suggestion(given.source, sources)}"
+                text = f"{_UNKNOWN}{quoted(shown_address(given.source))}{suggestion(given.source, sources)}"
                 if in_curly_quotes(given.source):
                     text = CURLY_QUOTES
                 yield ConfigFault((*loc, "source"), text, rests_on=())

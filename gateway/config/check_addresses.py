@@ -14,7 +14,7 @@ from gateway.config.tree import quoted
 from gateway.errors import ConfigFault
 
 _FORM = "after '://' comes a host and, if any, ':' and a port from 1 to 65535"
-_ALONE = "no user or password can stand in an address, which is shown and logged; remove it"
+_USER = "no user or password can stand in an address, which is shown and logged; remove it"
 
 
 def host_and_port(url: str) -> tuple[str, int | None] | None:
@@ -27,15 +27,21 @@ def host_and_port(url: str) -> tuple[str, int | None] | None:
     return (host, port) if host and port != 0 else None
 
 
+def why_no_address(url: str) -> str | None:
+    """Why nothing can be reached at `url`, of which the scheme is right, without what may be a secret in it; None: it
+    is an address."""
+    address = host_and_port(url)
+    if address is None:
+        return _FORM
+    return _USER if "@" in urlsplit(url).netloc else _why_no_host(address[0])
+
+
 def address_faults(config: Config) -> Iterator[ConfigFault]:
     """What is wrong with the addresses of `config`, each by itself."""
     for loc, url in config.addresses:
-        if host_and_port(url) is None:
-            yield ConfigFault(loc, _FORM)
-        elif "@" in urlsplit(url).netloc:
-            yield ConfigFault(loc, USER_IN_ADDRESS if loc[0] == "sources" else _ALONE)
-        elif (wrong := _why_no_host(urlsplit(url).hostname or "")) is not None:
-            yield ConfigFault(loc, wrong)
+        wrong = why_no_address(url)
+        if wrong is not None:
+            yield ConfigFault(loc, USER_IN_ADDRESS if wrong == _USER and loc[0] == "sources" else wrong)
         elif url.partition("://")[2].partition("/")[0].endswith(":"):
             yield ConfigFault(loc, "the port is missing behind the ':'; write it, or remove the ':'", warning=True)
     if urlsplit(config.oden.url).query or "#" in config.oden.url:

@@ -177,7 +177,7 @@ class IntervalTrack:
     def _on_start_condition(self, start: ByCondition, at: float, *, holds: bool) -> None:
         state = self.state
         if holds and not state.start_holds and (state.current is None or self.plan.end is None):
-            due = self.context.now + max(start.hold, self.plan.settle)
+            due = self.context.now + max(start.wait, self.plan.settle)
             state = replace(state, pending_change=PendingChange(KEYLESS, at, due))
         elif not holds and state.pending_change is not None:
             if at - state.pending_change.at >= start.hold:
@@ -196,13 +196,13 @@ class IntervalTrack:
                 if holds is not None and RUN in readings:
                     self.state = replace(self.state, end_holds=holds)  # because of the run: nobody has said so
                 elif at is not None and holds is not None:
-                    self._on_end_condition(end.hold, at, holds=holds, watched=True)
+                    self._on_end_condition(end.hold, end.wait, at, holds=holds, watched=True)
             case ByIdleness():
                 at = self.context.changed_at(end.inputs, readings)
                 if at is not None:
                     watched = not any(readings[name].sample.initial for name in end.inputs if name in readings)
-                    self._on_end_condition(end.hold, at, holds=False, watched=watched)
-                    self._on_end_condition(end.hold, nextafter(at, inf), holds=True, watched=True)
+                    self._on_end_condition(end.hold, end.hold, at, holds=False, watched=watched)
+                    self._on_end_condition(end.hold, end.hold, nextafter(at, inf), holds=True, watched=True)
             case ByEvent():
                 reading = self._event(end, readings)
                 if reading is not None and self._began_later(end, reading.memory.at):
@@ -218,12 +218,12 @@ class IntervalTrack:
             case None:
                 pass
 
-    def _on_end_condition(self, hold: float, at: float, *, holds: bool, watched: bool) -> None:
+    def _on_end_condition(self, hold: float, wait: float, at: float, *, holds: bool, watched: bool) -> None:
         """The end condition `holds` or not since `at`; `watched`: what was known of it until then was seen to be so."""
         pending_end = self.state.pending_end
         if watched and not holds and pending_end is not None and at - pending_end.since >= hold:
             self._carry_out(on_end_held(self.state, pending_end, keyed=self._keyed))
-        self._carry_out(on_end_condition(self.state, holds, at, self.context.now + hold))
+        self._carry_out(on_end_condition(self.state, holds, at, self.context.now + wait))
 
     def _began_later(self, end: ByEvent, at: float) -> bool:
         """Whether what is on began after `at` by the same clock, so that what ended then was another."""

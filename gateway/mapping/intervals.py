@@ -52,10 +52,11 @@ class ByKey:
 
 @dataclass(frozen=True, slots=True)
 class ByCondition:
-    """Begins, or ends, when the condition has been true for `hold` seconds."""
+    """Begins, or ends, when the condition has been true for `hold` seconds by the plant's time, or `wait` by ours."""
 
     condition: Condition
     hold: float
+    wait: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,22 @@ from tests.mapping.recording import GOLDEN
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "mapping.md").read_text(encoding="utf-8")
 SECTIONS = ("Late messages", "When a source is not heard", "One moment")
-ELSEWHERE = ("**Each message once.**", "**Whose time?**", "**A sender's clock", "**After a gap.**", "**When the PLC is")
+ELSEWHERE = (
+    "**Several tags of one",
+    "**Each message once.**",
+    "**Whose time?**",
+    "**A sender's clock",
+    "**After a gap.**",
+    "**When the PLC is",
+)
 """How paragraphs of other sections begin that are about the same."""
 
 PROOFS: Mapping[str, Sequence[str]] = {
     # Elsewhere
+    "**Several tags of one server**": (
+        "test_p13_tags_that_are_looked_at_one_by_one_tell_what_they_tell_together",
+        "states_of_tags_looked_at_one_by_one",
+    ),
     "**Each message once.**": ("test_p2_within_a_batch_and_after_it", "test_p2_ids_are_read_again_after_a_kill"),
     "**Whose time?**": ("plc_clock_back_one_hour", "test_p13_what_is_said_of_a_time_to_come_was_so_when_it_arrived"),
     "**A sender's clock that is ahead**": ("test_p13_clocks_that_are_ahead_tell_what_right_ones_tell",),
