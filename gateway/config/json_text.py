@@ -171,7 +171,7 @@ def _of_what_stands(at: int, before: str, rest: str, word: str) -> JsonFlaw | No
         mends = [(at, at + comment.end(), "")] if comment is not None else []
         return JsonFlaw(at, 'JSON has no comments: remove this, or write "$comment": "..."', *mends)
     if sign in QUOTES:
-        return JsonFlaw(at, 'curly quotes; write straight ones (")', *_quotes(at, rest, f"[{QUOTES}\"]"))
+        return JsonFlaw(at, 'curly quotes; write straight ones (")', *_quotes(at, rest, f'[{QUOTES}"]'))
     if sign == "'":
         return JsonFlaw(at, 'names and texts stand in double quotes (")', *_quotes(at, rest, "'"))
     if not before and sign not in "{[" and re.match(r"[\w$]+\s*:|---|<", rest):

@@ -1,5 +1,6 @@
 """What fits the schema and cannot be meant, in the file of a plant, for `test_slips`: patterns, lists, the words of other
-languages, names that are there for others, ways to tags."""
+languages, names that are there for others, ways to tags.
+"""
 
 from tests.config.factory import NODE, T3, WHEN, Slip, slip
 
@@ -10,7 +11,7 @@ RULE = '- {set: target, product: "{sku}", metric_group: Speed, value: 12.5}'
 HOLD = "      hold: 5s"
 T4 = 't4: {source: plc, node: "nsu=urn:acme:line;s=L00.T4"}'
 
-PATTERNS = tuple(
+CAPTURED = tuple(
     slip(T3, f"{T3_WITH}capture: '{pattern}'}}", *words)
     for pattern, *words in (
         ("^ALARM (▲[A-Z0-9+)$", "a ']' is missing behind this '['"),
@@ -24,7 +25,8 @@ PATTERNS = tuple(
         ("^ALARM (▲?<code>.+)$", "without this '?'"),
         ("^ALARM ([▲[:alnum:]]+)$", "[:alnum:] is of another language"),
     )
-) + (
+)
+MATCHED = (
     slip(WHEN, "\"speed > 5.0 && order.matches('a▲[b')\"", "a ']' is missing behind this '['"),
     slip(WHEN, "\"speed > 5.0 && order.matches('▲*')\"", "is no pattern"),
 )
@@ -75,7 +77,7 @@ DURING = tuple(
 ADDRESSES = (slip('url: "opc.tcp://10.1.4.20:4840"', 'url: "opc.tcp://10.1.4.20:4840", redundant: [▲"10.1.4.21"]'),)
 
 OF_MEANING: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
-    "patterns": ((), PATTERNS),
+    "patterns": ((), (*CAPTURED, *MATCHED)),
     "ways to tags": ((), PLACES),
     "lists, types and truths": (ADDRESSES, LISTS),
     "categories that are interrupted": ((), DURING),
