@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from urllib.parse import unquote, urlsplit
 
 _USER = re.compile(r"(?<=://)[^/?#]*@")
 _PART = re.compile(r"(?<![^&;#])([^&;#=]*=|)[^&;#]+")
@@ -15,14 +14,9 @@ def shown_address(url: str) -> str:
     return before + mark + _PART.sub(r"\1***", query)
 
 
-def secrets_in(url: str) -> Iterator[str]:
-    """What may be a secret in `url`, as it is written there and as it is meant: the password, and all values of its
-    query."""
-    try:
-        parts = urlsplit(url)
-        found = [parts.password or "", *re.split(r"[&;]", parts.query)]
-    except ValueError:
-        return
-    for text in found:
-        value = text.partition("=")[2] or text
-        yield from {value, unquote(value)}
+def not_shown(url: str) -> Iterator[str]:
+    """What of `url` is not shown."""
+    for user in _USER.findall(url):
+        yield user.removesuffix("@")
+    for part in _PART.finditer(url.partition("?")[2]):
+        yield part[0].removeprefix(part[1])

@@ -40,9 +40,9 @@ PLANTED = (
     "PlantedAction",
     "PlantedLater",
 )
+"""What each secret has in its middle, in which nothing has to be escaped."""
 IN_QUERIES = "PlantedQuery"
 """In the queries of addresses, of which no setting says that they may be secret."""
-"""What each secret has in its middle, in which nothing has to be escaped."""
 CONFIG = """
 oden: {{url: "http://oden.plant.example/v2", token: "${{secret:oden_token}}", proxy: "${{secret:proxy}}", rate: 50/s,
   allow_faster_for_tests: true, settle: 1s, timeout: {wait}}}

@@ -285,6 +285,6 @@ PARTS: Mapping[str, Callable[[Line], Iterator[str]]] = {
     "Scrap and yield": output,
     "Rules": rules,
 }
+"""Heading -> the function that describes this part of a line; it yields nothing where the line has no such part."""
 HEADINGS: Mapping[str | int, str] = {"run": "Runs", "batches": "Batches", "states": "States", "intervals": "Intervals"}
 """Under which heading a section of a line is described."""
-"""Heading -> the function that describes this part of a line; it yields nothing where the line has no such part."""

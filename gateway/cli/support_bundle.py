@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr
 
@@ -27,7 +28,7 @@ from gateway.cli.startup import add_config_option, read_config
 from gateway.config.environment import VARIABLE_PREFIX
 from gateway.config.loader import Loaded
 from gateway.errors import ConfigError, GatewayError
-from gateway.shown_address import secrets_in
+from gateway.shown_address import not_shown
 
 LINES_OF_LOG = 20_000
 LONGEST = 20.0
@@ -106,9 +107,9 @@ def secrets(loaded: Loaded | None, environ: Mapping[str, str]) -> Iterator[str]:
         known |= set(_secrets_of(loaded.config))
         with suppress(GatewayError):
             known.add(loaded.token_source())
-    addresses = (*known, *(url for _, url in loaded.config.addresses)) if loaded is not None else (*known,)
-    for text in addresses:
-        known |= {*secrets_in(text)} if "://" in text else set()
+    for text in [*known]:
+        with suppress(ValueError):
+            known.add(urlsplit(text).password or "")
     yield from sorted((text for text in known if len(text) >= SHORTEST_SECRET), key=len, reverse=True)
 
 
@@ -116,6 +117,8 @@ def _secrets_of(value: object) -> Iterator[str]:
     match value:
         case SecretStr():
             yield value.get_secret_value()
+        case str() if "://" in value:
+            yield from not_shown(value)
         case BaseModel():
             for _, item in value:
                 yield from _secrets_of(item)

@@ -23,7 +23,7 @@ from gateway.mapping.inputs import InputPlan
 from gateway.mapping.intervals import ByKey, IntervalPlan, OwnerKind
 from gateway.mapping.output import OutputPlan
 from gateway.mapping.rules import RulePlan
-from gateway.mapping.sampled import NOT_WATCHED, Watching
+from gateway.mapping.sampled import NOT_WATCHED, Held, Watching
 from gateway.mapping.scope import Loc, Scope
 from gateway.mapping.states import Ladder, StatesPlan
 from gateway.model import NO_LOOKUPS, Lookups, Sample
@@ -229,6 +229,7 @@ def compile_line(
             address = (plan.source, plan.address)
             subscriptions[address] = (*subscriptions.get(address, ()), plan)
     keepers &= {source for source, _ in subscriptions}
+    held = {at[len(loc) :]: each for at, each in scope.held.items()}
     return LinePlan(
         key=line.key,
         factory=line.factory,
@@ -254,8 +255,8 @@ def compile_line(
         keepers=keepers,
         tables=lookups if line.scrap_yield is None else {**lookups, **codes_of(line.scrap_yield)},
         fields={name: frozenset(paths) for name, paths in scope.fields.items()},
-        held={at[len(loc) :]: hold for at, hold in scope.held.items()},
-        digest=_digest(line, lookups, keepers, inputs, scope.held),
+        held={at: each.hold for at, each in held.items()},
+        digest=_digest(line, lookups, keepers, inputs, held),
     )
 
 
@@ -276,8 +277,9 @@ def _digest(
     lookups: Lookups,
     keepers: frozenset[str],
     inputs: Mapping[str, InputPlan],
-    held: Mapping[Loc, float],
+    held: Mapping[Loc, Held],
 ) -> str:
+    """The digest of a plan. Where the line stands among others is nothing to it: `held` is by places within it."""
     named = [plan.schema.text for plan in inputs.values() if plan.schema is not None]
     tables = sorted((name, sorted(table.columns), sorted(table.rows.items())) for name, table in lookups.items())
     by_default = [sorted(held.items())] if held else []  # where there is none, the digest is that of earlier versions

@@ -214,7 +214,8 @@ def moved(told: Facts, now: Facts) -> list[tuple[SumKey, Number]]:
 
 def untold_settings(told: Facts, now: Facts) -> Iterator[Setting]:
     """Settings that were not told yet: of one thing what they say of it, as the last of all that say it has it, where
-    that was not told last. A work order that was completed and is begun again is another thing."""
+    that was not told last. A work order that was completed and is begun again is another thing; of the times before all
+    is said that is known, since only that tells them from the last."""
     known = Counter(map(_setting, told.settings))
     was: dict[str, list[Setting]] = {}
     for setting in told.settings:
@@ -227,11 +228,11 @@ def untold_settings(told: Facts, now: Facts) -> Iterator[Setting]:
             before = news.get(place)
             news[place] = replace(setting, fields={**(before.fields if before else {}), **setting.fields})
     for (about, time), setting in news.items():
-        said = is_so[about][time].fields
+        said, is_last = is_so[about][time].fields, time == len(is_so[about]) - 1
         fields = {name: said[name] for name in setting.fields}
         known_of = _of_the_same(was.get(about, ()), said)
         if any(name not in known_of or known_of[name] != value for name, value in fields.items()):
-            yield replace(setting, fields=fields)
+            yield replace(setting, fields=fields if is_last else said)
 
 
 def _say(said: dict[str, list[Setting]], setting: Setting) -> tuple[str, int]:

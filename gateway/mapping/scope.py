@@ -52,8 +52,8 @@ class Scope:
     ) -> None:
         """`with_run`: the line has runs."""
         self._watching = watching
-        self.held: dict[Loc, float] = {}
-        """By where it stands, for how many seconds by default something must be so that several tags decide."""
+        self.held: dict[Loc, Held] = {}
+        """By where it stands, for how long by default something must be so that several tags decide."""
         self.inputs = inputs
         self.schemas = schemas
         self.has_run = with_run and RUN not in inputs
@@ -178,7 +178,7 @@ class Scope:
         held = held_by_default(names, self.inputs, self._watching)
         if not held.hold < below or not held.hold:
             return AT_ONCE
-        self.held[loc] = held.hold
+        self.held[loc] = held
         return held
 
     def zone(self, name: str, loc: Loc) -> ZoneInfo | None:

@@ -124,7 +124,7 @@ def queue(transaction: Transaction, stored: StoredRecord, *, again: bool = False
     if key is not None:
         transaction.merge_keys[name, key] = position
     if isinstance(record, Setting):
-        transaction.setting_entry(record).waiting_at = position
+        settings_index.waits(transaction, record, position)
     if kind.interval == "opens" and end_of(record) is None:
         lane = transaction.lane(name)
         lane.open = [*lane.open, position][-MOST_OPEN:]

@@ -1,9 +1,10 @@
 """The index of what settings are about: of each thing, the setting that waits and the dead letters about it.
 
 There is an entry of a thing while there is either. What is said later of a thing is merged into the setting that waits
-and that no attempt carries, but for a work order that is begun again: of those that wait, the latest is in the index. A
-dead letter keeps only what nothing later says anew, so that sending it once more takes nothing back; where nothing is
-left of it, it is one no more, and is counted as outdated.
+and that no attempt carries, but for a work order that is begun again, or of which it is heard late what was before: of
+those that wait, the one that begins last is in the index. A dead letter keeps only what nothing later says anew, so
+that sending it once more takes nothing back; where nothing is left of it, it is one no more, and is counted as
+outdated.
 """
 
 import json
@@ -14,7 +15,7 @@ from gateway.outbox import merge
 from gateway.outbox.entries import DEAD_LETTER, DeadLetter
 from gateway.outbox.lanes import DEAD, StoredRecord, lane_of
 from gateway.outbox.transaction import Transaction
-from gateway.record_kinds import begins_anew
+from gateway.record_kinds import begins_anew, was_over_before
 
 
 def merged_into_waiting(transaction: Transaction, setting: Setting, *, again: bool) -> bool:
@@ -22,6 +23,8 @@ def merged_into_waiting(transaction: Transaction, setting: Setting, *, again: bo
     two."""
     at, waiting = transaction.setting_entry(setting).waiting_at, _waiting(transaction, setting)
     if at is None or waiting is None:
+        return False
+    if was_over_before(setting, waiting):
         return False
     older, later = (setting, waiting) if again else (waiting, setting)
     if begins_anew(older, later):
@@ -33,6 +36,14 @@ def merged_into_waiting(transaction: Transaction, setting: Setting, *, again: bo
     both = replace(waiting, fields=merge.merged_settings(older, later))
     transaction.rewrite(lane_of(setting), at, StoredRecord(both))
     return True
+
+
+def waits(transaction: Transaction, setting: Setting, position: int) -> None:
+    """A setting is appended at `position`: what is said from now on of the thing is of it, unless it is of a time
+    before that of one that waits."""
+    waiting = _waiting(transaction, setting)
+    if waiting is None or not was_over_before(setting, waiting):
+        transaction.setting_entry(setting).waiting_at = position
 
 
 def overtake(transaction: Transaction, later: Setting) -> None:

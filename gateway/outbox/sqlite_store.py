@@ -38,6 +38,7 @@ from gateway.outbox.directory import (
     sync_directory,
     whole_bytes,
 )
+from gateway.own_files import open_own
 
 LOG = "cache.db-wal"
 IN_USE = "in-use"
@@ -316,7 +317,7 @@ class SqliteStore:
         """What keeps this process from writing a file here."""
         path = self._directory / "trial"
         try:
-            with path.open("wb") as file:
+            with os.fdopen(open_own(path, os.O_WRONLY | os.O_TRUNC), "wb") as file:
                 file.write(os.urandom(2**16))
                 file.flush()
                 os.fsync(file.fileno())

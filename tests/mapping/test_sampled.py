@@ -90,8 +90,17 @@ def test_only_where_it_counts_otherwise_is_the_plan_another() -> None:
     for sections in (states("a"), states("a && b", hold="1s"), {"run": {"key": "order", "product": "P"}}):
         assert line(**sections).digest == line(NOT_WATCHED, **sections).digest
     faster = {**WATCHING, "plc": Watched(0.02, 0.25)}
-    digests = {line(watching, **states("a && b")).digest for watching in (NOT_WATCHED, WATCHING, faster)}
-    assert len(digests) == 3
+    seldom = {**WATCHING, "plc": Watched(0.05, 5.0)}
+    digests = {line(watching, **states("a && b")).digest for watching in (NOT_WATCHED, WATCHING, faster, seldom)}
+    assert len(digests) == 4
+
+
+def test_p13_where_a_line_stands_among_others_makes_no_other_plan() -> None:
+    """Another line above it does not let its trail begin anew."""
+    given = Line.model_validate({"factory": "F", "line": "L", "inputs": INPUTS, **states("a && b")})
+    first, second = (compile_line(given, ("lines", index), watching=WATCHING) for index in (0, 1))
+    assert first.held
+    assert (first.held, first.digest) == (second.held, second.digest)
 
 
 def test_what_an_earlier_version_remembered_goes_on() -> None:
