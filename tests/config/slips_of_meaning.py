@@ -1,4 +1,4 @@
-"""What fits the schema and cannot be meant, in the file of a plant, for `test_slips`: patterns, lists, the words of other
+"""What fits the schema and cannot be meant, in the file of a plant, for `test_slips`: patterns, lists, words of other
 languages, names that are there for others, ways to tags.
 """
 

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import structlog
 
-from gateway.shown_address import shown_address
-
 from gateway.own_files import write_anew
+from gateway.shown_address import shown_address
 
 log = structlog.get_logger()
 
