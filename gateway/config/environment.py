@@ -179,7 +179,7 @@ def _decoded(content: bytes, name: str, where: str) -> str:
         raise SecretError(f"the secret '{name}' in {where} is not text in UTF-8") from None
     text = text.removesuffix("\n").removesuffix("\r")
     if not text:
-        raise SecretError(f"the secret '{name}' in {where} is empty")
+        raise SecretError(f"the secret '{name}' in {where} is empty", absent=True)
     if not text.isprintable() or len(content) > MAX_SECRET_SIZE:
         raise SecretError(f"the secret '{name}' in {where} must be one line without control characters")
     return text

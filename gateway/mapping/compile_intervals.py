@@ -7,7 +7,6 @@ from gateway.config.schema_intervals import Batches, Begin, Calendar, End, Inter
 from gateway.frozen import replace
 from gateway.mapping import hearing
 from gateway.mapping.intervals import (
-    BATCH_NUMBER,
     ByCondition,
     ByCount,
     ByEvent,
@@ -17,6 +16,7 @@ from gateway.mapping.intervals import (
     IntervalPlan,
     StartPlan,
 )
+from gateway.mapping.passed_starts import BATCH_NUMBER
 from gateway.mapping.sampled import Held
 from gateway.mapping.scope import Loc, Scope
 from gateway.mapping.shifts import ShiftCalendar, ShiftPlan

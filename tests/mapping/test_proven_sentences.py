@@ -59,6 +59,7 @@ PROOFS: Mapping[str, Sequence[str]] = {
     ),
     "* Scrap, states, counts, operators": (
         "late_scrap_of_an_order_that_ran_twice",
+        "late_state_that_has_no_reason",
         "operators_late_in_the_wrong_order",
         "reason_of_a_later_stop_told_of_the_stop_before_it",
         "reason_of_a_later_stop_told_of_one_that_had_none",
@@ -119,6 +120,8 @@ PROOFS: Mapping[str, Sequence[str]] = {
         "test_p13_what_rests_on_other_sources_goes_on",
     ),
     "* When the source is back": (
+        "idle_ends_of_a_backlog",
+        "order_of_a_backlog_with_what_was_so_then",
         "test_p13_a_backlog_is_heard_out_for_a_minute_at_most",
         "test_p13_what_was_so_all_the_time_is_told_once_it_is_known",
     ),

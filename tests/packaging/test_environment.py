@@ -86,4 +86,4 @@ def test_the_demo_begins_with_it() -> None:
     command = ["make", "--dry-run", "--always-make", "demo"]
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
     assert said.splitlines()[0] == ".ci/environment"
-    assert said.splitlines()[-1].endswith("oden-gateway demo")
+    assert said.splitlines()[-1].rstrip().endswith("oden-gateway demo")
