@@ -8,6 +8,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 REFERENCE := $(or $(ODEN_REFERENCE),../shared/reference)
 export PATH := $(PATH):/usr/sbin:/sbin
+# Hundreds of tests start the gateway as a process: where nothing compiled is kept, each of these compiles it anew.
+unexport PYTHONDONTWRITEBYTECODE
+# A process more than there are cores, because some tests wait for what takes its time by the clock.
+PARALLEL = --numprocesses=$(shell expr $$(nproc) + 1) --dist=worksteal
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -19,7 +23,7 @@ test: $(READY) ## run all tests, with a real MQTT broker
 	@command -v systemd-analyze >/dev/null || .ci/apt-install "The tests verify the systemd unit" systemd
 	@command -v strace >/dev/null || .ci/apt-install "The tests cut the power and fill the disk under the outbox" strace
 	@command -v mosquitto >/dev/null || .ci/apt-install "The tests need a real MQTT broker" mosquitto
-	@$(BIN)/pytest -q --numprocesses=2 --dist=worksteal --durations=10 --ignore=tests/contract --ignore=tests/real_peers --ignore=tests/page
+	@$(BIN)/pytest -q $(PARALLEL) --durations=10 --ignore=tests/contract --ignore=tests/real_peers --ignore=tests/page
 
 promises: $(READY) ## print each promise with the tests that prove it and how they ended last
 	@$(BIN)/python -m tests.promises
@@ -53,10 +57,10 @@ manners: $(READY) ## print what each manner of Oden's costs: records lost, doubl
 	@$(BIN)/python -m tests.campaign manners
 
 laws: $(READY) ## try the laws of mapping on 25 times as many made plants: the law of laws on 10,100, on 200 through the whole delivery; print how many, what failed, seconds
-	@ODEN_LAWS=25 $(BIN)/pytest -q --numprocesses=2 --dist=worksteal tests/mapping tests/test_law_of_laws.py tests/campaign/test_late.py -k "properties or trail_log or law_of_laws or test_late"
+	@ODEN_LAWS=25 $(BIN)/pytest -q $(PARALLEL) tests/mapping tests/test_law_of_laws.py tests/campaign/test_late.py -k "properties or trail_log or law_of_laws or test_late"
 
 search: $(READY) ## try the rule of MQTT redeliveries on more messages and longer stories
-	@ODEN_SEARCH=1 $(BIN)/pytest -q --numprocesses=2 --dist=worksteal tests/receipts
+	@ODEN_SEARCH=1 $(BIN)/pytest -q $(PARALLEL) tests/receipts
 
 payloads: $(READY) ## try 100,000 made payloads and topics: each is mapped or rejected
 	@ODEN_PAYLOADS=100000 $(BIN)/pytest -q tests/sources/test_mqtt_payloads.py
@@ -70,11 +74,11 @@ contract: $(READY) ## check client and Oden stand-in against Oden's own API docu
 
 peers: $(READY) ## run the gateway against brokers and OPC UA servers of other makers, which it installs
 	@.ci/peers
-	@$(BIN)/pytest -q --numprocesses=2 --dist=worksteal --durations=10 tests/real_peers
+	@$(BIN)/pytest -q $(PARALLEL) --durations=10 tests/real_peers
 
 page: $(READY) ## look at the status page in a real browser, which it installs: each size, light and dark, well and not
 	@.ci/page
-	@$(BIN)/pytest -q --durations=5 tests/page
+	@$(BIN)/pytest -q $(PARALLEL) --durations=5 tests/page
 
 deb: ## build a Debian package for this machine's Python into dist/
 	@packaging/deb

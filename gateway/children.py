@@ -3,6 +3,7 @@ with the stage of the shutdown in which each ends."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 from gateway import control
@@ -70,6 +71,13 @@ def make_drain(
     )
     lines = {line.key: LineRef(line.factory, line.line, line.id) for line in config.lines}
     return Drain(outbox, client, clock, options, lines, may_send)
+
+
+def import_libraries(config: Config) -> None:
+    """Import what `make_sources` needs for `config`. On a slow machine that takes so long that a loop which is watched
+    would count as one that hangs."""
+    for section in config.sources.values():
+        import_module("gateway.sources.opcua.source" if isinstance(section, OpcuaConfig) else "gateway.sources.mqtt")
 
 
 def make_sources(

@@ -249,3 +249,19 @@ def begins_anew(older: Setting, later: Setting) -> bool:
     if later.type != "maintenance_work_order" or done is None or begun is None:
         return False
     return begun != older.fields.get("started_at") and later.fields.get("completed_at") != done
+
+
+def was_over_before(setting: Setting, known: Setting) -> bool:
+    """Whether a setting tells that a work order was completed before it was begun as `known` says: it has come late,
+    and is of the time before. Times are texts that are in order as they are."""
+    done, begun = setting.fields.get("completed_at"), known.fields.get("started_at")
+    own = setting.fields.get("started_at") or done
+    if setting.type != "maintenance_work_order" or not (isinstance(done, str) and isinstance(begun, str)):
+        return False
+    return done <= begun and isinstance(own, str) and own < begun
+
+
+def speak_of_two(older: Setting, later: Setting) -> bool:
+    """Whether settings of one thing, the later of which was said after the other, are of two times at which a work
+    order was begun, so that neither says anything of the other."""
+    return begins_anew(older, later) or was_over_before(later, older)

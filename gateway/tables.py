@@ -97,7 +97,7 @@ class Tables:
         config = self._loaded.config
         try:
             lookups = read_lookups(config.tables, self._loaded.where)
-            plans = compile_lines(config.lines, lookups, config.keepers, self._loaded.schemas)
+            plans = compile_lines(config.lines, lookups, config.keepers, self._loaded.schemas, config.watching)
         except (ConfigError, InvalidConfig) as error:
             refused = error if isinstance(error, ConfigError) else self._loaded.error(error.faults)
             reason = "; ".join(map(str, refused.diagnostics))

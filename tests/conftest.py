@@ -28,6 +28,23 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("any machine")
+SLOWEST = (
+    "tests/campaign/test_real.py",
+    "tests/bursts/test_bursts.py",
+    "tests/demo/test_demo.py",
+    "tests/demo/test_plant_server.py",
+    "tests/test_clock_set.py",
+    "tests/test_secrets.py",
+    "tests/test_whole_path.py",
+    "tests/test_machines_path.py",
+    "tests/live/test_check_live.py",
+    "tests/live/test_check_live_peers.py",
+    "tests/live/test_tail.py",
+    "tests/test_situations.py",
+)
+"""Files of tests that each wait long for what takes its time by the clock. They begin first: none is to be alone at the
+end, when the other processes that run tests have nothing left to do."""
+
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))  # as the service, by default
 
 
@@ -38,6 +55,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(_Keeper())
     if "ODEN_LAWS" in os.environ:
         config.pluginmanager.register(Tally())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All others keep their order."""
+    items.sort(key=lambda item: item.nodeid.partition("::")[0] not in SLOWEST)
 
 
 class _Leftovers:

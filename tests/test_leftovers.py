@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.conftest import SLOWEST
 from tests.peers import PATIENCE
 
 FAILING = """
@@ -33,3 +34,9 @@ def test_what_a_failed_test_has_left_open_fails_no_other(tmp_path: Path) -> None
     command = [sys.executable, "-m", "pytest", *options, str(tmp_path)]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert "2 failed, 2 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_the_files_that_begin_first_are_there() -> None:
+    """Else one that has another name by now would begin last again, and nobody would see it."""
+    root = Path(__file__).parents[1]
+    assert [name for name in SLOWEST if not (root / name).is_file()] == []

@@ -1,6 +1,7 @@
 """The service as a service manager sees it: how it starts, what it says, how it ends."""
 
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -134,6 +135,21 @@ def test_p7_a_taken_status_port_does_not_stop_it(service: Service) -> None:
     assert process.wait(PATIENCE) == 0
 
 
+def test_p9_what_a_reload_has_to_load_holds_nothing_up(service: Service) -> None:
+    """P9: while the library of a source is loaded that was not there before, which takes long on a busy machine, all
+    else goes on."""
+    process = service.start(command=(sys.executable, "-m", "tests.slow_sources", str(service.folder)))
+    wait_for(service.up)
+    config = service.folder / "gateway.yaml"
+    more = 'sources: {floor: {type: mqtt, url: "mqtt://127.0.0.1:1", client_id: a}, plc: '
+    config.write_text(config.read_text().replace("sources: {plc: ", more))
+    process.send_signal(signal.SIGHUP)
+    wait_for((service.folder / "waits").exists)
+    assert service.up()
+    (service.folder / "go").touch()
+    logs(process, "configuration_reloaded")
+
+
 @pytest.mark.parametrize("sink", ["the disk is full", "nobody reads"])
 def test_p9_a_log_that_cannot_be_written_ends_nothing(service: Service, sink: str) -> None:
     """Every source goes on being tried, and the page says how many lines are missing and why."""
@@ -186,15 +202,18 @@ def listening(service: Service) -> socket.socket:
     return listener
 
 
-def test_p7_a_secret_that_is_not_there_yet_is_waited_for(service: Service) -> None:
-    """As a service it says what it waits for, and starts when that comes."""
+@pytest.mark.parametrize("why", ["not there", "empty"])
+def test_p7_a_secret_that_is_not_there_yet_is_waited_for(service: Service, why: str) -> None:
+    """As a service it says what it waits for, and starts when that comes; a file that is not filled yet is none."""
     del service.environment["ODEN_GATEWAY_SECRET_ODEN_TOKEN"]
+    (service.folder / "secrets").mkdir()
+    if why == "empty":
+        (service.folder / "secrets" / "oden_token").touch()
     with listening(service) as listener:
         process = service.start()
         said = listener.recv(4096).decode()
         assert said.startswith("STATUS=Waiting for what is not there yet: ")
-        assert "the secret 'oden_token' is not there" in said
-        (service.folder / "secrets").mkdir()
+        assert re.search(f"the secret 'oden_token' .*is {why}", said)
         (service.folder / "secrets" / "oden_token").write_text("secret-of-the-plant")
         wait_for(service.up)
         process.send_signal(signal.SIGTERM)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.shown_address import shown_address
+from gateway.shown_address import not_shown, shown_address
 
 
 @pytest.mark.parametrize(
@@ -11,9 +11,14 @@ from gateway.shown_address import shown_address
         ("mqtt://h/a?password=X", "mqtt://h/a?password=***"),
         ("wss://h/mqtt?token=X&user=Y=", "wss://h/mqtt?token=***&user=***"),
         ("wss://h/mqtt?X", "wss://h/mqtt?***"),
+        ("wss://h/mqtt?v=1&X", "wss://h/mqtt?v=***&***"),
+        ("wss://h/mqtt?X&v=1;X=#X", "wss://h/mqtt?***&v=***;***#***"),
+        ("wss://h/mqtt?token=X X", "wss://h/mqtt?token=***"),
         ("opc.tcp://me:X@h:4840", "opc.tcp://***@h:4840"),
         ("https://api.oden.app/v2", "https://api.oden.app/v2"),
     ],
 )
 def test_p8_an_address_is_shown_without_its_secrets(url: str, shown: str) -> None:
     assert shown_address(url) == shown
+    assert all(hidden in url and hidden not in shown for hidden in not_shown(url))
+    assert ("X" in url) == any("X" in hidden for hidden in not_shown(url))

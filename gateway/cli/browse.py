@@ -13,6 +13,7 @@ from pathlib import Path
 
 from gateway.cli.startup import add_config_option, configure_logging, read_sources, say_beside
 from gateway.clock import AnchoredClock
+from gateway.config.check import why_no_address
 from gateway.config.schema import OpcuaConfig, SourceConfig
 from gateway.config.schema_mqtt import MqttConfig
 from gateway.config.schema_process import Log
@@ -20,7 +21,6 @@ from gateway.errors import GatewayError
 from gateway.live.browse import BROWSE_QUESTION, SECONDS, BrowseQuestion, Page, browse
 from gateway.live.offer import Offer, Offers, csv_text, yaml_line
 from gateway.outbox.words import moment
-from gateway.shown_address import shown_address
 from gateway.sources.found import Found, Metric, Topic, TreeNode, found_adapter
 
 BARE = "source"
@@ -102,13 +102,15 @@ def section_of(url: str) -> SourceConfig:
     section: dict[str, str] = {"url": url, "type": "opcua" if is_opcua else "mqtt"}
     section |= {"security": "none"} if is_opcua else {"client_id": f"oden-gateway-{socket.gethostname()}"}
     adapter: TypeAdapter[SourceConfig] = TypeAdapter(OpcuaConfig if is_opcua else MqttConfig)
-    try:
-        return adapter.validate_python(section)
-    except ValidationError:
-        raise GatewayError(
-            f"{shown_address(url)} is no address: write opc.tcp://host:4840, mqtt://host:1883, mqtts://host:8883 or "
-            "ws://host:80/mqtt; user names and certificates need a configuration file with `sources`"
-        ) from None
+    wrong, read = why_no_address(url), None
+    with suppress(ValidationError):
+        read = adapter.validate_python(section)
+    if read is not None and wrong is None:
+        return read
+    raise GatewayError(
+        f"this is no address{f': {wrong}' if wrong is not None else ''}. Write opc.tcp://host:4840, mqtt://host:1883, "
+        "mqtts://host:8883 or ws://host:80/mqtt; user names and certificates need a configuration file with `sources`"
+    )
 
 
 async def _print_all(

@@ -28,6 +28,7 @@ from gateway.config.schema_walk import Loc
 from gateway.config.tree import Key, Tree
 from gateway.errors import ConfigError, Diagnostic
 from gateway.live.findings import Finding, Level
+from gateway.mapping.compile import LinePlan
 from gateway.model import CREATED_ONCE
 from gateway.shown_address import shown_address
 
@@ -89,9 +90,9 @@ def check(arguments: argparse.Namespace) -> int:
         expanded = loaded.expanded()
         print(json.dumps(expanded) if arguments.json else yaml_text(expanded).rstrip("\n"))
     elif arguments.json:
-        print(json.dumps(_as_json(loaded)))
+        print(json.dumps(_as_json(loaded, plans)))
     else:
-        print("\n".join([f"{arguments.config} is right.", *_connections(loaded), *_lines(loaded)]))
+        print("\n".join([f"{arguments.config} is right.", *_connections(loaded), *_lines(loaded, plans)]))
     return 0
 
 
@@ -115,16 +116,16 @@ def _print_warnings(warnings: Sequence[Diagnostic]) -> None:
         print(f"{warning.where}: warning: {warning.text}", file=sys.stderr)
 
 
-def _as_json(loaded: Loaded) -> dict[str, object]:
+def _as_json(loaded: Loaded, plans: Sequence[LinePlan]) -> dict[str, object]:
     config = loaded.config
     lines = [
         {
             "factory": line.factory,
             "line": line.line,
-            "does": [*chain(*summary(line).values())],
+            "does": [*chain(*summary(line, plan.held).values())],
             "requests_an_hour": asdict(hourly_requests(line, config.outbox.merge_span)),
         }
-        for line in config.lines
+        for line, plan in zip(config.lines, plans, strict=True)
     ]
     warnings = _written(loaded.warnings)
     return {
@@ -165,21 +166,21 @@ def _queue(stated: int | None) -> str:
     )
 
 
-def _lines(loaded: Loaded) -> Iterator[str]:
+def _lines(loaded: Loaded, plans: Sequence[LinePlan]) -> Iterator[str]:
     config = loaded.config
     requests = [hourly_requests(line, config.outbox.merge_span) for line in config.lines]
     yield from request_budget(requests, config.oden.rate)
-    groups: dict[tuple[str, HourlyRequests], list[Line]] = {}
-    for line, needed, trees in zip(config.lines, requests, loaded.line_trees(), strict=True):
-        groups.setdefault((behaviour_key(*trees), needed), []).append(line)
-    for (_, needed), lines in groups.items():
+    groups: dict[tuple[str, HourlyRequests, tuple[tuple[Loc, float], ...]], list[Line]] = {}
+    for line, plan, needed, trees in zip(config.lines, plans, requests, loaded.line_trees(), strict=True):
+        groups.setdefault((behaviour_key(*trees), needed, (*plan.held.items(),)), []).append(line)
+    for (_, needed, held), lines in groups.items():
         yield f"\n{_line_names(lines)}:"
         if len(lines) > 1:
             yield (
                 f"  {len(lines)} lines alike, but for addresses and texts that are filled in: below they are those of "
                 f"{lines[0].line}."
             )
-        for heading, sentences in summary(lines[0]).items():
+        for heading, sentences in summary(lines[0], dict(held)).items():
             yield f"  {heading}"
             yield from (f"    {sentence}" for sentence in sentences)
         each = " for each of them" if len(lines) > 1 else ""

@@ -58,6 +58,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 def _run(arguments: argparse.Namespace) -> int:
     from gateway.app import App  # noqa: PLC0415 - the service's libraries cost every other command 0.3 s
+    from gateway.children import import_libraries  # noqa: PLC0415
 
     systemd = Systemd()
     runtime = os.environ.get("RUNTIME_DIRECTORY") if systemd.listens else None
@@ -80,6 +81,7 @@ def _run(arguments: argparse.Namespace) -> int:
         faulthandler.enable()  # where every thread stood when systemd ended what hangs
     code = 1
     try:
+        import_libraries(loaded.config)  # before anything turns that is watched, and before it is frozen below
         app = App(loaded, plans, lambda: read_config(arguments.config, os.environ))
         gc.collect()  # what is garbage by now would stay for good
         gc.freeze()  # what is there for good is not looked through again and again: a seventh of a busy processor

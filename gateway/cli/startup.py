@@ -111,7 +111,9 @@ def read_config(
     faults = [*find_faults(draft.config, draft.unread), *find_doubts(draft.config, draft.lookups, draft.overridden)]
     plans: list[LinePlan] = []
     try:
-        plans = compile_lines(draft.config.lines, draft.lookups, draft.config.keepers, draft.schemas)
+        plans = compile_lines(
+            draft.config.lines, draft.lookups, draft.config.keepers, draft.schemas, draft.config.watching
+        )
     except InvalidConfig as error:
         told = {fault.loc for fault in faults if not fault.warning}
         faults += (fault for fault in error.faults if told.isdisjoint(fault.rests_on or ()))

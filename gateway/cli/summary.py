@@ -4,6 +4,7 @@ Each part of a line's configuration has a function that describes it. A new part
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 
 from gateway.cli.phrases import listed, literal, one_line, pairs, span
 from gateway.cli.summary_io import event, inputs, output
@@ -21,12 +22,15 @@ from gateway.config.schema_intervals import (
     States,
 )
 from gateway.config.schema_rules import Fact, IntervalTypeRule, QualityTestRule, Rule, WorkOrderRule
+from gateway.config.schema_walk import Loc
 from gateway.mapping.compile_states import PRESETS, StatePreset
 
 
-def summary(line: Line) -> dict[str, list[str]]:
-    """The sentences about a line, by the headings that have any."""
+def summary(line: Line, held: Mapping[Loc, float] = MappingProxyType({})) -> dict[str, list[str]]:
+    """The sentences about a line, by the headings that have any. `held` as of its plan."""
     sentences = {heading: list(describe(line)) for heading, describe in PARTS.items()}
+    for place, hold in held.items():
+        sentences[HEADINGS[place[0]]].append(_held(line, place, hold))
     if not any(texts for heading, texts in sentences.items() if heading != "Inputs"):
         text = "Nothing becomes of these inputs: say under 'run', 'states' and the like what they mean."
         sentences["Inputs"].append(text)
@@ -212,6 +216,18 @@ def _by_standard(given: States, standard: StatePreset) -> Iterator[str]:
         yield f"While {given.mode} is {modes}, that is the state: {given.categories.planned}."
 
 
+def _held(line: Line, place: Loc, hold: float) -> str:
+    """How long something must be so that several tags decide, where the configuration does not say it."""
+    why = "because a server looks at its tags one by one and several decide"
+    if place[0] == "states":
+        return f"A state that lasts less than {span(hold)} is not sent, {why}; `hold` can say otherwise."
+    interval = (
+        line.intervals[place[1]].type if isinstance(place[1], int) else "a batch" if place[0] == "batches" else "a run"
+    )
+    ends = "ends" if place[-1] == "end" else "begins"
+    return f"What {ends} {interval} must hold for {span(hold)}, {why}; `for` can say otherwise."
+
+
 def _operator(line: Line, operator: Operator) -> str:
     parts = {"category": operator.category, "reason": operator.reason, "comment": operator.comment}
     changes = pairs({name: value for name, value in parts.items() if value is not None})
@@ -270,3 +286,5 @@ PARTS: Mapping[str, Callable[[Line], Iterator[str]]] = {
     "Rules": rules,
 }
 """Heading -> the function that describes this part of a line; it yields nothing where the line has no such part."""
+HEADINGS: Mapping[str | int, str] = {"run": "Runs", "batches": "Batches", "states": "States", "intervals": "Intervals"}
+"""Under which heading a section of a line is described."""

@@ -28,6 +28,7 @@ from gateway.cli.startup import add_config_option, read_config
 from gateway.config.environment import VARIABLE_PREFIX
 from gateway.config.loader import Loaded
 from gateway.errors import ConfigError, GatewayError
+from gateway.shown_address import not_shown
 
 LINES_OF_LOG = 20_000
 LONGEST = 20.0
@@ -116,6 +117,8 @@ def _secrets_of(value: object) -> Iterator[str]:
     match value:
         case SecretStr():
             yield value.get_secret_value()
+        case str() if "://" in value:
+            yield from not_shown(value)
         case BaseModel():
             for _, item in value:
                 yield from _secrets_of(item)

@@ -21,6 +21,7 @@ from gateway.config.schema_mqtt import MqttConfig
 from gateway.config.schema_walk import Loc
 from gateway.config.tree import quoted
 from gateway.errors import ConfigFault, characters_of
+from gateway.shown_address import shown_address
 
 DERIVED_KEYS: Mapping[str, tuple[str, ...]] = {
     "expr": ("edge", "counter"),
@@ -118,18 +119,31 @@ def _addresses(config: Config) -> Iterator[ConfigFault]:
         key = "alternatives" if isinstance(source, MqttConfig) else "redundant"
         urls += [(("sources", name, key, index), url) for index, url in enumerate(getattr(source, key))]
     for loc, url in urls:
-        if _host_and_port(url) is None:
-            yield ConfigFault(loc, "after '://' comes a host and, if any, ':' and a port from 1 to 65535")
-        elif "@" in urlsplit(url).netloc:
-            alone = "no user or password can stand in an address, which is shown and logged; remove it"
-            yield ConfigFault(loc, USER_IN_ADDRESS if loc[0] == "sources" else alone)
-        elif (sign := re.search(r"[^\w.:%-]", urlsplit(url).hostname or "")) is not None:
-            yield ConfigFault(loc, f"{quoted(sign[0])} cannot stand in the name of a host; before a port stands a ':'")
-        elif (parts := urlsplit(url).hostname or "").replace(".", "").isdigit() and not _is_address(parts):
-            yield ConfigFault(loc, f"{quoted(parts)} is no IP address: it has four numbers from 0 to 255")
+        wrong = why_no_address(url)
+        if wrong is not None:
+            yield ConfigFault(loc, USER_IN_ADDRESS if wrong == _USER and loc[0] == "sources" else wrong)
     if _host_and_port(f"tcp://{config.status.listen}") is None:
         text = "write address:port, such as 127.0.0.1:8321, with a port from 1 to 65535"
         yield ConfigFault(("status", "listen"), text)
+
+
+_USER = "no user or password can stand in an address, which is shown and logged; remove it"
+
+
+def why_no_address(url: str) -> str | None:
+    """Why nothing can be reached at `url`, of which the scheme is right, without what may be a secret in it; None: it
+    is an address."""
+    if _host_and_port(url) is None:
+        return "after '://' comes a host and, if any, ':' and a port from 1 to 65535"
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if "@" in parts.netloc:
+        return _USER
+    if (sign := re.search(r"[^\w.:%-]", host)) is not None:
+        return f"{quoted(sign[0])} cannot stand in the name of a host; before a port stands a ':'"
+    if host.replace(".", "").isdigit() and not _is_address(host):
+        return f"{quoted(host)} is no IP address: it has four numbers from 0 to 255"
+    return None
 
 
 def _is_address(text: str) -> bool:
@@ -226,7 +240,7 @@ def _input(given: Input, loc: Loc, sources: Mapping[str, OpcuaConfig | MqttConfi
             case MqttConfig():
                 yield from _mqtt_input(given, loc)
             case None:
-                text = f"{_UNKNOWN}{quoted(given.source)}{suggestion(given.source, sources)}"
+                text = f"{_UNKNOWN}{quoted(shown_address(given.source))}{suggestion(given.source, sources)}"
                 if in_curly_quotes(given.source):
                     text = CURLY_QUOTES
                 yield ConfigFault((*loc, "source"), text, rests_on=())

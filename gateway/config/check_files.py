@@ -17,6 +17,7 @@ from gateway.config.schema_process import PageTls
 from gateway.config.schema_walk import Loc
 from gateway.config.tree import quoted
 from gateway.errors import ConfigFault
+from gateway.shown_address import shown_address
 
 _SECURE = ("mqtts:", "wss:")
 
@@ -87,7 +88,9 @@ def _of_broker(source: MqttConfig, loc: Loc) -> Iterator[ConfigFault]:
     wrong = []
     for key, file in files.items():
         if file is not None and plain:
-            text = f"this is for TLS: write mqtts:// or wss:// in place of {quoted(plain[0])}, or remove it"
+            text = (
+                f"this is for TLS: write mqtts:// or wss:// in place of {quoted(shown_address(plain[0]))}, or remove it"
+            )
             wrong.append(ConfigFault((*loc, key), text))
         elif file is not None:
             wrong += _authorities(file, (*loc, key)) if key == "ca" else _unread(file, (*loc, key))

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from errno import ENAMETOOLONG
 from pathlib import Path
 from typing import Any
 
@@ -121,9 +122,11 @@ def read_secret(name: str, folder: Path, environ: Mapping[str, str]) -> str:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
-            raise SecretError(
-                f"the secret '{name}' is in {path}, which cannot be read: {error.strerror}", absent=True
-            ) from None
+            if error.errno == ENAMETOOLONG:  # which no file has
+                continue
+            named = "what is named here" if _may_be_a_secret(name) else f"the secret '{name}'"
+            place = path.parent if _may_be_a_secret(name) else path
+            raise SecretError(f"{named} is in {place}, which cannot be read: {error.strerror}", absent=True) from None
         return _decoded(content, name, str(path))
     variable = VARIABLE_PREFIX + re.sub(r"[.-]", "_", name.upper())
     if variable in environ:
@@ -168,7 +171,7 @@ def _decoded(content: bytes, name: str, where: str) -> str:
         raise SecretError(f"the secret '{name}' in {where} is not text in UTF-8") from None
     text = text.removesuffix("\n").removesuffix("\r")
     if not text:
-        raise SecretError(f"the secret '{name}' in {where} is empty")
+        raise SecretError(f"the secret '{name}' in {where} is empty", absent=True)
     if not text.isprintable() or len(content) > MAX_SECRET_SIZE:
         raise SecretError(f"the secret '{name}' in {where} must be one line without control characters")
     return text

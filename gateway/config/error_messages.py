@@ -273,7 +273,7 @@ def _message(kind: str, context: Mapping[str, Any], at: SchemaLocation, value: o
             return str(context["error"])
         case "string_pattern_mismatch":
             form = _form(at)
-            return f"write {form}{_meant_form(value)}" if form else _NAME
+            return f"write {form}{_meant_form(str(value), form)}" if form else _NAME
         case "greater_than":
             return f"must be more than {context['gt']:g}{_unit(at)}"
         case "greater_than_equal":
@@ -302,18 +302,21 @@ def _unit(at: SchemaLocation) -> str:
 
 
 _MODES = ("None", "Sign", "SignAndEncrypt")
-_SCHEMES = ("opc.tcp", "mqtt", "mqtts", "ws", "wss", "https")
+_SCHEME = re.compile(r"([\w.]+)://")
+_SECURITY = "policy/mode, such as Basic256Sha256/SignAndEncrypt, or none"
 
 
-def _meant_form(written: object) -> str:
-    """The end of a message about a text of a form of its own: the word of that form of which it has a slip."""
-    text = str(written)
+def _meant_form(text: str, form: str) -> str:
+    """The end of a message about a `text` that should have a `form` of its own: the word of that of which it has a
+    slip."""
     before, sign, _ = text.partition("://")
-    if sign:
-        near = nearest(before, _SCHEMES, 0.7) if before not in _SCHEMES else None
-        return f"; did you mean '{near}://'?" if near is not None else ""
-    near = nearest(text, ["none"], 0.7) if "/" not in text else nearest(text.partition("/")[2], _MODES, 0.7)
-    return f"; did you mean '{near}'?" if near is not None else ""
+    if form == _SECURITY:
+        _, slash, mode = text.partition("/")
+        near = nearest(mode, _MODES, 0.7) if slash else nearest(text, ["none"], 0.7)
+        return f"; did you mean '{near}'?" if near is not None else ""
+    schemes = _SCHEME.findall(form)
+    near = nearest(before, schemes, 0.7) if sign and before not in schemes else None
+    return f"; did you mean '{near}://'?" if near is not None else ""
 
 
 _SINGLE = "write a single value here: text, a number, true or false"
@@ -322,7 +325,7 @@ _COUNTED = "the name of an input or, for a field of an event, input.field"
 _FORMS: Mapping[tuple[type[BaseModel], str], str] = {
     (Oden, "url"): "https://host/path, such as https://api.oden.app/v2",
     (OpcuaConfig, "url"): "opc.tcp://host:port, such as opc.tcp://10.1.4.20:4840",
-    (OpcuaConfig, "security"): "policy/mode, such as Basic256Sha256/SignAndEncrypt, or none",
+    (OpcuaConfig, "security"): _SECURITY,
     (MqttConfig, "url"): "mqtt://host:port, with TLS mqtts://host:port, under WebSocket ws:// or wss://host:port/path",
     (MqttConfig, "alternatives"): "mqtt://host:port, with TLS mqtts://host:port, under WebSocket ws:// or wss://",
     (MqttConfig, "host_id"): "the host's id, which is one level of a topic: without '/', '+', '#' and blanks",

@@ -19,6 +19,7 @@ from gateway.config.schema_base import (
     Rate,
     Sampling,
     Section,
+    Watched,
 )
 from gateway.config.schema_intervals import Batches, Interval, Run, States
 from gateway.config.schema_io import Input, ScrapYield
@@ -283,6 +284,15 @@ class Config(Section):
             for name, source in self.sources.items()
             if source.history == "auto" and (isinstance(source, OpcuaConfig) or name in of_devices)
         )
+
+    @property
+    def watching(self) -> dict[str, Watched]:
+        """How OPC UA sources watch their tags, by the names of the sources."""
+        return {
+            name: Watched(source.sampling, source.publishing_interval)
+            for name, source in self.sources.items()
+            if isinstance(source, OpcuaConfig)
+        }
 
 
 class Template(Section):

@@ -171,3 +171,10 @@ OneOrMore = Annotated[
     BeforeValidator(_one_or_more, json_schema_input_type=str | bool | int | float | list[str | bool | int | float]),
 ]
 """A tuple of values. The file writes a single value or a list of them: `scrap`, `[start, stop]`."""
+
+
+class Watched(NamedTuple):
+    """How an OPC UA server watches tags, in seconds: how often it looks at each, and how often it tells of them."""
+
+    sampling: float
+    publishing: float

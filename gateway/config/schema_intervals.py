@@ -25,6 +25,7 @@ _CORRECT = (
     "For how long after its start changes of the inputs that are named here are corrections of it. Absent, only "
     "what was not known at the start is filled in later."
 )
+_SEVERAL_TAGS = "Absent, and where several tags of one OPC UA source decide: the longest `sampling` of these."
 
 
 class Begin(Section):
@@ -40,7 +41,9 @@ class Begin(Section):
         description='A condition over inputs, such as "speed > 5.0". With `event`, only events for which it is '
         "true count.",
     )
-    for_: Duration = Field(0.0, alias="for", description="How long the condition must hold; not with `event`.")
+    for_: Duration = Field(
+        0.0, alias="for", description=f"How long the condition must hold; not with `event`. {_SEVERAL_TAGS}"
+    )
 
 
 class End(Section):
@@ -53,7 +56,9 @@ class End(Section):
         "true count.",
     )
     for_: Duration = Field(
-        0.0, alias="for", description="How long the condition must hold. The end is when it became true."
+        0.0,
+        alias="for",
+        description=f"How long the condition must hold. The end is when it became true. {_SEVERAL_TAGS}",
     )
     event: Identifier | None = Field(None, description="An input of which each event is an end, as under `start`.")
     key: Name | None = Field(
@@ -306,7 +311,7 @@ class States(Section):
     hold: Duration = Field(
         0.0,
         description="A state that lasts less than this is not reported. The plant's own times count, where it "
-        "gives any.",
+        f"gives any. {_SEVERAL_TAGS}",
     )
     short_stops: ShortStops | None = None
     offline: Offline | None = None

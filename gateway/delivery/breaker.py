@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from gateway.clock import Clock
+from gateway.delivery.learned import Refusing
 from gateway.delivery.outcome import Fate, Outcome
 from gateway.model import Record
 from gateway.oden.classification import Answer
@@ -191,6 +192,23 @@ class CircuitBreaker:
         if len(refused) > ALARM + 1:
             refused.pop()
         return Outcome("retry", "api", f"{REFUSES} ({outcome.reason}), which looks like the configuration")
+
+    @property
+    def refusing(self) -> Refusing | None:
+        """What is to be known of refusals after a restart; None where Oden took something after the last of them."""
+        about = {cause: tuple(sorted(refused)) for cause, refused in self._refused.items()}
+        return Refusing(self.health.refused_since, about) if about else None
+
+    def recall(self, refusing: Refusing | None) -> None:
+        """Go on with what `refusing` was before a restart."""
+        if refusing is None or not refusing.about:
+            return
+        self._refused = {cause: set(about) for cause, about in refusing.about.items()}
+        cause, newest = next(reversed(self._refused.items()))
+        health = self.health
+        health.refused_since, health.in_a_row = refusing.since, len(newest)
+        health.refused = len(set().union(*self._refused.values()))
+        health.cause = cause.partition(" ")[2]
 
     def refuse_unsent(self, record: Record, path: str, reason: str) -> bool:
         """A record cannot be said to Oden, so that nothing is sent. Whether it becomes a dead letter: as in

@@ -119,13 +119,13 @@ class Changing:
         sent = self._sent(attempt, record)
         await self._notice_end(work, shown)
         if attempt.beside is not None and vanished(attempt.beside, shown):
-            await settlement.learn(metadata=(record.type, "replaced"))
+            await settlement.learn(settlement.learned.with_effect(record.type, "replaced"))
             # Kept until that is at Oden: it is nowhere else.
             await self._write(work, attempt, record, sent, {**attempt.beside, **shown_metadata(shown)})
             return
         if attempt.beside is not None and attempt.confirmed:
             if not still_to_write(record, shown, sent):
-                await settlement.learn(metadata=(record.type, effect_of(attempt.beside)))
+                await settlement.learn(settlement.learned.with_effect(record.type, effect_of(attempt.beside)))
             elif attempt.looks + 1 < MOST_UNSEEN:
                 await settlement.look_up_later(work, attempt, "Oden has taken it, and a search does not show it yet")
                 return
@@ -143,7 +143,7 @@ class Changing:
             return
         if lost:
             learned = "replaced"
-            await settlement.learn(metadata=(record.type, learned))
+            await settlement.learn(settlement.learned.with_effect(record.type, learned))
         beside = {**lost, **change.beside} if lost or writes_whole(chosen, learned) else {}
         attempt = replace(attempt, beside=change.beside if asks(chosen, learned, change.beside) else None)
         await self._write(work, attempt, record, change.write, beside)

@@ -205,7 +205,8 @@ class RequestExecutor:
         ends_first, interval_type = self.settlement.ends_first, work.records[0].type
         if attempt.after and (attempt.refused or ends_first.suspect(interval_type)):
             if self._options.ends == "auto" and interval_type not in ends_first.types:
-                await self.settlement.learn(ends_first=interval_type)
+                known = self.settlement.learned.with_ends_first(interval_type, self._clock.now())
+                await self.settlement.learn(known)
         elif attempt.after:
             pass
         elif ends_first.suspects(interval_type) and any((await self.settlement.open_before(work)).values()):

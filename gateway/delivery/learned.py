@@ -5,15 +5,26 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
 from gateway.clock import Clock
+from gateway.model import SPARED
 from gateway.shown_address import shown_address
 
 AGAIN = 86_400.0
 """Seconds after which it is tried anew whether Oden still wants what costs more requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusing:
+    """What Oden has refused since it took something last: since when (epoch), and what that was about, by cause, the
+    newest last."""
+
+    since: float
+    about: dict[str, tuple[str, ...]]
+
 
 Effect = Literal["merged", "replaced", "needed"]
 """merged: what a change does not name stays. replaced: it is gone. needed: what an interval must have has stayed, and
@@ -32,10 +43,20 @@ class Learned:
     """To how many seconds Oden rounds the starts of intervals; 0: it takes them as they are."""
     url: str = ""
     """Of which Oden this is known; empty where an earlier version has not kept that."""
+    refusing: Annotated[Refusing | None, SPARED] = None
+    """Kept so that a restart does not take a gateway that delivers nothing for one that does."""
 
     def wants_ends_first(self, now: float) -> Iterable[str]:
         """The types of which that holds at `now`. One that was learned by a clock that ran ahead is learned anew."""
         return frozenset(kind for kind, since in self.ends_first.items() if since <= now < since + AGAIN)
+
+    def with_effect(self, interval_type: str, effect: Effect) -> "Learned":
+        """The same, with what a change does to metadata of a type."""
+        return replace(self, metadata={**self.metadata, interval_type: effect})
+
+    def with_ends_first(self, interval_type: str, since: float) -> "Learned":
+        """The same, with a type whose intervals have to be ended before the next begins."""
+        return replace(self, ends_first={**self.ends_first, interval_type: since})
 
     def text(self) -> str:
         """As it is stored."""

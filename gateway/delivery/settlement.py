@@ -14,7 +14,7 @@ import structlog
 from gateway.clock import Clock
 from gateway.delivery.breaker import CircuitBreaker, backoff
 from gateway.delivery.changes import UpdatesOrder, is_change
-from gateway.delivery.learned import Effect, EndsFirst, EndsOrder, Learned, learned
+from gateway.delivery.learned import EndsFirst, EndsOrder, Learned, learned
 from gateway.delivery.outcome import Outcome
 from gateway.errors import OutboxError
 from gateway.model import Notice, Record, Setting, StartInterval, UpdateInterval
@@ -107,24 +107,11 @@ class Settlement:
             await self.outbox(Outbox.learn_lines, {key: replace(ref, oden_id=None) for key, ref in refs.items()})
         if self.learned != known:
             await self.outbox(told.keep_learned, self.learned.text())
+        self.breaker.recall(self.learned.refusing)
 
-    async def learn(
-        self,
-        *,
-        metadata: tuple[str, Effect] | None = None,
-        ends_first: str | None = None,
-        start_step: int | None = None,
-    ) -> None:
-        """Something of Oden's manners has shown itself: what changes do to metadata of a type, a type whose ends go
-        first, or to how many seconds starts are rounded."""
-        now = self.learned
-        new = Learned(
-            {**now.ends_first, **({ends_first: self.clock.now()} if ends_first else {})},
-            {**now.metadata, **dict([metadata] if metadata else ())},
-            now.start_step if start_step is None else start_step,
-            now.url,
-        )
-        if new != now:
+    async def learn(self, new: Learned) -> None:
+        """Something of Oden's manners has shown itself, so that `new` is what is known now."""
+        if new != self.learned:
             log.info("manner_learned", metadata=new.metadata, ends_first=sorted(new.ends_first), step=new.start_step)
             self.learned = new
             await self.persist(told.keep_learned, new.text())
@@ -172,6 +159,14 @@ class Settlement:
         )
         if self.breaker.note_answer(endpoint.path, work.line, answer, outcome, chosen):
             await self.resumed()
+        await self._keep_refusals()
+
+    async def _keep_refusals(self) -> None:
+        """Have on disk whether Oden takes nothing of what it is told."""
+        refusing = self.breaker.refusing
+        if refusing != self.learned.refusing:
+            self.learned = replace(self.learned, refusing=refusing)
+            await self.persist(told.keep_learned, self.learned.text())
 
     async def resumed(self) -> None:
         """What waits is backlog from now on: what comes goes before it."""
@@ -242,7 +237,9 @@ class Settlement:
         if not isinstance(error, InvalidRequest):
             log.error("request_not_built", record=work.records[0].key, line=work.line, exc_info=error)
         endpoint = error.endpoint if isinstance(error, InvalidRequest) else work.records[0].kind
-        if self.breaker.refuse_unsent(work.records[0], endpoint, unsaid(error)):
+        is_dead = self.breaker.refuse_unsent(work.records[0], endpoint, unsaid(error))
+        await self._keep_refusals()
+        if is_dead:
             await self.refuse(work, unsaid(error))
 
     async def put_off(
@@ -289,9 +286,9 @@ class Settlement:
             return {}
         return await self.outbox(Outbox.open_before, record)
 
-    async def known_ids(self, work: Work) -> frozenset[str]:
-        """The ids of other intervals of the line and type of the starts in `work`, as far as they are known."""
-        return await self.outbox(told.known_ids, work.line, work.records[0].type)
+    async def known_starts(self, work: Work) -> Mapping[str, int]:
+        """The ids of other intervals of the line and type of the starts in `work` that are known, with their starts."""
+        return await self.outbox(told.known_starts, work.line, work.records[0].type)
 
     async def notice(self, text: str) -> None:
         """Tell a person of something at Oden that was not done from here, or of what became of it."""
@@ -302,9 +299,9 @@ class Settlement:
         step = self.learned.start_step
         if shown is None or shown == record.start:
             if step and shown is not None and shown % MINUTE:
-                await self.learn(start_step=0)
+                await self.learn(replace(self.learned, start_step=0))
         elif abs(shown - record.start) < MINUTE:
-            await self.learn(start_step=MINUTE)
+            await self.learn(replace(self.learned, start_step=MINUTE))
         elif shown is not None:
             log.warning("start_shown_otherwise", record=record.key, line=record.line, start=record.start, shown=shown)
 

@@ -272,7 +272,7 @@ class Again:
                 of.append(key)
         recorder.records += [replace(setting, at=at) for setting in facts.untold_settings(told, now)]
         recorder.records += [replace(test, at=at) for test in facts.untold_tests(told, now)]
-        notices, swings, because = [*facts.untold_notices(told, now)], self.line.swings, None
+        notices, swings, because = [*facts.untold_notices(told, now, at)], self.line.swings, None
         if facts.corrects(told, now):
             waits, requests = [key for key, _ in moves_later], len(recorder.records)
             because = facts.because_of(self.plan, self.late, moves, self._name, requests, self.kept, waits)

@@ -23,6 +23,7 @@ from gateway.mapping.inputs import InputPlan
 from gateway.mapping.intervals import ByKey, IntervalPlan, OwnerKind
 from gateway.mapping.output import OutputPlan
 from gateway.mapping.rules import RulePlan
+from gateway.mapping.sampled import NOT_WATCHED, Held, Watching
 from gateway.mapping.scope import Loc, Scope
 from gateway.mapping.states import Ladder, StatesPlan
 from gateway.model import NO_LOOKUPS, Lookups, Sample
@@ -72,6 +73,9 @@ class LinePlan:
     """Those in which it looks up what inputs say, as they are now."""
     fields: Mapping[str, frozenset[tuple[str, ...]]] = field(default_factory=dict)
     """The fields of messages that it names, by their inputs."""
+    held: Mapping[Loc, float] = field(default_factory=dict)
+    """By its place in the line's configuration, for how many seconds something must be so that is decided by several
+    tags of one server, and of which the configuration says nothing."""
     digest: str = ""
     """Of all that the plan was made from: the same for the same."""
 
@@ -148,14 +152,15 @@ def compile_lines(
     lookups: Lookups,
     keepers: frozenset[str] = frozenset(),
     schemas: Schemas = NO_SCHEMAS,
+    watching: Watching = NOT_WATCHED,
 ) -> list[LinePlan]:
-    """The plans of all lines, with `lookups` and `schemas` as they are now; `keepers` as in a plan. Raises
-    InvalidConfig with the faults of all."""
+    """The plans of all lines, with `lookups` and `schemas` as they are now; `keepers` as in a plan,
+    `watching` is how sources watch their tags. Raises InvalidConfig with the faults of all."""
     plans: list[LinePlan] = []
     faults: list[ConfigFault] = []
     for index, line in enumerate(lines):
         try:
-            plans.append(compile_line(line, ("lines", index), lookups, keepers, schemas))
+            plans.append(compile_line(line, ("lines", index), lookups, keepers, schemas, watching))
         except InvalidConfig as error:
             faults += error.faults
     if faults:
@@ -169,14 +174,15 @@ def compile_line(
     lookups: Lookups = NO_LOOKUPS,
     keepers: frozenset[str] = frozenset(),
     schemas: Schemas = NO_SCHEMAS,
+    watching: Watching = NOT_WATCHED,
 ) -> LinePlan:
     """The plan of `line`, which stands at `loc` in the configuration, with `lookups` and `schemas` as they are now;
-    `keepers` as in a plan.
+    `keepers` as in a plan, `watching` is how sources watch their tags.
 
     Raises InvalidConfig with all its faults.
     """
     with_run = line.run is not None
-    scope = Scope(line.inputs, lookups, schemas, with_run=with_run)
+    scope = Scope(line.inputs, lookups, schemas, watching, with_run=with_run)
     inputs = compile_inputs(scope, (*loc, "inputs"))
     ids = compile_ids(scope, (*loc, "inputs"))
     run = compile_run(scope, line.run, (*loc, "run")) if line.run is not None else None
@@ -223,6 +229,7 @@ def compile_line(
             address = (plan.source, plan.address)
             subscriptions[address] = (*subscriptions.get(address, ()), plan)
     keepers &= {source for source, _ in subscriptions}
+    held = {at[len(loc) :]: each for at, each in scope.held.items()}
     return LinePlan(
         key=line.key,
         factory=line.factory,
@@ -248,7 +255,8 @@ def compile_line(
         keepers=keepers,
         tables=lookups if line.scrap_yield is None else {**lookups, **codes_of(line.scrap_yield)},
         fields={name: frozenset(paths) for name, paths in scope.fields.items()},
-        digest=_digest(line, lookups, keepers, inputs),
+        held={at: each.hold for at, each in held.items()},
+        digest=_digest(line, lookups, keepers, inputs, held),
     )
 
 
@@ -264,8 +272,16 @@ def _with_restarts(output: OutputPlan | None, inputs: Mapping[str, InputPlan]) -
     return replace(output, restarts=restarts)
 
 
-def _digest(line: schema.Line, lookups: Lookups, keepers: frozenset[str], inputs: Mapping[str, InputPlan]) -> str:
+def _digest(
+    line: schema.Line,
+    lookups: Lookups,
+    keepers: frozenset[str],
+    inputs: Mapping[str, InputPlan],
+    held: Mapping[Loc, Held],
+) -> str:
+    """The digest of a plan. Where the line stands among others is nothing to it: `held` is by places within it."""
     named = [plan.schema.text for plan in inputs.values() if plan.schema is not None]
     tables = sorted((name, sorted(table.columns), sorted(table.rows.items())) for name, table in lookups.items())
-    text = line.model_dump_json() + json.dumps([tables, sorted(keepers), *named], default=repr)
+    by_default = [sorted(held.items())] if held else []  # where there is none, the digest is that of earlier versions
+    text = line.model_dump_json() + json.dumps([tables, sorted(keepers), *named, *by_default], default=repr)
     return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=12).hexdigest()

@@ -7,7 +7,6 @@ from gateway.config.schema_intervals import Batches, Begin, Calendar, End, Inter
 from gateway.frozen import replace
 from gateway.mapping import hearing
 from gateway.mapping.intervals import (
-    BATCH_NUMBER,
     ByCondition,
     ByCount,
     ByEvent,
@@ -17,6 +16,8 @@ from gateway.mapping.intervals import (
     IntervalPlan,
     StartPlan,
 )
+from gateway.mapping.passed_starts import BATCH_NUMBER
+from gateway.mapping.sampled import Held
 from gateway.mapping.scope import Loc, Scope
 from gateway.mapping.shifts import ShiftCalendar, ShiftPlan
 from gateway.mapping.templates import NumberTemplate, Pattern, Reference, Template, TextTemplate, inputs_of
@@ -143,7 +144,12 @@ def _event_or_condition(scope: Scope, section: Begin | End, loc: Loc) -> ByCondi
         if section.for_:
             scope.fault((*loc, "for"), "an event does not last: leave out 'for', or 'event'")
         return ByEvent(section.event, when, _named(scope, section, (*loc, "key")))
-    return ByCondition(when, section.for_) if when is not None else None
+    if when is None:
+        return None
+    by_default = "for_" not in section.model_fields_set
+    return ByCondition(
+        when, *(scope.held_by_default(when.names, loc) if by_default else Held(section.for_, section.for_))
+    )
 
 
 def _named(scope: Scope, section: Begin | End, loc: Loc) -> Pattern | None:

@@ -9,6 +9,7 @@ from typing import Literal
 from gateway.config.schema_intervals import Categories, Operator, StateCode, States
 from gateway.config.state_presets import ALSO_CALLED, PACKML, PACKML_MODES, TMC, TMC_MODES, Table
 from gateway.mapping.expressions import Condition
+from gateway.mapping.sampled import Held
 from gateway.mapping.scope import Loc, Scope
 from gateway.mapping.states import (
     Bits,
@@ -81,7 +82,19 @@ def compile_states(scope: Scope, states: States, loc: Loc) -> StatesPlan | None:
     named = {reference.input for code in selector.all_codes for reference in code.references}
     hints: Mapping[str, str] = PRESETS[states.preset].hints if states.preset is not None else {}
     inputs = frozenset(named | {*selector.inputs})
-    return StatesPlan(selector, states.hold, inputs, short_stops, offline, description, hints)
+    held = (
+        Held(states.hold, states.hold)
+        if "hold" in states.model_fields_set
+        else _by_default(scope, selector, short_stops, loc)
+    )
+    return StatesPlan(selector, *held, inputs, short_stops, offline, description, hints)
+
+
+def _by_default(scope: Scope, selector: StateSelector, short_stops: ShortStopsPlan | None, loc: Loc) -> Held:
+    """How long a state must be on where `hold` does not say it: less than what counts as a short stop."""
+    decide = [pattern for code in selector.all_codes for pattern in (code.category, code.reason) if pattern is not None]
+    names = {*selector.inputs, *(reference.input for pattern in decide for reference in pattern.references)}
+    return scope.held_by_default(names, loc, below=short_stops.under if short_stops is not None else math.inf)
 
 
 def _check_categories(scope: Scope, codes: Iterable[CodePlan], categories: Iterable[str], loc: Loc) -> None:

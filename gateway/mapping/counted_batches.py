@@ -26,6 +26,7 @@ from gateway.mapping.intervals import (
     start_second,
     with_open,
 )
+from gateway.mapping.passed_starts import Said
 from gateway.mapping.templates import filled_mapping
 from gateway.mapping.values import whole
 
@@ -182,14 +183,14 @@ class CountedTrack(IntervalTrack):
         if self.listener is not None:
             self.listener.on_opened(told.begun)
 
-    def _open(self, pending: PendingStart) -> None:
+    def _open(self, pending: PendingStart, said: Said | None = None) -> None:
         """A batch that begins in the second in which one was told to begin is that."""
         told, run = self._told[0] if self._told else None, self.host.state.current if self.host is not None else None
         begun = pending.begun if run is None else max(pending.begun, float(run.start))
         if told is not None and self.state.current is None and told.start == start_second(self.state, begun):
             self._begin_told(told)
         else:
-            super()._open(pending)
+            super()._open(pending, said)
 
     def _called(self, told: ToldBatch) -> str:
         return f"batch {told.name}" if told.name else f"the batch of {clock(told.start)}"

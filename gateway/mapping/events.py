@@ -152,3 +152,12 @@ def note_missed(plan: IntervalPlan, start: ByKey, state: IntervalsState, context
     if change is not None and change.key not in ("", key, state.key) and source in context.losses:
         text = f"{plan.type.lower()} {change.key} came and went while {source} was not heard, and is not reported"
         context.notice("gap", start.input, text)
+
+
+def began_later(plan: IntervalPlan, end: ByEvent, state: IntervalsState, context: StepContext, at: float) -> bool:
+    """Whether what is on began after `at` by the same clock, so that what ended then was another."""
+    start, current, pending = plan.start, state.current, state.pending_start
+    if not isinstance(start, ByEvent) or start.input != end.input or context.plans[end.input].time is None:
+        return False
+    begun = current.begun if current is not None else pending.begun if pending is not None else None
+    return begun is not None and at < begun

@@ -214,7 +214,8 @@ def moved(told: Facts, now: Facts) -> list[tuple[SumKey, Number]]:
 
 def untold_settings(told: Facts, now: Facts) -> Iterator[Setting]:
     """Settings that were not told yet: of one thing what they say of it, as the last of all that say it has it, where
-    that was not told last. A work order that was completed and is begun again is another thing."""
+    that was not told last. A work order that was completed and is begun again is another thing; of the times before all
+    is said that is known, since only that tells them from the last."""
     known = Counter(map(_setting, told.settings))
     was: dict[str, list[Setting]] = {}
     for setting in told.settings:
@@ -227,11 +228,11 @@ def untold_settings(told: Facts, now: Facts) -> Iterator[Setting]:
             before = news.get(place)
             news[place] = replace(setting, fields={**(before.fields if before else {}), **setting.fields})
     for (about, time), setting in news.items():
-        said = is_so[about][time].fields
+        said, is_last = is_so[about][time].fields, time == len(is_so[about]) - 1
         fields = {name: said[name] for name in setting.fields}
         known_of = _of_the_same(was.get(about, ()), said)
         if any(name not in known_of or known_of[name] != value for name, value in fields.items()):
-            yield replace(setting, fields=fields)
+            yield replace(setting, fields=fields if is_last else said)
 
 
 def _say(said: dict[str, list[Setting]], setting: Setting) -> tuple[str, int]:
@@ -260,12 +261,19 @@ def untold_tests(told: Facts, now: Facts) -> Iterator[Output]:
     yield from (test for test in now.tests if not _counted_off(known, _test(test)))
 
 
-def untold_notices(told: Facts, now: Facts) -> Iterator[Notice]:
-    """Notices that were not given yet."""
+def untold_notices(told: Facts, now: Facts, at: float) -> Iterator[Notice]:
+    """Notices that were not given yet; and of what was told of an interval and is not so, and no request takes off."""
     known = Counter((notice.kind, notice.source, notice.address, notice.text) for notice in told.notices)
     for notice in now.notices:
         if not _counted_off(known, (notice.kind, notice.source, notice.address, notice.text)):
             yield notice
+    for key, before in told.intervals.items():
+        fact = now.intervals.get(key)
+        if fact is not None and (before.start is None or fact.start is not None):
+            of = before.type if before.start is None else f"{before.type} of {clock(before.start.start)}"
+            for item in sorted(before.metadata.keys() - fact.metadata.keys()):
+                kept = f"{item} {excerpt(before.metadata[item])}"
+                yield Notice("gap", at, "", "", f"a {of} keeps the {kept} at Oden, which is not so")
 
 
 def _about(setting: Setting) -> str:

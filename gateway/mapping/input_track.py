@@ -19,7 +19,8 @@ from gateway.mapping.inputs import (
     silence_notice,
 )
 from gateway.mapping.interval_track import IntervalTrack
-from gateway.mapping.intervals import ByKey, IntervalsState, is_past_key, key_text
+from gateway.mapping.intervals import ByKey, IntervalPlan, IntervalsState, is_past_key, key_text
+from gateway.mapping.templates import inputs_of
 from gateway.mapping.values import ABSENT, excerpt, find, flaw, scalar
 from gateway.model import Sample
 
@@ -244,3 +245,14 @@ class InputTrack:
             self.context.notices.append(silence_notice(plan, self.context.now))
         self._derive(memory, readings, silence, (plan.name,))
         return memory, readings
+
+
+def inputs_of_previous(plan: IntervalPlan, fed: Sequence[Fed], readings: Readings) -> Sequence[str]:
+    """The inputs whose value is of the run before: the message names another run but not, say, its product."""
+    start = plan.start
+    if not isinstance(start, ByKey) or start.input not in readings or not readings[start.input].changed:
+        return ()
+    needed = {name for key in plan.needed for name in inputs_of(plan.metadata[key])}
+    message = readings[start.input].sample
+    names = [each.name for each, sample in fed if sample is message]
+    return [name for name in names if name in needed and name not in readings]

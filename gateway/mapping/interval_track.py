@@ -9,12 +9,20 @@ from typing import Literal
 from weakref import proxy
 
 from gateway.frozen import replace
-from gateway.mapping.context import Fed, Readings, StepContext
+from gateway.mapping.context import Readings, StepContext
 from gateway.mapping.derived import RUN
-from gateway.mapping.events import ends_another, event_by, events_with, is_older_repeat, name_at_start, note_missed
+from gateway.mapping.events import (
+    began_later,
+    ends_another,
+    event_by,
+    events_with,
+    is_older_repeat,
+    name_at_start,
+    note_missed,
+)
 from gateway.mapping.inputs import InputPlan, Reading
+from gateway.mapping.inside_runs import passed_by, with_said
 from gateway.mapping.intervals import (
-    BATCH_NUMBER,
     KEYLESS,
     ByCondition,
     ByEvent,
@@ -40,8 +48,10 @@ from gateway.mapping.intervals import (
     with_open,
 )
 from gateway.mapping.output import STAND_IN
+from gateway.mapping.overdue import change_is_overdue, end_is_overdue
+from gateway.mapping.passed_starts import BATCH_NUMBER, PassedStart, Said, resolver_before, resolver_by
 from gateway.mapping.shifts import ShiftCalendar
-from gateway.mapping.templates import Resolver, filled_mapping, inputs_of
+from gateway.mapping.templates import Resolver, filled_mapping
 from gateway.mapping.values import scalar
 from gateway.model import Sample
 
@@ -114,39 +124,30 @@ class IntervalTrack:
         return is_older_repeat(self.plan, self.state, self.context.inputs, fed, sample)
 
     def settle_overdue(self, readings: Readings) -> None:
-        """Before what a moment said is known: settle the change that it shows to have held for long enough by then."""
-        change, start = self.state.pending_change, self.plan.start
-        if change is None or isinstance(start, ShiftCalendar):
-            return
-        if isinstance(start, ByKey) and start.input in readings:
-            reading = readings[start.input]
-            differs = key_text(scalar(reading.memory.value)) != change.key
-            if differs and reading.memory.at - change.at >= self.plan.settle_time(change.key):
-                self._settle(change)
-        elif any(self._event(way, readings) is not None for way in (start, self.plan.end)):
+        """Before what a moment said is known: settle what it shows to have held for long enough by then."""
+        change = self.state.pending_change
+        if change is not None and change_is_overdue(self.plan, self.state, self.context, readings):
             self._settle(change)
-
-    def inputs_of_previous(self, fed: Sequence[Fed], readings: Readings) -> Sequence[str]:
-        """The inputs whose value is of the run before: the message names another run but not, say, its product."""
-        start = self.plan.start
-        if not isinstance(start, ByKey) or start.input not in readings or not readings[start.input].changed:
-            return ()
-        needed = {name for key in self.plan.needed for name in inputs_of(self.plan.metadata[key])}
-        message = readings[start.input].sample
-        names = [plan.name for plan, sample in fed if sample is message]
-        return [name for name in names if name in needed and name not in readings]
+        ended = self.state.pending_end
+        if ended is not None and end_is_overdue(self.plan, self.state, self.context, readings):
+            self._carry_out(on_end_held(self.state, ended, keyed=self._keyed))
 
     def on_sample(self, readings: Readings) -> None:
         """What the inputs say after a moment."""
         if not readings.keys().isdisjoint(self.plan.heeds):
             self._on_end(readings)
+            before = self.state.pending_change
             self._on_start(readings)
+            if self.host is not None and self.state.pending_change is not before:
+                resolve = resolver_before(self.context.inputs, readings)
+                self.state = with_said(self.plan, self.state, before, resolve)
             if self.state.current is not None and self.context.changed_at(self.plan.inputs, readings) is not None:
                 self.state = replace(self.state, correction_due=self.context.now + self.plan.settle)
         self.retry_start()
 
     def retry_start(self) -> None:
         """Record the start that could not be recorded yet, where it can be now."""
+        self._open_passed(-inf)
         if self.state.pending_start is not None and self.state.pending_change is None:
             self._open(self.state.pending_start)
 
@@ -177,7 +178,7 @@ class IntervalTrack:
     def _on_start_condition(self, start: ByCondition, at: float, *, holds: bool) -> None:
         state = self.state
         if holds and not state.start_holds and (state.current is None or self.plan.end is None):
-            due = self.context.now + max(start.hold, self.plan.settle)
+            due = self.context.now + max(start.wait, self.plan.settle)
             state = replace(state, pending_change=PendingChange(KEYLESS, at, due))
         elif not holds and state.pending_change is not None:
             if at - state.pending_change.at >= start.hold:
@@ -196,16 +197,16 @@ class IntervalTrack:
                 if holds is not None and RUN in readings:
                     self.state = replace(self.state, end_holds=holds)  # because of the run: nobody has said so
                 elif at is not None and holds is not None:
-                    self._on_end_condition(end.hold, at, holds=holds, watched=True)
+                    self._on_end_condition(end.hold, end.wait, at, holds=holds, watched=True)
             case ByIdleness():
                 at = self.context.changed_at(end.inputs, readings)
                 if at is not None:
                     watched = not any(readings[name].sample.initial for name in end.inputs if name in readings)
-                    self._on_end_condition(end.hold, at, holds=False, watched=watched)
-                    self._on_end_condition(end.hold, nextafter(at, inf), holds=True, watched=True)
+                    self._on_end_condition(end.hold, end.hold, at, holds=False, watched=watched)
+                    self._on_end_condition(end.hold, end.hold, nextafter(at, inf), holds=True, watched=True)
             case ByEvent():
                 reading = self._event(end, readings)
-                if reading is not None and self._began_later(end, reading.memory.at):
+                if reading is not None and began_later(self.plan, end, self.state, self.context, reading.memory.at):
                     kind = self.plan.type.lower()
                     text = f"{end.input} ends an earlier {kind} than the one that is on, which goes on"
                     self.context.notice("reject", end.input, text)
@@ -218,20 +219,12 @@ class IntervalTrack:
             case None:
                 pass
 
-    def _on_end_condition(self, hold: float, at: float, *, holds: bool, watched: bool) -> None:
+    def _on_end_condition(self, hold: float, wait: float, at: float, *, holds: bool, watched: bool) -> None:
         """The end condition `holds` or not since `at`; `watched`: what was known of it until then was seen to be so."""
         pending_end = self.state.pending_end
         if watched and not holds and pending_end is not None and at - pending_end.since >= hold:
             self._carry_out(on_end_held(self.state, pending_end, keyed=self._keyed))
-        self._carry_out(on_end_condition(self.state, holds, at, self.context.now + hold))
-
-    def _began_later(self, end: ByEvent, at: float) -> bool:
-        """Whether what is on began after `at` by the same clock, so that what ended then was another."""
-        start, current, pending = self.plan.start, self.state.current, self.state.pending_start
-        if not isinstance(start, ByEvent) or start.input != end.input or self.context.plans[end.input].time is None:
-            return False
-        begun = current.begun if current is not None else pending.begun if pending is not None else None
-        return begun is not None and at < begun
+        self._carry_out(on_end_condition(self.state, holds, at, self.context.now + wait))
 
     def _event(self, way: StartPlan | EndPlan | None, readings: Readings) -> Reading | None:
         """The reading that is the event by which something begins or ends, where `way` is by an event."""
@@ -249,7 +242,10 @@ class IntervalTrack:
 
     def _carry_out(self, decision: Decision) -> None:
         """Carry out a decision: the end of the interval that is on, the start of another."""
-        waiting, self.state = self.state.pending_start, decision.state
+        waiting, passed = self.state.pending_start, self.state.passed
+        if self.host is not None and decision.end is not None:
+            passed = passed_by(self.plan, self.state, self.host.state, decision.end, self.context.resolve)
+        self.state = decision.state if passed is self.state.passed else replace(decision.state, passed=passed)
         if waiting is not None and decision.end is not None and self.plan.needed and self.state.pending_start is None:
             self._report_untold(waiting, decision.end)
         # One that stands in goes on until another begins.
@@ -289,9 +285,10 @@ class IntervalTrack:
             self.listener.on_closed(ended)
         self.context.recorder.end(self.context.now, self.plan.type, ended.interval, ended.end)
 
-    def _open(self, pending: PendingStart) -> None:
-        """Begin an interval, as soon as it can be recorded: what is needed of it is known, and its run is on."""
-        resolve = self._resolver(self.state.number + 1)
+    def _open(self, pending: PendingStart, said: Said | None = None) -> None:
+        """Begin an interval, as soon as it can be recorded: what is needed of it is known, and its run is on. What was
+        `said` of it, where something else is said by now."""
+        resolve = resolver_by(said, self._resolver(self.state.number + 1))
         metadata = filled_mapping(self.plan.metadata, resolve)
         unknown = self.plan.needed - metadata.keys()
         if (unknown and self.plan.until_known is None) or not self._host_is_on(pending.begun):
@@ -374,6 +371,23 @@ class IntervalTrack:
 
     def on_run_begin(self, begun: float) -> None:
         """A run has begun."""
+        self._open_passed(begun)
         change = self.state.pending_change
         if self.state.pending_start is not None and (change is None or change.at > begun):
-            self._open(self.state.pending_start)
+            self._open(self.state.pending_start, change.said if change is not None else None)
+
+    def _open_passed(self, begun: float) -> None:
+        """Record those that were over before it was known which run is on, but for what was over by `begun`, when no
+        run was on."""
+        if not self.state.passed:
+            return
+        passed, waiting = [one for one in self.state.passed if one.ended > begun], self.state.pending_start
+        kept: list[PassedStart] = []
+        for one in passed:
+            end = one.begun
+            if self._host_is_on(end):
+                self._open(PendingStart(one.key, one.begun, one.named), one.said)
+                end = self._latest(one.ended)
+                self._close(end)
+            kept += [replace(one, begun=end)] if end < one.ended else []
+        self.state = replace(self.state, pending_start=waiting, passed=tuple(kept))

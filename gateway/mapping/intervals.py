@@ -21,8 +21,9 @@ from pydantic import Field, JsonValue
 
 from gateway.frozen import dataclass, replace
 from gateway.mapping.expressions import Condition
+from gateway.mapping.passed_starts import PassedStart, Said
 from gateway.mapping.shifts import ShiftCalendar
-from gateway.mapping.templates import Pattern, Reference, Template
+from gateway.mapping.templates import Pattern, Template
 from gateway.mapping.values import Number, text
 from gateway.model import IntervalType, Scalar
 
@@ -34,9 +35,6 @@ KEYLESS = "#"
 
 OwnerKind = Literal["run", "batch"]
 """What output and quality tests belong to."""
-
-BATCH_NUMBER = Reference("batch")
-"""The placeholder for the number of a batch in its run."""
 
 
 # What is configured
@@ -52,10 +50,11 @@ class ByKey:
 
 @dataclass(frozen=True, slots=True)
 class ByCondition:
-    """Begins, or ends, when the condition has been true for `hold` seconds."""
+    """Begins, or ends, when the condition has been true for `hold` seconds by the plant's time, or `wait` by ours."""
 
     condition: Condition
     hold: float
+    wait: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,13 +166,14 @@ class EndedInterval:
 class PendingChange:
     """The key changed to `key` (empty: none is on) at `at`; the change counts when it still holds at `due`.
 
-    `left`: when the key before was left, where none was on in between.
+    `left`: when the key before was left, where none was on in between. `said`: what was said of that, inside runs.
     """
 
     key: str
     at: float
     due: float
     left: float | None = None
+    said: Annotated[Said | None, Field(exclude_if=lambda said: said is None)] = None
 
     @property
     def previous_end(self) -> float:
@@ -207,6 +207,7 @@ class IntervalsState:
     - `key` is the key that counts at the moment (empty: none), `pending_change` one that has yet to settle;
     - `current` is the interval that is on, `pending_start` one that cannot be recorded yet, `last` the one before
       `current`;
+    - `passed` are those before `pending_start` that were over before it was known which run is on;
     - `recently_ended` are the newest that have ended, where the plan wants them;
     - `earliest_start` is the first second in which an interval can start;
     - `correction_due` is when it is looked at whether what was recorded of `current` is still right.
@@ -240,6 +241,7 @@ class IntervalsState:
     key_history: Annotated[tuple[tuple[float, str], ...], Field(alias="heard")] = ()
     past_events: Annotated[tuple[tuple[float, str], ...], Field(alias="events")] = ()
     counted_undecided: Annotated[Number, Field(alias="later")] = 0
+    passed: Annotated[tuple[PassedStart, ...], Field(exclude_if=lambda passed: not passed)] = ()
 
 
 class IntervalListener(Protocol):

@@ -75,7 +75,7 @@ from gateway.mapping.compile import LinePlan
 from gateway.mapping.context import AT_ONCE, Because, Fed, Full, Readings, Recorder, Refused, Share, StepContext
 from gateway.mapping.counted_batches import batch_track
 from gateway.mapping.hearing import Losses, awaited, with_all_unheard, with_contact
-from gateway.mapping.input_track import InputTrack
+from gateway.mapping.input_track import InputTrack, inputs_of_previous
 from gateway.mapping.inputs import InputMemory, InputPlan
 from gateway.mapping.interval_track import IntervalTrack
 from gateway.mapping.intervals import EndedInterval, IntervalsState, OwnerKind
@@ -298,10 +298,11 @@ class LineSteps:
         """Settle the changes that the moment shows to be overdue; what it does not say of a new run is forgotten of the
         old one."""
         for track in self.tracks:
-            if readings.keys().isdisjoint(track.plan.heeds):
+            state = track.state
+            if not (state.pending_change or state.pending_end) and readings.keys().isdisjoint(track.plan.heeds):
                 continue
             track.settle_overdue(readings)
-            for name in track.inputs_of_previous(fed, readings):
+            for name in inputs_of_previous(track.plan, fed, readings):
                 memory[name] = replace(memory[name], value=None)
 
     def evaluate(self, memory: Mapping[str, InputMemory], readings: Readings) -> None:

@@ -1,5 +1,6 @@
 """What the parts of a line's configuration may name, and the faults where they name something else."""
 
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -12,6 +13,7 @@ from gateway.errors import ConfigFault
 from gateway.mapping import expressions, templates
 from gateway.mapping.derived import RUN, RUN_FIELDS
 from gateway.mapping.expressions import Condition, Expression, ExpressionError, ValueKind
+from gateway.mapping.sampled import AT_ONCE, NOT_WATCHED, Held, Watching, held_by_default
 from gateway.mapping.templates import Pattern, PatternError, Reference
 from gateway.model import NO_LOOKUPS, Lookups
 
@@ -21,17 +23,18 @@ Parsed = TypeVar("Parsed")
 
 def _meant_zone(name: str) -> str | None:
     """The time zone that is most likely meant by `name`: never one of abbreviations that are alike, which may be hours
-    apart."""
-    zones = sorted(available_timezones())
-    for called in (str, _city):
-        same = next((zone for zone in zones if called(zone).casefold() == name.strip().casefold()), None)
-        if same is not None:
-            return same
-    return nearest(name, (zone for zone in zones if "/" in zone and not zone.startswith("Etc/")), 0.8)
+    apart, nor Etc/GMT+1, which is an hour behind GMT."""
+    zones, word = sorted(available_timezones()), _word(name)
+    places = [zone for zone in zones if "/" in zone and not zone.startswith("Etc/")]
+    same = [zone for zone in zones if _word(zone) == word]
+    of_city = [zone for zone in places if _word(zone.rpartition("/")[2]) == word]
+    if same or len(of_city) == 1:
+        return (same or of_city)[0]
+    return nearest(name, places, 0.8)
 
 
-def _city(zone: str) -> str:
-    return zone.rpartition("/")[2]
+def _word(name: str) -> str:
+    return name.strip().casefold().replace(" ", "_")
 
 
 class Scope:
@@ -43,10 +46,14 @@ class Scope:
         inputs: Mapping[str, Input],
         lookups: Lookups = NO_LOOKUPS,
         schemas: Schemas = NO_SCHEMAS,
+        watching: Watching = NOT_WATCHED,
         *,
         with_run: bool = False,
     ) -> None:
         """`with_run`: the line has runs."""
+        self._watching = watching
+        self.held: dict[Loc, Held] = {}
+        """By where it stands, for how long by default something must be so that several tags decide."""
         self.inputs = inputs
         self.schemas = schemas
         self.has_run = with_run and RUN not in inputs
@@ -164,6 +171,15 @@ class Scope:
             if len(path) != 1 or path[0] not in RUN_FIELDS:
                 text = f"of the run that is on there is: {', '.join(f'{RUN}.{name}' for name in RUN_FIELDS)}"
                 self.fault(loc, text, at=expression.places(RUN, path))
+
+    def held_by_default(self, names: Iterable[str], loc: Loc, *, below: float = math.inf) -> Held:
+        """How long what stands at `loc` and is decided by the inputs `names` must be so where nothing is said of that;
+        not at all where that is not `below` so many seconds."""
+        held = held_by_default(names, self.inputs, self._watching)
+        if not held.hold < below or not held.hold:
+            return AT_ONCE
+        self.held[loc] = held
+        return held
 
     def zone(self, name: str, loc: Loc) -> ZoneInfo | None:
         """The time zone of this name."""

@@ -45,7 +45,7 @@ class StateTrack:
         if state.candidate is not None:
             yield state.candidate.due, "hold"
         if state.interruption and (state.candidate is None or self._interrupts(state.candidate)):
-            yield state.interruption[0].due + self._short_stop_limit - self.plan.hold, "interruption"
+            yield state.interruption[0].due + self._short_stop_limit - self.plan.wait, "interruption"
         if state.source_loss is not None and self.plan.offline is not None:
             yield state.source_loss.due, "offline"
 
@@ -142,7 +142,7 @@ class StateTrack:
         inputs, plans = self.context.inputs, self.context.plans
         awaited = [inputs[name] for name in self.plan.inputs if name in inputs and plans[name].default is not None]
         known = [nextafter(memory.quiet_at, inf) for memory in awaited if memory.value is None and memory.quiet_at]
-        return max([self.context.now + self.plan.hold, *known])
+        return max([self.context.now + self.plan.wait, *known])
 
     def _settle(self, candidate: Candidate) -> None:
         """The candidate has held: it is recorded, unless it is part of a stop that can still be a

@@ -200,11 +200,12 @@ class DescriptionPlan:
 
 @dataclass(frozen=True, slots=True)
 class StatesPlan:
-    """States as configured; `inputs` are all that they look at. `hold` in seconds. `hints` say of codes that mean no
-    state what may be wrong."""
+    """States as configured; `inputs` are all that they look at. One must be on for `hold` seconds by the plant's time,
+    or `wait` by ours. `hints` say of codes that mean no state what may be wrong."""
 
     selector: StateSelector
     hold: float
+    wait: float
     inputs: frozenset[str]
     short_stops: ShortStopsPlan | None = None
     offline: OfflinePlan | None = None

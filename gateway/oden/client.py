@@ -24,6 +24,7 @@ from aiohttp import hdrs
 from gateway import __version__
 from gateway.clock_evidence import ServerTime
 from gateway.config.loader import Loaded
+from gateway.connection_steps import StepwiseTls, http_steps
 from gateway.errors import GatewayError
 from gateway.oden import exchange
 from gateway.oden.classification import Answer
@@ -98,7 +99,7 @@ class OdenClient(Objects):
         trace.on_request_chunk_sent.append(_written)
         self._session = aiohttp.ClientSession(
             trust_env=True,
-            trace_configs=[trace],
+            trace_configs=[trace, http_steps(self._url)],
             timeout=aiohttp.ClientTimeout(total=None, connect=self._connect_timeout, sock_read=self._timeout),
             headers={"User-Agent": f"oden-gateway/{__version__}", "Content-Type": "application/json"},
         )
@@ -276,13 +277,16 @@ class OdenClient(Objects):
             return bytes(raw), None
 
     def _trusted(self) -> ssl.SSLContext | bool:
-        """What vouches for Oden's certificate; True: what the system trusts. The file is read by the first request
-        that can read it."""
-        if self._ca is None:
+        """What vouches for Oden's certificate: what the system trusts, or the file, which is read by the first request
+        that can read it. True where there is no TLS."""
+        if not self._url.startswith("https:"):
             return True
         if self._trust is None:
             try:
-                self._trust = ssl.create_default_context(cafile=str(self._ca))
+                trust = ssl.create_default_context(cafile=str(self._ca) if self._ca is not None else None)
+                trust.set_alpn_protocols(("http/1.1",))
+                trust.sslobject_class = StepwiseTls
+                self._trust = trust
             except ssl.SSLError:
                 raise GatewayError(f"{UNREACHABLE} ({self._ca} holds no certificates in PEM form)") from None
             except OSError as error:

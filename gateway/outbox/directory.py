@@ -14,6 +14,7 @@ from pathlib import Path
 import structlog
 
 from gateway.errors import OutboxError
+from gateway.own_files import open_own
 
 log = structlog.get_logger()
 
@@ -26,7 +27,7 @@ class DirectoryLock:
         path = directory / "lock"
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            self._file = open_own(path, os.O_RDWR)
         except OSError as error:
             if error.errno == errno.ELOOP:
                 raise OutboxError(
@@ -88,9 +89,12 @@ def clear(path: Path) -> Path | None:
 
 
 def refuse_unwritable(store: Path) -> None:
-    """Raise OutboxError where a file of the store cannot be read or written by this user."""
+    """Raise OutboxError where a file of the store cannot be read or written by this user, or is a link, which SQLite
+    would follow."""
     _refuse(store)
     for path in store.iterdir() if store.is_dir() else ():
+        if path.is_symlink():
+            raise OutboxError(f"cannot write to {path}: somebody has put a link in its place. Remove the link.")
         _refuse(path)
 
 
@@ -206,7 +210,7 @@ class Ballast:
         return True
 
     def _write(self) -> None:
-        handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        handle = open_own(self._path, os.O_WRONLY | os.O_TRUNC)
         try:
             os.posix_fallocate(handle, 0, self.size)
             os.fsync(handle)

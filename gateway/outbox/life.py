@@ -23,6 +23,7 @@ from gateway.outbox.lanes import DEAD
 from gateway.outbox.ready_set import RESTING
 from gateway.outbox.store import Outbox
 from gateway.outbox.transaction import Transaction
+from gateway.own_files import open_own
 from gateway.record_kinds import creates
 
 log = structlog.get_logger()
@@ -67,8 +68,7 @@ class LifeMark:
         text = LIFE.dump_json(life).ljust(128)
         try:
             if self._file is None:
-                flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-                self._file = os.open(self._path, flags, 0o600)
+                self._file = open_own(self._path, os.O_WRONLY)
             os.pwrite(self._file, text, 0)
         except OSError as error:
             if not self._failed and isinstance(error, FileNotFoundError):
@@ -120,6 +120,15 @@ def begin_life(
     if is_other:
         log.warning("another_life", reason="the outbox may be a copy, or the machine was started anew")
     return is_other
+
+
+def rest_at_most(outbox: Outbox, until: float) -> None:
+    """Nothing that is unsure rests for longer than `until` (epoch): the time until which it does was told by the clock
+    as it was when the life began."""
+    if outbox.rest_until > until:
+        with outbox.transaction() as transaction:
+            transaction.changes_all = True
+            outbox.rest_until = until
 
 
 def is_compared(outbox: Outbox) -> bool:

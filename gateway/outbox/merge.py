@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from gateway.frozen import replace
 from gateway.model import IDENTITY, Addition, Record, Scalar, Setting, StartInterval, UpdateInterval
-from gateway.record_kinds import kind_of
+from gateway.record_kinds import kind_of, speak_of_two
 
 DECIMALS = 9
 """To how many decimals sums are kept, which hides what floats cannot hold."""
@@ -168,6 +168,8 @@ def merged_settings(older: Setting, later: Setting) -> Mapping[str, JsonValue]:
 
 def not_overtaken(setting: Setting, later: Setting) -> Setting | None:
     """What a setting says that a later one of the same thing does not say anew; None where that is nothing."""
+    if speak_of_two(setting, later):
+        return setting
     identity = IDENTITY[setting.type]
     left = {name: value for name, value in setting.fields.items() if name in identity or name not in later.fields}
     return replace(setting, fields=left) if left.keys() - {*identity} else None

@@ -36,7 +36,7 @@ from gateway.outbox.lanes import DEAD, LANE, Lane, StoredRecord, is_parked, star
 from gateway.outbox.record_rules import MOST_OPEN
 from gateway.outbox.rejects import KEPT_REJECT, counted
 from gateway.receipt_rows import BLOCK, HEAD
-from gateway.record_kinds import creates, end_of, kind_of, moves_amounts
+from gateway.record_kinds import creates, end_of, kind_of, moves_amounts, was_over_before
 
 
 @dataclass(slots=True)
@@ -86,6 +86,8 @@ class _Structure:
     lane_contents: dict[str, _LaneContent] = field(default_factory=dict)
     interval_contents: dict[str, _IntervalContent] = field(default_factory=dict)
     setting_entries: dict[str, SettingEntry] = field(default_factory=dict)
+    waiting_settings: dict[str, Setting] = field(default_factory=dict)
+    """By the key of their entries, those that wait."""
     creating: set[tuple[str, int]] = field(default_factory=set)
     """Attempts that create something."""
     counts: dict[str, int] = field(default_factory=dict)
@@ -232,11 +234,18 @@ def _take_in(structure: _Structure, key: str, rest: str, text: str) -> None:
 
 
 def _take_setting(structure: _Structure, setting: Setting, position: int, *, dead: bool) -> None:
-    entry = structure.setting_entries.setdefault(setting_key(setting), SettingEntry())
+    key = setting_key(setting)
+    entry, known = structure.setting_entries.setdefault(key, SettingEntry()), structure.waiting_settings.get(key)
+    at = entry.waiting_at
     if dead:
         entry.refused = sorted([*entry.refused, position])
-    else:
-        entry.waiting_at = position if entry.waiting_at is None else max(entry.waiting_at, position)
+        return
+    if known is not None and at is not None:
+        if position < at and not was_over_before(known, setting):
+            return
+        if position > at and was_over_before(setting, known):
+            return
+    structure.waiting_settings[key], entry.waiting_at = setting, position
 
 
 def _take_of_interval(structure: _Structure, stored: StoredRecord, lane: str, position: int | None) -> None:

@@ -287,6 +287,8 @@ class MqttSource(Source):
     def _note(self, subscribed: Subscribed) -> None:
         """Take over what the broker has granted and refused."""
         granted = self._subscriptions.answer(subscribed.topics, subscribed.codes, self._clock.monotonic())
+        refused = len(subscribed.topics) - len(granted)
+        log.debug("mqtt_subscribed", source=self.name, granted=len(granted), refused=refused)
         for topic in subscribed.topics:
             self.health.failed.pop(topic, None)
         self.health.failed.update(self._subscriptions.failed)

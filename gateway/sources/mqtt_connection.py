@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from gateway.clock import Clock
 from gateway.config.schema_mqtt import MqttConfig
+from gateway.connection_steps import note_step
 from gateway.errors import SourceError
 from gateway.sources import mqtt_packets as packets
 from gateway.sources.mqtt_confirmation import PING, Confirmation, KeepAlive
@@ -157,6 +158,7 @@ class MqttConnection:
                 clean=self._clean,
             )
         )
+        note_step(self._url, "connect", version=self._version)
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 await self._filled.wait()

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from gateway.config.schema_mqtt import MqttConfig
+from gateway.connection_steps import StepwiseTls, http_steps, note_step
 from gateway.errors import SourceError, name_obstacle, obstacle
 
 CONNECT_TIMEOUT = 10.0
@@ -71,8 +72,13 @@ async def open_stream(url: str, config: MqttConfig, received: Received, ended: E
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
             if scheme in ("ws", "wss"):
-                return await _WebSocket.open(url, context, received, ended)
-            return await _Socket.open(*address_of(url), context, received, ended)
+                stream: Stream = await _WebSocket.open(url, context, received, ended)
+                note_step(url, "websocket")
+                return stream
+            stream = await _Socket.open(*address_of(url), context, received, ended)
+            if context is None:  # TLS tells it itself
+                note_step(url, "tcp")
+            return stream
     except TimeoutError:
         raise SourceError(f"cannot connect: no answer within {CONNECT_TIMEOUT:.0f} s") from None
     except (OSError, UnicodeError) as error:
@@ -87,6 +93,7 @@ def tls_context(config: MqttConfig) -> ssl.SSLContext:
         raise SourceError(
             f"cannot use the CA certificate {config.ca}: {_unusable(error, 'it holds no certificate')}"
         ) from error
+    context.sslobject_class = StepwiseTls
     if config.certificate is not None:
         files = f"the client certificate {config.certificate} with the key {config.key or config.certificate}"
         try:
@@ -178,7 +185,8 @@ class _WebSocket(Stream):
 
     @classmethod
     async def open(cls, url: str, context: ssl.SSLContext | None, received: Received, ended: Ended) -> "_WebSocket":
-        session = aiohttp.ClientSession(trust_env=True, timeout=aiohttp.ClientTimeout(total=None))
+        timeout = aiohttp.ClientTimeout(total=None)
+        session = aiohttp.ClientSession(trust_env=True, timeout=timeout, trace_configs=[http_steps(url)])
         try:
             connection = await session.ws_connect(
                 url, protocols=("mqtt",), ssl=context if context is not None else True, max_msg_size=32 * 2**20

@@ -12,7 +12,6 @@ or written costs nothing but that: what still comes of such topics is acknowledg
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -20,6 +19,7 @@ from typing import Literal
 import structlog
 from pydantic import TypeAdapter
 
+from gateway.own_files import write_anew
 from gateway.sources.mqtt_reasons import reason
 
 MANY = 250
@@ -146,17 +146,7 @@ class FilterFile:
         """Keep `topics`; when this returns they are on disk, or the log says why not."""
         if self._path is None:
             return
-        new = self._path.with_suffix(".new")
         try:
-            with new.open("w", encoding="utf-8") as file:
-                json.dump(sorted(topics), file)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(self._path)
-            directory = os.open(self._path.parent, os.O_RDONLY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+            write_anew(self._path, json.dumps(sorted(topics)), durable=True)
         except OSError as error:
             log.warning("subscriptions_not_kept", reason=str(error), file=str(self._path))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+from gateway.own_files import open_own, write_anew
 from gateway.status.history import History, Trend
 
 log = structlog.get_logger()
@@ -88,7 +89,8 @@ class HistoryFile:
 
     def append(self, lines: Sequence[str]) -> None:
         """Add lines. After half a line, as a cut can leave it, they begin anew."""
-        with self._path.open("a+b") as file:
+        with os.fdopen(open_own(self._path, os.O_RDWR | os.O_APPEND), "a+b") as file:
+            file.seek(0, os.SEEK_END)
             if file.tell() and not _ends_a_line(file.fileno(), file.tell()):
                 file.write(b"\n")
             file.write("".join(f"{line}\n" for line in lines).encode())
@@ -96,9 +98,7 @@ class HistoryFile:
 
     def write(self, lines: Sequence[str]) -> None:
         """Write it anew."""
-        new = self._path.with_suffix(".new")
-        new.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        new.replace(self._path)
+        write_anew(self._path, "".join(f"{line}\n" for line in lines))
         self._written = len(lines)
 
 

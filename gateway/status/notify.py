@@ -19,6 +19,8 @@ from pathlib import Path
 
 import structlog
 
+from gateway.own_files import write_anew
+
 log = structlog.get_logger()
 
 
@@ -198,7 +200,7 @@ class Restarts:
         with contextlib.suppress(OSError, ValueError):
             before = max(0, int(self._file.read_text(encoding="ascii")[:9]))
         with contextlib.suppress(OSError):
-            self._file.write_text(str(before + 1), encoding="ascii")
+            write_anew(self._file, str(before + 1))
         return before
 
     def forget(self) -> None:

@@ -1,5 +1,7 @@
 """The request budget that `check` prints: sums by hand, for lines whose needs can be told."""
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +77,41 @@ def test_check_says_how_long_a_broker_keeps_what_comes(stated: str, told: list[s
     answer = check(written(tmp_path, GOOD.replace("type: mqtt, ", f"type: mqtt, {stated}", 1)))
     assert answer.code == 0, answer.problems
     assert [text for text in told if text not in " ".join(answer.output.split())] == []
+
+
+def test_check_says_for_how_long_what_several_tags_decide_must_be_so(tmp_path: Path) -> None:
+    """Per line, or once for those that are alike; a line whose server looks more seldom is not alike. What is written
+    counts, and nothing more is said of that."""
+    content = """
+oden: {token: "${secret:oden_token}"}
+sources:
+  quick: {type: opcua, url: "opc.tcp://a:4840"}
+  slow: {type: opcua, url: "opc.tcp://b:4840", sampling: 1s}
+templates:
+  station:
+    inputs:
+      running: {source: "${plc}", node: ns=2;s=Running}
+      jammed: {source: "${plc}", node: ns=2;s=Jammed}
+    run: {start: {when: running}, end: {when: "!running && !jammed"}, product: P}
+    states:
+      ladder: [{when: "running && !jammed", category: Uptime}]
+      other: {category: Unplanned Downtime}
+lines:
+  - {factory: F, line: L1, use: station, with: {plc: quick}}
+  - {factory: F, line: L2, use: station, with: {plc: quick}}
+  - {factory: F, line: L3, use: station, with: {plc: slow}}
+  - {factory: F, line: L4, use: station, with: {plc: slow}, states: {hold: 0s}}
+"""
+    path = written(tmp_path / "a", content)
+    answer = check(path)
+    assert answer.code == 0, answer.problems
+    parts = re.split(r"\n\n(?=L\d)", answer.output)[1:]
+    assert [part.partition(" of F:")[0] for part in parts] == ["L1 and L2", "L3", "L4"]
+    why = "because a server looks at its tags one by one and several decide"
+    state, end = f"A state that lasts less than {{}} is not sent, {why}", f"What ends a run must hold for {{}}, {why}"
+    for part, span in zip(parts, ("50 ms", "1 s", "1 s"), strict=True):
+        assert part.count(end.format(span)) == 1
+        assert part.count(state.format(span)) == (not part.startswith("L4"))
+        assert "What begins a run" not in part
+    does = [line["does"] for line in json.loads(check(path, "--json").output)["lines"]]
+    assert [any(state.format("50 ms") in sentence for sentence in each) for each in does] == [True, True, False, False]

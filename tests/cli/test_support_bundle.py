@@ -21,14 +21,14 @@ PLANTED = {
     "ODEN_GATEWAY_SECRET_ODEN_TOKEN": "planted-oden-token",
     "ODEN_GATEWAY_SECRET_PROXY": "http://edge:planted-proxy-word@proxy.plant.example:3128",
 }
-INLINE = ("planted-broker-word", "planted-actions-word", "planted-plc-word", 'planted-"page"-token')
+INLINE = ("planted-broker-word", "planted-way-word", "planted-actions-word", "planted-plc-word", 'planted-"page"-token')
 CONFIG = """
 oden: {{url: "http://127.0.0.1:{nobody}/v2", token: "${{secret:oden_token}}", proxy: "${{secret:proxy}}"}}
 sources:
   plc: {{type: opcua, url: "opc.tcp://127.0.0.1:{nobody}", security: none}}
   floor:
     type: mqtt
-    url: "mqtt://127.0.0.1:{nobody}"
+    url: "ws://127.0.0.1:{nobody}/mqtt?token=planted-way-word"
     client_id: edge-01
     username: edge
     password: planted-broker-word

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.cli.startup import read_config
+from gateway.config.environment import SecretError, read_secret
 from gateway.errors import ConfigError
 from tests.config.command import GOOD, TOKEN, check, written
 
@@ -133,10 +134,11 @@ def test_p8_the_warning_repeats_nothing_of_what_stands_behind_the_host_of_a_brok
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
+@pytest.mark.parametrize("secret", ["tok-3f9a77c1e5d20b", f"eyJhbGciOi{'Jub2JvZHkifQ' * 30}"])
 def test_p8_the_secret_itself_in_the_place_of_its_name_is_not_repeated(
-    options: tuple[str, ...], tmp_path: Path
+    secret: str, options: tuple[str, ...], tmp_path: Path
 ) -> None:
-    secret = "tok-3f9a77c1e5d20b"
+    """Not even one that is too long for the name of a file."""
     answer = check(written(tmp_path / "c", GOOD.replace("oden_token}", f"{secret}}}")), *options)
     said = "\n".join((answer.output, *answer.problems))
     assert answer.code == 2
@@ -150,3 +152,40 @@ def test_p8_the_summary_shows_no_value_of_an_address(tmp_path: Path) -> None:
     answer = check(written(tmp_path / "c", GOOD.replace(url, f"wss://broker.plant-a.local/mqtt?token={PLANTED}")))
     assert "wss://broker.plant-a.local/mqtt?token=***" in answer.output
     assert PLANTED not in answer.output
+
+
+def test_p8_the_secret_itself_is_not_repeated_where_its_folder_cannot_be_looked_into(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A name is, so that somebody can find the file."""
+
+    def refused(path: Path, *_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", refused)
+    for named, said in (("tok-3f9a77c1e5d20b", "what is named here is in"), ("plc", "the secret 'plc' is in")):
+        with pytest.raises(SecretError, match=said) as error:
+            read_secret(named, tmp_path, {})
+        assert "tok-" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "told"),
+    [
+        (
+            'url: "mqtt://broker.plant-a.local"',
+            f'ca: ca.pem, url: "ws://broker.plant-a.local/mqtt?token={PLANTED}"',
+            "in place of 'ws://broker.plant-a.local/mqtt?token=***'",
+        ),
+        (
+            "source: press_plc",
+            f'source: "opc.tcp://edge:{PLANTED}@10.1.4.20:4840"',
+            "unknown source 'opc.tcp://***@10.1.4.20:4840'",
+        ),
+    ],
+)
+def test_p8_what_is_said_of_an_address_shows_no_secret_in_it(was: str, becomes: str, told: str, tmp_path: Path) -> None:
+    answer = check(written(tmp_path / "c", GOOD.replace(was, becomes, 1)))
+    assert answer.code == 2
+    assert told in "\n".join(answer.problems)
+    assert PLANTED not in answer.output + "".join(answer.problems)

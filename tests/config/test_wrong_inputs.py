@@ -99,3 +99,24 @@ def test_p10_wrong_inputs_are_refused_with_their_place(given: str, text: str, tm
     (problem,) = caught.value.diagnostics
     assert problem.where.endswith(f":10:{7 + given.index('▲')}")
     assert text in problem.text
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "meant"),
+    [
+        ("opc.tcp://", "http://", None),
+        ("opc.tcp://", "opc.tpc://", "opc.tcp://"),
+        ("opc.tcp://", "mqqt://", None),
+        ("mqtt://", "http://", None),
+        ("mqtt://", "mqqt://", "mqtt://"),
+    ],
+)
+def test_a_scheme_that_is_meant_is_one_that_can_stand_there(
+    was: str, becomes: str, meant: str | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text((HEAD + STATES).replace(was, becomes))
+    with pytest.raises(ConfigError) as wrong:
+        read_config(path, {})
+    (told,) = (each.text for each in wrong.value.diagnostics if "such as opc" in each.text or "WebSocket" in each.text)
+    assert (f"did you mean '{meant}'?" in told) if meant is not None else ("did you mean" not in told)

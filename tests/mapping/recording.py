@@ -14,10 +14,12 @@ from ruamel.yaml import YAML
 
 from gateway.config.lookups import read_lookups
 from gateway.config.schema import Line, LookupTable
+from gateway.config.schema_base import Watched
 from gateway.mapping.again import at_once
 from gateway.mapping.compile import LinePlan, compile_line
 from gateway.mapping.feeder import Event, feed, settled, time_of
 from gateway.mapping.line import LineState, Tick, due, dump, load, step
+from gateway.mapping.sampled import Watching
 from gateway.mapping.trail import Feed
 from gateway.model import (
     NO_LOOKUPS,
@@ -85,7 +87,15 @@ def golden(folder: Path) -> tuple[LinePlan, list[Sample | Contact | Tick]]:
     """The line and the events of a golden recording."""
     line = Line.model_validate(YAML(typ="safe").load(folder / "line.yaml"))
     events = (folder / "samples.jsonl").read_text().splitlines()
-    return compile_line(line, (), _tables(folder)), [_event(json.loads(text)) for text in events]
+    plan = compile_line(line, (), _tables(folder), watching=_watching(folder))
+    return plan, [_event(json.loads(text)) for text in events]
+
+
+def _watching(folder: Path) -> Watching:
+    """How OPC UA sources of a golden recording watch their tags, where it says so."""
+    file = folder / "watching.json"
+    given = json.loads(file.read_text()) if file.exists() else {}
+    return {source: Watched(**watched) for source, watched in given.items()}
 
 
 def _tables(folder: Path) -> Lookups:

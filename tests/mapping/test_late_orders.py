@@ -25,19 +25,20 @@ def facts(*said: Said) -> Facts:
     ("told", "now", "untold"),
     [
         ((FIRST,), (FIRST, DONE, AGAIN), (DONE, AGAIN)),
-        ((FIRST,), (FIRST, END, AGAIN), (END, AGAIN)),
+        ((FIRST,), (FIRST, END, AGAIN), (DONE, AGAIN)),
         ((), (FIRST, DONE, AGAIN), (DONE, AGAIN)),
         ((), (FIRST, END, AGAIN, {**AGAIN, "completed_at": "4"}), (DONE, {**AGAIN, "completed_at": "4"})),
         ((AGAIN,), (FIRST, DONE, AGAIN), (DONE,)),
-        ((FIRST, AGAIN), (FIRST, END, AGAIN), (END,)),
+        ((FIRST, AGAIN), (FIRST, END, AGAIN), (DONE,)),
         ((FIRST, DONE, AGAIN), (FIRST, DONE, AGAIN), ()),
         ((FIRST, END, AGAIN), (FIRST, DONE, AGAIN), ()),
-        ((FIRST, END, AGAIN), (FIRST, END, {"name": "Old"}, AGAIN), ({"name": "Old"},)),
+        ((FIRST, END, AGAIN), (FIRST, END, {"name": "Old"}, AGAIN), ({**DONE, "name": "Old"},)),
         ((AGAIN,), ({**AGAIN, "started_at": "2"}, AGAIN), ()),
     ],
 )
 def test_p13_each_time_an_order_is_begun_is_told_by_itself(
     told: tuple[Said, ...], now: tuple[Said, ...], untold: tuple[Said, ...]
 ) -> None:
-    """No beginning is told with the end of the time before; and of one time only what is not known of it."""
+    """No beginning is told with the end of the time before; of the last time only what is not known of it; and of one
+    before all, by which it is told apart from the last, and made where it was never there."""
     assert list(untold_settings(facts(*told), facts(*now))) == facts(*untold).settings

@@ -10,11 +10,22 @@ from tests.mapping.recording import GOLDEN
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "mapping.md").read_text(encoding="utf-8")
 SECTIONS = ("Late messages", "When a source is not heard", "One moment")
-ELSEWHERE = ("**Each message once.**", "**Whose time?**", "**A sender's clock", "**After a gap.**", "**When the PLC is")
+ELSEWHERE = (
+    "**Several tags of one",
+    "**Each message once.**",
+    "**Whose time?**",
+    "**A sender's clock",
+    "**After a gap.**",
+    "**When the PLC is",
+)
 """How paragraphs of other sections begin that are about the same."""
 
 PROOFS: Mapping[str, Sequence[str]] = {
     # Elsewhere
+    "**Several tags of one server**": (
+        "test_p13_tags_that_are_looked_at_one_by_one_tell_what_they_tell_together",
+        "states_of_tags_looked_at_one_by_one",
+    ),
     "**Each message once.**": ("test_p2_within_a_batch_and_after_it", "test_p2_ids_are_read_again_after_a_kill"),
     "**Whose time?**": ("plc_clock_back_one_hour", "test_p13_what_is_said_of_a_time_to_come_was_so_when_it_arrived"),
     "**A sender's clock that is ahead**": ("test_p13_clocks_that_are_ahead_tell_what_right_ones_tell",),
@@ -48,6 +59,7 @@ PROOFS: Mapping[str, Sequence[str]] = {
     ),
     "* Scrap, states, counts, operators": (
         "late_scrap_of_an_order_that_ran_twice",
+        "late_state_that_has_no_reason",
         "operators_late_in_the_wrong_order",
         "reason_of_a_later_stop_told_of_the_stop_before_it",
         "reason_of_a_later_stop_told_of_one_that_had_none",
@@ -108,6 +120,8 @@ PROOFS: Mapping[str, Sequence[str]] = {
         "test_p13_what_rests_on_other_sources_goes_on",
     ),
     "* When the source is back": (
+        "idle_ends_of_a_backlog",
+        "order_of_a_backlog_with_what_was_so_then",
         "test_p13_a_backlog_is_heard_out_for_a_minute_at_most",
         "test_p13_what_was_so_all_the_time_is_told_once_it_is_known",
     ),

@@ -30,6 +30,7 @@ NO_TIMES = {
     "number",
     "place",
     "raw_data",
+    "said",  # what placeholders stood for
     "seconds",
     "seq",
     "short_stop_seconds",

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from pydantic import TypeAdapter
 
-from gateway.model import RECORD, StartInterval
-from gateway.outbox.entries import ATTEMPT, DEAD_LETTER, INTERVAL, TOTALS, Attempt, DeadLetter, Interval
+from gateway.model import RECORD, Setting, StartInterval
+from gateway.outbox.entries import ATTEMPT, DEAD_LETTER, INTERVAL, SETTING_ENTRY, TOTALS, Attempt, DeadLetter, Interval
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.lanes import LANE, Lane, StoredRecord, stored_record
 from gateway.outbox.reindex import reindex, unsure
@@ -208,3 +209,35 @@ def test_p12_rebuilding_takes_no_memory_for_records() -> None:
         tracemalloc.stop()
         assert LANE.validate_json(rows.changed[f"lane/{OUTPUT}"]).waiting == number
     assert peaks[2] < peaks[1] + 50_000
+
+
+FIRST, BOTH, NEXT = {"started_at": "1"}, {"started_at": "1", "completed_at": "2"}, {"started_at": "3"}
+
+
+@pytest.mark.parametrize(
+    ("said", "last"),
+    [
+        ((FIRST, NEXT), NEXT),
+        ((BOTH, NEXT), NEXT),
+        ((NEXT, BOTH), NEXT),
+        ((NEXT, BOTH, {"completed_at": "4"}), {**NEXT, "completed_at": "4"}),
+        ((BOTH, NEXT, {**BOTH, "name": "Oil"}), NEXT),
+    ],
+)
+def test_p4_the_order_that_begins_last_is_the_one_of_which_more_is_said(
+    said: tuple[dict[str, str], ...], last: dict[str, str]
+) -> None:
+    """In whatever order it was heard, and made anew from the records."""
+    rows = MemoryStore()
+    outbox = Outbox(rows)
+    for number, one in enumerate(said):
+        commit(outbox, Setting(f"K{number}", LINE, 0.0, "maintenance_work_order", {"external_id": "17", **one}))
+    known = rows.get_under("thing/")
+    (entry,) = (SETTING_ENTRY.validate_json(text) for text in known.values())
+    settings = {key: stored_record(text).record for key, text in rows.get_under("record/").items()}
+    (waiting,) = (record for key, record in settings.items() if key.endswith(f"/{entry.waiting_at}"))
+    assert isinstance(waiting, Setting)
+    assert waiting.fields == {"external_id": "17", **last}
+    rows.apply({}, [*known])
+    reindex(rows)
+    assert rows.get_under("thing/") == known

@@ -165,6 +165,26 @@ async def test_a_line_that_is_not_heard_is_grey_whatever_it_was() -> None:
     assert len(set.union(*edges.values())) == len(edges)
 
 
+@pytest.mark.parametrize("size", ["wall", "tablet"])
+async def test_no_word_is_torn_and_what_was_made_can_be_read(size: str) -> None:
+    """Neither on the wall nor on a tablet, with few lines and many; the wall has room for the run's good and scrap of
+    each line that is heard, and with up to six lines for the shift's."""
+    views = [
+        {"size": size, "scheme": "light", "lines": lines, "faulty": faulty, "script": "words"}
+        for lines, faulty in ((1, False), (6, False), (40, True))
+    ]
+    one, few, many = (seen["result"] for seen in await look(*views))
+    assert [seen["torn"] for seen in (one, few, many)] == [[], [], []]
+    made = {"run": r"[\d,]+ good, \d+ scrap", "shift": r"Shift: [\d,]+ good, \d+ scrap"}
+    if size == "wall":
+        for run, shift in (*one["made"], *few["made"]):
+            assert re.fullmatch(made["run"], run), run
+            assert re.fullmatch(made["shift"], shift), shift
+        heard = [parts for parts in many["made"] if parts]
+        assert len(heard) == 30, "of 40 lines ten are not heard"
+        assert all(re.fullmatch(made["run"], run) for run, *_ in heard)
+
+
 async def test_the_server_answers_as_its_document_says(tmp_path: Path) -> None:
     """Whatever schemathesis makes of the document: wrong bodies, methods, types and headers, with the token of the
     actions. That some bodies fit the schema and not the action is what 400 is for; `/api/changes` has no end.

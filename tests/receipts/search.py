@@ -9,6 +9,7 @@ import random
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from gateway.receipts import Session
 from tests.receipts.digests import digest
@@ -30,13 +31,27 @@ class Question:
     numbers: tuple[int, ...]
 
 
+class Known:
+    """A session that is changed no more; most steps leave it as it is, so what matters of it is looked at once."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def copy(self) -> Session:
+        return self._session.copy()
+
+    @cached_property
+    def essence(self) -> object:
+        return essence(self._session)
+
+
 @dataclass(frozen=True)
 class State:
     """See the module. `acked` are PUBACKs that were written since the last question."""
 
     broker: Model
-    session: Session
-    stored: Session
+    session: Known
+    stored: Known
     counted: tuple[int, ...]
     to_publish: int = 0
     cuts: int = 0
@@ -51,16 +66,16 @@ class State:
     def key(self) -> object:
         """What makes two states one."""
         rest = (self.counted, self.to_publish, self.cuts, self.connected, self.down, self.up, self.acked, self.asked)
-        return self.broker, essence(self.session), essence(self.stored), self.number, rest
+        return self.broker, self.session.essence, self.stored.essence, self.number, rest
 
 
 def essence(session: Session) -> object:
     """What decides how a session answers from here on."""
     table = session._receipts
     places = {place: at for at, place in enumerate(table.places())}
+    held = session.receipts
     receipts = tuple(
-        (receipt.packet_id, receipt.digest, receipt.number if receipt.left_at is None else 0)
-        for receipt in session.receipts
+        (receipt.packet_id, receipt.digest, receipt.number if receipt.left_at is None else 0) for receipt in held
     )
     by_number = tuple(
         tuple(places[place] for place in table.with_numbers(range(number, number + 1)))
@@ -71,7 +86,7 @@ def essence(session: Session) -> object:
         if session.counting or session.reuses
         else ()
     )
-    ids = {receipt.packet_id for receipt in session.receipts}
+    ids = {receipt.packet_id for receipt in held}
     by_id = tuple((id_, None if (place := table.with_id(id_)) is None else places[place]) for id_ in sorted(ids))
     return (
         receipts,
@@ -107,8 +122,8 @@ def search(
     `cuts` cuts and kills. Answers how many states there are, and the first fault. `ambiguous`: so many messages may
     be lost for each cut, if others have equal payloads. `known` is a session that has shown something before.
     `alike`: of equal messages it is the sum that counts, not which of them was taken for which."""
-    known = known if known is not None else Session()
-    first = State(broker, known, known, (0,) * len(payloads), len(payloads), cuts)
+    begin = Known(known if known is not None else Session())
+    first = State(broker, begin, begin, (0,) * len(payloads), len(payloads), cuts)
     seen, waiting = {first.key()}, deque([first])
     while waiting:
         state = waiting.popleft()
@@ -128,7 +143,8 @@ def search(
 def walk(broker: Model, payloads: Sequence[str], cuts: int, seed: int) -> str | None:
     """Go one way by chance, to the end. Answers the first fault."""
     chances = random.Random(seed)
-    state = State(broker, Session(), Session(), (0,) * len(payloads), len(payloads), cuts)
+    begin = Known(Session())
+    state = State(broker, begin, begin, (0,) * len(payloads), len(payloads), cuts)
     while steps := [*_steps(state, payloads)]:
         weights = [1 if name in ("cut", "killed") else 20 for name, _ in steps]
         ((_, state),) = chances.choices(steps, weights)
@@ -170,7 +186,7 @@ def _steps(state: State, payloads: Sequence[str]) -> Iterator[tuple[str, State]]
         if not state.broker.done or state.to_publish:
             session = state.session.copy()
             session.connect(0.0, resumed=True)
-            yield "connected", replace(state, broker=state.broker.connect(), session=session, connected=True)
+            yield "connected", replace(state, broker=state.broker.connect(), session=Known(session), connected=True)
         return
     for broker, packet in state.broker.sends():
         yield f"sent {packet}", replace(state, broker=broker, down=(*state.down, packet))
@@ -193,16 +209,17 @@ def _received(state: State, payloads: Sequence[str]) -> tuple[str, State]:
     if isinstance(packet, Question):
         for number in packet.numbers:
             session.confirm(range(number, number + 1))
-        return "confirmed", replace(state, down=down, session=session, asked=False)
+        return "confirmed", replace(state, down=down, session=Known(session), asked=False)
     verdict = session.deliver(packet.packet_id, digest(payloads[packet.message]), dup=packet.dup, at=0.0)
     number = state.number + 1
-    after = replace(state, down=down, session=session, number=number)
+    known = Known(session)
+    after = replace(state, down=down, session=known, number=number)
     if verdict != "twice":
         after = replace(after, up=(*state.up, Ack(packet.packet_id, number)), acked=(*state.acked, number))
     if verdict != "new":
         return f"{verdict} {packet.message}", after
     counted = tuple(count + (message == packet.message) for message, count in enumerate(state.counted))
-    return f"counted {packet.message}", replace(after, counted=counted, stored=session)
+    return f"counted {packet.message}", replace(after, counted=counted, stored=known)
 
 
 def _processed(state: State) -> tuple[str, State]:
@@ -214,8 +231,8 @@ def _processed(state: State) -> tuple[str, State]:
     )
 
 
-def _loaded(stored: Session) -> Session:
+def _loaded(stored: Known) -> Known:
     """What another life of the gateway knows: receipts, and none of them of a connection that stands."""
     session = stored.copy()
     session.connect(0.0, resumed=True)
-    return session
+    return Known(session)

@@ -40,8 +40,9 @@ async def test_a_json_message_arrives_as_one_sample(broker: Mosquitto, version: 
 async def test_p1_what_was_not_done_is_sent_again_and_marked(broker: Mosquitto, version: str) -> None:
     """No PUBACK before `done`: a gateway that dies in between gets the message again, marked as redelivered."""
     first = Intake(acknowledge=False)
-    async with running(mqtt_source(broker, ORDER, version=version), first):
-        await wait_until(lambda: first.arrivals)
+    source = mqtt_source(broker, ORDER, version=version)
+    async with running(source, first):
+        await wait_until(lambda: source.health.connected)
         await broker.publish(ORDER, "1", "2")
         await wait_until(lambda: first.values(ORDER) == [1, 2])
     second = Intake()
@@ -58,8 +59,9 @@ async def test_p1_what_was_not_done_is_sent_again_and_marked(broker: Mosquitto, 
 async def test_p1_what_was_done_is_not_sent_again(broker: Mosquitto, version: str) -> None:
     """`done` reaches the broker as a PUBACK, also when the gateway ends right after it."""
     first = Intake(acknowledge=False)
-    async with running(mqtt_source(broker, ORDER, version=version), first):
-        await wait_until(lambda: first.arrivals)
+    source = mqtt_source(broker, ORDER, version=version)
+    async with running(source, first):
+        await wait_until(lambda: source.health.connected)
         await broker.publish(ORDER, "1", "2")
         await wait_until(lambda: first.values(ORDER) == [1, 2])
         done = first.verdicts[0][0].done
@@ -386,9 +388,9 @@ async def test_p9_a_source_that_hears_nothing_turns(broker: Mosquitto) -> None:
 
 async def test_topics_of_an_earlier_configuration(broker: Mosquitto) -> None:
     """What the broker sends because the session had asked for it once is acknowledged: no value, no reject."""
-    old = Intake()
-    async with running(mqtt_source(broker, SCRAP), old):
-        await wait_until(lambda: old.arrivals)
+    source = mqtt_source(broker, SCRAP)
+    async with running(source, Intake()):
+        await wait_until(lambda: source.health.connected)
     await broker.publish(SCRAP, b"\xff not text")  # kept for the session, which is subscribed to it no more then
     intake, source = Intake(), mqtt_source(broker, ORDER)
     async with running(source, intake):

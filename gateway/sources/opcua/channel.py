@@ -21,6 +21,7 @@ from asyncua.ua.uaerrors import UaError, UaStatusCodeError
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.config.schema import OpcuaConfig
+from gateway.connection_steps import note_step
 from gateway.errors import SourceError, obstacle
 from gateway.health import KindName
 from gateway.shown_address import shown_address
@@ -198,11 +199,15 @@ class Channel:
         with translated("cannot connect"):
             if self._config.security not in {None, "none"}:
                 self._protected = await protect(client, self._new_client(), self._config, now)
+                note_step(self._config.url, "endpoints", security=self._config.security)
             try:
                 async with asyncio.timeout(self._config.timeout):
                     await client.connect_socket()
+                    note_step(self._config.url, "tcp")
                     await self._greet()
+                    note_step(self._config.url, "hello")
                     await client.open_secure_channel()
+                    note_step(self._config.url, "secure_channel", lifetime=client.secure_channel_timeout / 1000)
                     return await then()
             except (OSError, UaError) as error:
                 lost = isinstance(error, OSError)
@@ -235,6 +240,7 @@ class Channel:
     async def _begin(self) -> None:
         self._client.session_timeout = round(SESSION_TIMEOUT * 1000)
         await self._client.create_session()
+        note_step(self._config.url, "session", timeout=self._client.session_timeout / 1000)
         try:
             await self._activate()
         except BaseException:
@@ -264,6 +270,7 @@ class Channel:
         if self._config.user_certificate is not None and self._config.user_key is not None:
             certificate, client.user_private_key = user_of(self._config.user_certificate, self._config.user_key)
         await client.activate_session(self._user, self._password, certificate)
+        note_step(self._config.url, "activated")
         token = client.uaclient.session.authentication_token.to_string()
         nonce = (client._server_nonce or b"").hex()  # noqa: SLF001 - the next activation needs it
         self._key = SessionKey(self._config.url, token, nonce)
@@ -305,6 +312,7 @@ class Channel:
             with translated("the channel could not be renewed"):
                 await self._client.open_secure_channel(renew=True)
                 self._client.uaclient.revolve_security_token()
+                note_step(self._config.url, "renewed")
 
     def drop(self) -> None:
         """See `Connection.drop`."""

@@ -5,12 +5,13 @@ system empties at each start and no backup takes, readable by the gateway's user
 """
 
 import json
-import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import structlog
+
+from gateway.own_files import write_anew
 
 log = structlog.get_logger()
 
@@ -47,14 +48,9 @@ class KeyFile:
         """Keep `key`, instead of the one before."""
         if self._path is None:
             return
-        new = self._path.with_suffix(".new")
         try:
             self._path.parent.mkdir(mode=0o700, exist_ok=True)
-            with suppress(FileNotFoundError):
-                new.unlink()
-            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-                json.dump(asdict(key), file)
-            new.replace(self._path)
+            write_anew(self._path, json.dumps(asdict(key)))
         except OSError as error:
             log.info("opcua_session_key_not_kept", reason=error.strerror)
 

@@ -18,6 +18,7 @@ import structlog
 
 from gateway.clock import Clock, ClockMoves
 from gateway.config.schema import OpcuaConfig
+from gateway.connection_steps import note_step
 from gateway.errors import SourceError
 from gateway.model import Notice, Sample
 from gateway.sources.base import TURN, Arrival, Source, SourceHealth, Take, not_connected
@@ -256,6 +257,7 @@ class OpcuaSource(Source):
             items = WatchedItems(connection, self._tags, self.health.failed, publisher.follow, limits)
             interval, timeout = self._config.publishing_interval, self._config.timeout
             await items.start(interval, timeout, connection.session_timeout, self._clock.monotonic())
+            note_step(self._config.url, "subscribed", tags=len(items.nodes), failed=len(self.health.failed))
         return items
 
     async def _beside(self, work: Coroutine[None, None, None], inbox: "asyncio.Queue[Incoming]") -> None:

@@ -105,6 +105,32 @@ const SCRIPTS = {
     return seen;
   },
 
+  /** Words that are torn over two rows; and of each line what was made in run and shift, where all of it can be seen. */
+  async words(page) {
+    return page.evaluate(() => {
+      const torn = [];
+      const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+      while (texts.nextNode()) {
+        const node = texts.currentNode;
+        if (!node.parentElement.checkVisibility({ visibilityProperty: true }) || node.parentElement.closest(".spoken, .skip")) continue;
+        for (const word of node.textContent.matchAll(/[\p{L}\p{N}]+/gu)) {
+          const range = document.createRange();
+          range.setStart(node, word.index);
+          range.setEnd(node, word.index + word[0].length);
+          if (new Set([...range.getClientRects()].map((box) => Math.round(box.top))).size > 1) torn.push(word[0]);
+        }
+      }
+      const made = [...document.querySelectorAll(".lines article")].map((article) => {
+        const frame = article.getBoundingClientRect();
+        return [...article.querySelectorAll(".made")].filter((part) => {
+          const box = part.getBoundingClientRect();
+          return box.height > 0 && part.scrollWidth <= part.clientWidth && box.bottom <= frame.bottom && box.bottom <= innerHeight;
+        }).map((part) => part.textContent);
+      });
+      return { torn, made };
+    });
+  },
+
   /** How each line is coloured, and what stands in it. */
   async lines(page) {
     return page.locator(".lines article").evaluateAll((articles) => articles.map((article) => ({

@@ -1,0 +1,59 @@
+"""The steps by which connections are made, in the log at level debug: where one fails or hangs, the last that was done
+says how far it has come.
+
+They name hosts and ports, versions and counts; nothing that could be a secret is among them.
+"""
+
+import ssl
+from types import SimpleNamespace
+from urllib.parse import urlsplit
+
+import aiohttp
+import structlog
+
+from gateway.shown_address import shown_address
+
+log = structlog.get_logger()
+
+
+def note_step(to: str, step: str, **what: object) -> None:
+    """`step` of the connection to the address `to` is done, with `what` there is to be said of it. A program that only
+    uses the client of Oden has no log of ours: there, structlog would print it."""
+    if structlog.is_configured():
+        log.debug("connection_step", to=shown_address(to), step=step, **what)
+
+
+class StepwiseTls(ssl.SSLObject):
+    """For `SSLContext.sslobject_class`: TLS that notes when the way to the other side stands, and when both agree."""
+
+    _begun = False
+
+    def do_handshake(self) -> None:
+        """Called again and again until all of it is done."""
+        host = self.server_hostname or ""
+        if not self._begun:
+            self._begun = True
+            note_step(host, "tcp")
+        super().do_handshake()
+        cipher = self.cipher()
+        note_step(host, "tls", version=self.version(), cipher=cipher[0] if cipher else None)
+
+
+def http_steps(url: str) -> aiohttp.TraceConfig:
+    """What notes the steps to `url`: that a name was found, and that the way stands, which TLS notes itself."""
+    trace = aiohttp.TraceConfig()
+
+    async def found(
+        _session: aiohttp.ClientSession, _context: SimpleNamespace, params: aiohttp.TraceDnsResolveHostEndParams
+    ) -> None:
+        note_step(params.host, "dns")
+
+    async def stands(
+        _session: aiohttp.ClientSession, _context: SimpleNamespace, _params: aiohttp.TraceConnectionCreateEndParams
+    ) -> None:
+        note_step(url, "tcp")
+
+    trace.on_dns_resolvehost_end.append(found)
+    if urlsplit(url).scheme not in ("https", "wss"):
+        trace.on_connection_create_end.append(stands)
+    return trace

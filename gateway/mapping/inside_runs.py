@@ -1,0 +1,34 @@
+"""What is inside runs and changes before it is known which run is on: what has to be kept of it. Pure."""
+
+from gateway.frozen import replace
+from gateway.mapping.intervals import ByKey, IntervalPlan, IntervalsState, PendingChange, PendingStart, is_undecided
+from gateway.mapping.passed_starts import MOST_PASSED, PassedStart, said_by
+from gateway.mapping.templates import Resolver
+
+
+def with_said(
+    plan: IntervalPlan, state: IntervalsState, before: PendingChange | None, resolve: Resolver
+) -> IntervalsState:
+    """The state that knows of a change that has begun to settle what was said before it, by `resolve`, or before the
+    change that it replaces: of that something may have to be told by then."""
+    change = state.pending_change
+    if change is None or change is before or (state.current is None and state.pending_start is None):
+        return state
+    said = before.said if before is not None else None
+    said = said if said is not None else said_by(plan.name, plan.metadata, resolve)
+    return replace(state, pending_change=replace(change, said=said))
+
+
+def passed_by(
+    plan: IntervalPlan, state: IntervalsState, runs: IntervalsState, end: float, resolve: Resolver
+) -> tuple[PassedStart, ...]:
+    """Those that have passed once one ends at `end`: that one too, where it is not known yet in which run that was."""
+    on, run = state.pending_start, runs.pending_change
+    goes_on = isinstance(plan.start, ByKey) and not state.parked  # in the next run
+    if on is None and state.current is not None and run is not None and goes_on:
+        on = PendingStart(state.key, run.previous_end, state.current.named)
+    if on is None or on.begun >= end or not is_undecided(runs, end):
+        return state.passed
+    said = state.pending_change.said if state.pending_change is not None else None
+    said = said if said is not None else said_by(plan.name, plan.metadata, resolve)
+    return (*state.passed, PassedStart(on.key, on.begun, end, said, on.named))[-MOST_PASSED:]
