@@ -284,7 +284,7 @@ class App:
         before, after = ((read.lookups, read.schemas) for read in (self._loaded, loaded))
         change = difference(old, new, receives, tables=before != after, started_by=self._started_by.config)
         touched = {*change.sources.new, *change.sources.changed}
-        made = self._make_sources(new, plans)
+        made = await asyncio.to_thread(self._make_sources, new, plans)  # a library may have to be loaded
         opened = await self._opened_client(loaded) if change.delivery else None
 
         def swap() -> None:

@@ -211,9 +211,11 @@ class ClockWatch:
 
     def may_send(self) -> bool:
         """Whether records may be sent: the time is confirmed, or near that of Oden, or Oden's answers do not tell
-        theirs. Not before Oden was asked."""
+        theirs. Not before Oden was asked, nor while something says that a clock that was right has leapt, as where the
+        machine was put back to an earlier state: what was sent since then is not known here."""
         if self.by is not None:
-            return True
+            verdict = self._pending[1] if self._pending is not None else None
+            return verdict is None or verdict.by == "sleep" or verdict.correction <= OTHER_LIFE
         oden = self._witnesses.oden_at_once()
         return oden == "silent" or (isinstance(oden, float) and abs(oden - self._clock.now()) <= NEAR)
 

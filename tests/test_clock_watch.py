@@ -273,6 +273,20 @@ async def test_p11_a_leap_that_ntp_confirms_is_followed_after_it_has_lasted() ->
 
 
 @in_simulated_time
+async def test_p4_nothing_is_sent_while_it_may_be_another_life() -> None:
+    """From the first look on that shows it: what was sent before the machine was put back is not known. A leap that was
+    a slip holds nothing up once it is undone, nor does one of seconds, or one that nobody confirms."""
+    clock = Machine()
+    clock.ntp = True
+    async with running(clock) as watch:
+        for ahead, ntp, sends in ((3600.0, True, False), (0.0, True, True), (8.0, True, True), (3600.0, None, True)):
+            clock.ahead, clock.ntp = ahead, ntp
+            await asyncio.sleep(3.0)
+            assert watch.may_send() == sends, (ahead, ntp)
+        assert not watch.leap.is_set()
+
+
+@in_simulated_time
 async def test_p11_a_machine_that_slept_is_followed_without_any_other_witness() -> None:
     """BOOTTIME says for how long it slept: no other life, and no times to mend."""
     clock = Machine()

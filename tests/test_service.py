@@ -135,6 +135,21 @@ def test_p7_a_taken_status_port_does_not_stop_it(service: Service) -> None:
     assert process.wait(PATIENCE) == 0
 
 
+def test_p9_what_a_reload_has_to_load_holds_nothing_up(service: Service) -> None:
+    """P9: while the library of a source is loaded that was not there before, which takes long on a busy machine, all
+    else goes on."""
+    process = service.start(command=(sys.executable, "-m", "tests.slow_sources", str(service.folder)))
+    wait_for(service.up)
+    config = service.folder / "gateway.yaml"
+    more = 'sources: {floor: {type: mqtt, url: "mqtt://127.0.0.1:1", client_id: a}, plc: '
+    config.write_text(config.read_text().replace("sources: {plc: ", more))
+    process.send_signal(signal.SIGHUP)
+    wait_for((service.folder / "waits").exists)
+    assert service.up()
+    (service.folder / "go").touch()
+    logs(process, "configuration_reloaded")
+
+
 @pytest.mark.parametrize("sink", ["the disk is full", "nobody reads"])
 def test_p9_a_log_that_cannot_be_written_ends_nothing(service: Service, sink: str) -> None:
     """Every source goes on being tried, and the page says how many lines are missing and why."""

@@ -15,6 +15,7 @@ from ulid import ULID
 
 from gateway.model import StartInterval
 from gateway.oden import answers
+from gateway.oden.shown_starts import says_as
 
 Verdict = Literal["adopt", "end", "leave"]
 
@@ -72,11 +73,12 @@ def shown_in(answer: object, reference: str | None) -> list[Shown] | None:
     return None if starts is None else sorted(found, key=lambda one: one.start)
 
 
-def verdict(shown: Shown, record: StartInterval, latest: int, *, referenced: bool) -> Verdict:
+def verdict(shown: Shown, record: StartInterval, latest: int, *, referenced: bool, step: int = 1) -> Verdict:
     """What becomes of `shown`, which memory does not know, before `record` is told. `latest` is the start of the latest
-    interval before it that is known; `referenced`: our records carry their keys."""
+    interval before it that is known; `referenced`: our records carry their keys; Oden rounds starts to `step`
+    seconds."""
     ours = is_ours(shown)
-    if shown.start == record.start and (ours or shown.reference is None):
+    if is_of(shown, record, step):
         return "adopt"
     if shown.end is not None:
         return "leave"
@@ -88,13 +90,28 @@ def verdict(shown: Shown, record: StartInterval, latest: int, *, referenced: boo
     return "end" if ours else "leave"
 
 
+def is_of(shown: Shown, record: StartInterval, step: int = 1) -> bool:
+    """Whether it is the interval of that start. Where Oden rounds starts to `step` seconds, the start that it shows is
+    that of others, too: then the key tells, or what both are called."""
+    if shown.reference is not None:
+        return told_start(shown) == record.start
+    if step <= 1:
+        return shown.start == record.start
+    return abs(shown.start - record.start) < step and says_as(shown.name, shown.metadata, record)
+
+
 def is_ours(shown: Shown) -> bool:
     """Whether it carries the key of an interval with its start: keys are made from that."""
+    return told_start(shown) is not None
+
+
+def told_start(shown: Shown) -> int | None:
+    """The start as it was told, by the key that it carries; None where that is no key of an interval with its start."""
     try:
         begun = ULID.from_str(shown.reference or "").milliseconds // 1000
     except ValueError:
-        return False
-    return abs(begun - shown.start) < MINUTE
+        return None
+    return begun if abs(begun - shown.start) < MINUTE else None
 
 
 def is_same(shown: Shown, record: StartInterval) -> bool:

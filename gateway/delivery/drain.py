@@ -19,6 +19,7 @@ from gateway.delivery.settlement import OUTBOX_PAUSE, DeliveryOptions
 from gateway.errors import CommitConflict, DamagedRow, OutboxError
 from gateway.oden.client import OdenClient
 from gateway.outbox.entries import LineRef, Pause, Work
+from gateway.outbox.life import rest_at_most
 from gateway.outbox.operator_actions import paused_by
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
@@ -46,6 +47,11 @@ LONGEST_WAIT = 3600.0
 
 def _to_do(outbox: Outbox) -> tuple[Pause | None, list[Work]]:
     return paused_by(outbox), outbox.work()
+
+
+def _begun(outbox: Outbox) -> list[Work]:
+    """What has an attempt on disk. What is unsure is offered as one, and is none before it is looked up."""
+    return [work for work in outbox.work() if work.attempt in outbox.attempts(work.lane)]
 
 
 class Drain:
@@ -205,7 +211,9 @@ class Drain:
 
     async def _recover(self) -> None:
         await self._executor.learn_lines()
-        for work in await self._outbox(Outbox.work):
+        # What is unsure rests by a clock that may have been set back since.
+        await self._outbox(rest_at_most, self._clock.now() + self._options.settle)
+        for work in await self._outbox(_begun):
             if work.attempt is not None:
                 await self._executor.settlement.recover(work, work.attempt, LONGEST_WAIT)
         await self._executor.settlement.resumed()

@@ -13,7 +13,7 @@ from typing import Concatenate, ParamSpec
 
 import structlog
 
-from gateway.delivery.adoption import STATE, Shown, ended_at, is_ours, shown_in, verdict
+from gateway.delivery.adoption import MINUTE, STATE, Shown, ended_at, is_of, shown_in, told_start, verdict
 from gateway.delivery.breaker import backoff
 from gateway.delivery.limited import LimitedClient
 from gateway.delivery.outcome import Outcome, outcome_of
@@ -125,7 +125,7 @@ class LeftOpenAtOden:
         known_start = await settlement.outbox(left_open.latest_start, record)
         if latest.end is None:
             await self._see_to_older(work, record, latest)
-        match verdict(latest, record, known_start, referenced=wording.reference is not None):
+        match verdict(latest, record, known_start, referenced=wording.reference is not None, step=self._step):
             case "adopt":
                 await self._adopt(work, record, latest)
             case "end":
@@ -142,11 +142,11 @@ class LeftOpenAtOden:
         """The interval of a start can be at Oden although others have begun since: another life of the gateway has told
         it, and its messages have come again."""
         settlement = self._settlement
-        request = requests.look_up([record], settlement.line_id(work.line), None)
+        request = requests.look_up([record], settlement.line_id(work.line), None, MINUTE)
         shown = shown_in(await self._searched(work, request, written), settlement.options.wording.reference)
         if shown is None:
             raise Unsettled(Outcome("dead"), answered=True)
-        there = [one for one in shown if one.start == record.start and (is_ours(one) or one.reference is None)]
+        there = [one for one in shown if is_of(one, record, self._step)]
         if there:
             await self._adopt(work, record, there[0], is_latest=False)
         elif len(self._past) < MOST_PAST:
@@ -221,9 +221,14 @@ class LeftOpenAtOden:
 
     async def _known(self, record: StartInterval, interval_type: str, shown: Shown) -> str | None:
         """The key of the interval, where it is known here."""
-        step = max(1, self._settlement.learned.start_step)
-        place = record.line, interval_type
-        return await self._settlement.outbox(left_open.known_as, *place, (shown.id, shown.start), step)
+        place, told = (record.line, interval_type), told_start(shown)
+        start, step = (shown.start, self._step) if told is None else (told, 1)
+        return await self._settlement.outbox(left_open.known_as, *place, (shown.id, start), step)
+
+    @property
+    def _step(self) -> int:
+        """To how many seconds Oden rounds starts."""
+        return max(1, self._settlement.learned.start_step)
 
     async def _output_times(self, work: Work, run: Shown) -> list[int]:
         """The time stamps of the output of a run."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -12,13 +12,14 @@ from gateway.delivery.changes import is_change
 from gateway.delivery.changing import MOST_UNSEEN, Changing
 from gateway.delivery.limited import LimitedClient
 from gateway.delivery.outcome import EMPTY, Outcome, look_up_result, outcome_of
-from gateway.delivery.settlement import Settlement, unsaid
+from gateway.delivery.settlement import MINUTE, Settlement, unsaid
 from gateway.model import Notice, Output, Record, Setting, StartInterval, UpdateInterval
 from gateway.oden import answers, requests
 from gateway.oden.classification import Answer
 from gateway.oden.exchange import iso
 from gateway.oden.http_answer import Keeps
 from gateway.oden.requests import Wording
+from gateway.oden.shown_starts import rounds_starts
 from gateway.outbox import left_open
 from gateway.outbox.entries import Attempt, LineRef, Work
 from gateway.outbox.life import uncompared
@@ -60,8 +61,7 @@ class LookUps:
         chosen = settlement.clock.now()
         interval_id = work.interval.oden_id if work.interval else None
         try:
-            step = settlement.learned.start_step
-            request = requests.look_up(work.records, settlement.line_id(work.line), interval_id, max(1, step))
+            request = requests.look_up(work.records, settlement.line_id(work.line), interval_id, MINUTE)
             body = request.text()
         except Exception as error:  # whatever a record is, it must not hold its line
             log.exception("look_up_not_built", record=work.records[0].key, line=work.line)
@@ -70,7 +70,7 @@ class LookUps:
         wording = settlement.options.wording
         listed = await self._waiting(work, attempt, wording)
         waiting = [one.record for one in listed if isinstance(one.record, Output) and one.is_from_before]
-        keeps = _concerned(work.records, waiting, step, wording)
+        keeps = _concerned(work.records, waiting, wording)
         answer = await self._client.post(request.endpoint, body, written, keeps=keeps)
         outcome = outcome_of(request.endpoint, answer, creates=False, none_is_success=True)
         await settlement.note_answer(request.endpoint, work, answer, outcome, chosen)
@@ -80,11 +80,15 @@ class LookUps:
             outcome = outcome_of(request.endpoint, answer, creates=False, none_is_success=True)
             await settlement.note_answer(request.endpoint, work, answer, outcome, chosen)
         is_start = isinstance(work.records[0], StartInterval)
-        known = await settlement.known_ids(work) if is_start else frozenset()
+        known = await settlement.known_starts(work) if is_start else {}
         if is_start and outcome.fate == "delivered":
             await self._notice_strangers(work, answer, known)
+            starts = [one for one in work.records if isinstance(one, StartInterval)]
+            if rounds_starts(answer.body, starts, known, wording.reference) and not settlement.learned.start_step:
+                await settlement.learn(replace(settlement.learned, start_step=MINUTE))
         if await self._is_ended(work, attempt, answer, outcome):
             return
+        step = settlement.learned.start_step
         result = look_up_result(work, attempt, answer, wording, step, known, waiting)
         if outcome.fate != "delivered" or result.unsettled:
             reason = outcome.reason or result.unsettled
@@ -153,7 +157,7 @@ class LookUps:
         await settlement.persist(left_open.ended_there, work, end, notice)
         return True
 
-    async def _notice_strangers(self, work: Work, answer: Answer, known: frozenset[str]) -> None:
+    async def _notice_strangers(self, work: Work, answer: Answer, known: Collection[str]) -> None:
         """Somebody else may have made intervals on our line: they stay, and are told of once."""
         record = work.records[0]
         if not isinstance(record, StartInterval):
@@ -210,13 +214,13 @@ class LookUps:
             settlement.breaker.hold_line(line, why)
 
 
-def _concerned(records: Sequence[Record], waiting: Sequence[Output], step: int, wording: Wording) -> Keeps | None:
+def _concerned(records: Sequence[Record], waiting: Sequence[Output], wording: Wording) -> Keeps | None:
     """Which entries of the answer to their look-up say something of `records`; None: all."""
     if isinstance(records[0], Output):
         output = [*(one for one in records if isinstance(one, Output)), *waiting]
         return answers.concerns_output(output, wording.reference)
     starts = [one for one in records if isinstance(one, StartInterval)]
-    return answers.concerns_starts(starts, step) if starts else None
+    return answers.concerns_starts(starts, MINUTE) if starts else None
 
 
 def _is_unsure(listed: Listed) -> bool:

@@ -12,10 +12,11 @@ from typing import Literal
 
 from gateway.model import Output, StartInterval
 from gateway.oden import answers
-from gateway.oden.answers import Confirmation, with_own_starts
+from gateway.oden.answers import Confirmation
 from gateway.oden.classification import Answer, AnswerClass, classify, explanation, says_retryable
 from gateway.oden.endpoints import ENDPOINTS, INTERVALS_SET, INTERVALS_UPDATE, Endpoint
 from gateway.oden.requests import Wording, row_of
+from gateway.oden.shown_starts import with_own_starts
 from gateway.outbox.entries import Attempt, Work
 from gateway.outbox.merge import taken_up
 from gateway.record_kinds import creates
@@ -161,7 +162,7 @@ def look_up_result(
     body = answer.body if answer.status != 404 else []
     if isinstance(work.records[0], StartInterval):
         starts = [record for record in work.records if isinstance(record, StartInterval)]
-        body = with_own_starts(body, starts, step, known)
+        body = with_own_starts(body, starts, step, known, wording.reference)
     row = row_of(work.records[0])
     present = [row.is_there(body, record, wording.reference) for record in work.records]
     others = frozenset[str]()

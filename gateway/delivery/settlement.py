@@ -286,9 +286,9 @@ class Settlement:
             return {}
         return await self.outbox(Outbox.open_before, record)
 
-    async def known_ids(self, work: Work) -> frozenset[str]:
-        """The ids of other intervals of the line and type of the starts in `work`, as far as they are known."""
-        return await self.outbox(told.known_ids, work.line, work.records[0].type)
+    async def known_starts(self, work: Work) -> Mapping[str, int]:
+        """The ids of other intervals of the line and type of the starts in `work` that are known, with their starts."""
+        return await self.outbox(told.known_starts, work.line, work.records[0].type)
 
     async def notice(self, text: str) -> None:
         """Tell a person of something at Oden that was not done from here, or of what became of it."""

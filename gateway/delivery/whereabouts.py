@@ -14,6 +14,7 @@ from gateway.model import Record, StartInterval
 from gateway.oden import answers, requests
 from gateway.oden.classification import Answer
 from gateway.oden.requests import Request
+from gateway.oden.shown_starts import with_own_starts
 from gateway.outbox import gone
 from gateway.outbox.entries import Interval, Work
 from gateway.outbox.store import Outbox
@@ -50,10 +51,13 @@ class Whereabouts:
             return "gone"
         if self._seen.get(record.interval, 0.0) > self._settlement.clock.monotonic():
             return "there"
-        start = StartInterval(record.interval, record.line, record.at, interval.type, interval.start)
-        around = requests.look_up([start], self._settlement.line_id(work.line), None)
+        start, step = _as_told(record, interval), self._settlement.learned.start_step
+        around = requests.look_up([start], self._settlement.line_id(work.line), None, step)
         found = await self._search(work, around)
         row, reference = requests.row_of(start), self._settlement.options.wording.reference
+        if step > 1 and found is not None and not _shows(found, interval.oden_id):
+            known = await self._settlement.known_starts(work)
+            found = with_own_starts(found, [start], step, known, reference)
         is_there = None if found is None else row.is_there(found, start, reference)
         if is_there is None:
             return "unknown"
@@ -97,6 +101,15 @@ class Whereabouts:
         if outcome.fate != "delivered":
             return None
         return [] if found.status == 404 else found.body
+
+
+def _as_told(record: Record, interval: Interval) -> StartInterval:
+    """The start of the interval, with what Oden was told of it."""
+    told = interval.told or {}
+    name, details = told.get("name"), {key: value for key, value in told.items() if key.startswith("details ")}
+    metadata = {key.removeprefix("details "): value for key, value in details.items()}
+    named = name if isinstance(name, str) else None
+    return StartInterval(record.interval, record.line, record.at, interval.type, interval.start, named, metadata)
 
 
 def says_none(answer: Answer) -> bool | None:

@@ -114,37 +114,6 @@ def _sole(answer: object) -> object:
             return answer
 
 
-def with_own_starts(answer: object, records: Sequence[StartInterval], step: int, known: Collection[str]) -> object:
-    """The answer to a search for `records`, without what has a `known` id, which is another interval. Where Oden rounds
-    starts to `step` seconds, each of them has its own start in it, in the place of the rounded one; what has another
-    name is another."""
-    entries = entries_of(answer)
-    if entries is None:
-        return answer
-    left = [entry for entry in entries if not (isinstance(entry, Mapping) and str(entry.get("id")) in known)]
-    shown: list[object] = []
-    for record in records if step > 1 else ():
-        near = [entry for entry in left if isinstance(entry, Mapping) and _is_near(entry, record, step)]
-        best = min(near, key=lambda entry: abs((epoch_of(entry.get("start_time")) or 0) - record.start), default=None)
-        if best is not None:
-            left.remove(best)
-            shown.append({**best, "start_time": record.start})
-    return [*shown, *left]
-
-
-def _is_near(entry: Mapping[str, object], record: StartInterval, step: int) -> bool:
-    start, metadata = epoch_of(entry.get("start_time")), entry.get("metadata")
-    details = metadata if isinstance(metadata, Mapping) else {}
-    return (
-        start is not None
-        and abs(start - record.start) < step
-        and (not record.name or says_same(entry.get("name"), record.name))
-        and all(
-            says_same(plain_metadata(details[key]), told) for key, told in record.metadata.items() if key in details
-        )
-    )
-
-
 def is_called(answer: object, name: str) -> bool:
     """Whether the answer to a search shows something of that name."""
     return any(isinstance(entry, Mapping) and entry.get("name") == name for entry in entries_of(answer) or [])
@@ -274,8 +243,8 @@ def concerns_output(records: Collection[Output], reference: str | None = None) -
 
 
 def concerns_starts(records: Collection[StartInterval], step: int = 1) -> Keeps:
-    """The same of intervals whose starts Oden rounds to `step` seconds; and those that have begun before any of them,
-    which can be somebody else's."""
+    """The same of intervals whose starts Oden may round to `step` seconds; and those that have begun before any of
+    them, which can be somebody else's."""
     starts, step = sorted({record.start for record in records}), max(1, step)
 
     def keeps(entry: object) -> bool:

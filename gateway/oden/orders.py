@@ -26,10 +26,11 @@ def meant(orders: Sequence[Order], record: Setting) -> Order | None:
         same = [order for order in orders if told is not None and _was_then(order, name, told)]
         if same:
             return same[-1]
-    open_ = [order for order in orders if not order.get(COMPLETED) and not _is_before(completed, order.get(BEGUN))]
+    left = [order for order in orders if not _is_before(completed, order.get(BEGUN))]
+    open_ = [order for order in left if not order.get(COMPLETED)]
     if open_:
         return open_[-1]
-    return orders[-1] if orders and begun is None else None
+    return left[-1] if left and begun is None else None
 
 
 def is_as_told(order: Order, record: Setting) -> bool:

@@ -109,10 +109,11 @@ def known_as(outbox: Outbox, line: str, interval_type: str, shown: tuple[str, in
     """The key of the interval that Oden shows under this id and with this start, where it is one of ours; starts are
     rounded to `step` seconds."""
     oden_id, start = shown
-    for second in sorted(range(start - step + 1, start + step), key=lambda second: abs(second - start)):
-        key = interval_key(line, interval_type, second)
-        interval = outbox.interval(key)
-        if interval is not None and interval.oden_id in (None, oden_id):
+    seconds = sorted(range(start - step + 1, start + step), key=lambda second: abs(second - start))
+    keys = [interval_key(line, interval_type, second) for second in seconds]
+    known = {key: interval.oden_id for key in keys if (interval := outbox.interval(key)) is not None}
+    for its_id in (oden_id, None):  # one whose id is not known yet may begin in the same minute
+        if (key := next((key for key, one in known.items() if one == its_id), None)) is not None:
             return key
     # One that was adopted before, or whose key is of an earlier version. Others can have the id on other lines.
     place = line, interval_type, oden_id

@@ -122,6 +122,15 @@ def begin_life(
     return is_other
 
 
+def rest_at_most(outbox: Outbox, until: float) -> None:
+    """Nothing that is unsure rests for longer than `until` (epoch): the time until which it does was told by the clock
+    as it was when the life began."""
+    if outbox.rest_until > until:
+        with outbox.transaction() as transaction:
+            transaction.changes_all = True
+            outbox.rest_until = until
+
+
 def is_compared(outbox: Outbox) -> bool:
     """Whether counters need not be compared with what Oden shows."""
     text = outbox.row("life")

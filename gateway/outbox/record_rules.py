@@ -124,7 +124,7 @@ def queue(transaction: Transaction, stored: StoredRecord, *, again: bool = False
     if key is not None:
         transaction.merge_keys[name, key] = position
     if isinstance(record, Setting):
-        settings_index.waits(transaction, record, position)
+        settings_index.waits(transaction, record, position, again=again)
     if kind.interval == "opens" and end_of(record) is None:
         lane = transaction.lane(name)
         lane.open = [*lane.open, position][-MOST_OPEN:]
@@ -261,11 +261,10 @@ def refused(transaction: Transaction, letter: DeadLetter, *, late: bool = False)
         versions = {name: interval.field_versions.get(name, 0) for name in sorted(latest)}
         letter = replace(letter, field_versions=versions)
     if isinstance(record, Setting):
-        left = settings_index.not_overtaken(transaction, record)
+        left = settings_index.not_overtaken(transaction, record, transaction.lane(DEAD).tail)
         if left is None:
             transaction.totals.outdated += 1
             return
-        transaction.setting_entry(record).refused.append(transaction.lane(DEAD).tail)
         letter = replace(letter, record=left)
     transaction.append_to(DEAD, "", DEAD_LETTER.dump_json(letter).decode())
     transaction.totals.dead += 1

@@ -4,7 +4,7 @@ There is an entry of a thing while there is either. What is said later of a thin
 and that no attempt carries, but for a work order that is begun again, or of which it is heard late what was before: of
 those that wait, the one that begins last is in the index. A dead letter keeps only what nothing later says anew, so
 that sending it once more takes nothing back; where nothing is left of it, it is one no more, and is counted as
-outdated.
+outdated. One of a work order that was begun again since is in the index no more: nothing later is of the same time.
 """
 
 import json
@@ -28,31 +28,32 @@ def merged_into_waiting(transaction: Transaction, setting: Setting, *, again: bo
         return False
     older, later = (setting, waiting) if again else (waiting, setting)
     if begins_anew(older, later):
-        if not again:
-            return False
-        # It would go after what is later, which it would then complete.
-        older = replace(older, fields={name: said for name, said in older.fields.items() if name != "completed_at"})
+        return False
     # It stays the record that waited, whichever of the two has the later word.
     both = replace(waiting, fields=merge.merged_settings(older, later))
     transaction.rewrite(lane_of(setting), at, StoredRecord(both))
     return True
 
 
-def waits(transaction: Transaction, setting: Setting, position: int) -> None:
+def waits(transaction: Transaction, setting: Setting, position: int, *, again: bool) -> None:
     """A setting is appended at `position`: what is said from now on of the thing is of it, unless it is of a time
-    before that of one that waits."""
+    before that of one that waits; `again`: that one is the later of the two."""
     waiting = _waiting(transaction, setting)
-    if waiting is None or not was_over_before(setting, waiting):
+    is_before = waiting is not None and (was_over_before(setting, waiting) or (again and begins_anew(setting, waiting)))
+    if not is_before:
         transaction.setting_entry(setting).waiting_at = position
 
 
 def overtake(transaction: Transaction, later: Setting) -> None:
-    """`later` is appended: dead letters about the same thing keep what it does not say."""
+    """`later` is appended: dead letters about the same thing keep what it does not say. What is said once a work order
+    was begun again is of that, so that one from before is kept whole from then on."""
     entry, refused = transaction.setting_entry(later), []
     for at in entry.refused:
         text = transaction.text(DEAD, at)
         letter = DEAD_LETTER.validate_json(text) if text else None
         if letter is None or not isinstance(letter.record, Setting):
+            continue
+        if _is_over(letter.record, later):
             continue
         left = merge.not_overtaken(letter.record, later)
         if left is not None:
@@ -64,11 +65,16 @@ def overtake(transaction: Transaction, later: Setting) -> None:
     entry.refused = refused
 
 
-def not_overtaken(transaction: Transaction, refused: Setting) -> Setting | None:
-    """What of a setting that is about to be a dead letter is not said anew by the one that waits; None where that is
-    nothing."""
+def not_overtaken(transaction: Transaction, refused: Setting, position: int) -> Setting | None:
+    """What of a setting that is about to be a dead letter, at `position` of these, is not said anew by the one that
+    waits; None where that is nothing."""
     waiting = _waiting(transaction, refused)
-    return refused if waiting is None else merge.not_overtaken(refused, waiting)
+    if waiting is not None and _is_over(refused, waiting):
+        return refused
+    left = refused if waiting is None else merge.not_overtaken(refused, waiting)
+    if left is not None:
+        transaction.setting_entry(refused).refused.append(position)
+    return left
 
 
 def as_corrected(record: Setting, letter: DeadLetter) -> Setting:
@@ -78,6 +84,11 @@ def as_corrected(record: Setting, letter: DeadLetter) -> Setting:
     before = letter.record.fields if isinstance(letter.record, Setting) else {}
     left = {name: value for name, value in record.fields.items() if name in before or refused.get(name) != value}
     return replace(record, fields=left)
+
+
+def _is_over(refused: Setting, later: Setting) -> bool:
+    """Whether a work order was begun again, as `later` says, since the time of which one that was refused is."""
+    return begins_anew(refused, later) and not was_over_before(later, refused)
 
 
 def _waiting(transaction: Transaction, setting: Setting) -> Setting | None:

@@ -91,6 +91,7 @@ class SqliteStore:
             if not self._ballast.release():
                 raise
             self._database = self._open()
+        self._opened = _file(directory / DATABASE)
         self._ballast.make()
 
     def get(self, key: str) -> str | None:
@@ -153,7 +154,8 @@ class SqliteStore:
             return pages * self._database.number("page_size") + self._held
 
     def full(self) -> str | None:
-        if not (self._directory / DATABASE).exists():
+        if _file(self._directory / DATABASE) != self._opened:
+            # Gone, or another has come back in its place, into which nothing that is written here comes.
             return (
                 f"{REMOVED} in {self._directory}: what waits is only in files that are "
                 "gone once this process ends. Let it deliver what it can, then restart it"
@@ -327,6 +329,15 @@ class SqliteStore:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
         return None
+
+
+def _file(path: Path) -> tuple[int, int] | None:
+    """Which file is there, whatever it holds; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _rows(put: Mapping[str, str], drop: Iterable[str]) -> dict[str, str | None]:

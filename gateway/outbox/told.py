@@ -53,10 +53,10 @@ def lines_with_output(outbox: Outbox) -> frozenset[str]:
     return frozenset(line for line in lines if has_output(outbox, line))
 
 
-def known_ids(outbox: Outbox, line: str, interval_type: str) -> frozenset[str]:
-    """The ids at Oden of the intervals of a line and type that are open, or were lately."""
+def known_starts(outbox: Outbox, line: str, interval_type: str) -> dict[str, int]:
+    """The ids at Oden of the intervals of a line and type that are open, or were lately, and when they began."""
     known = _known(outbox, line, interval_type).values()
-    return frozenset(one.oden_id for one in known if one.oden_id is not None)
+    return {one.oden_id: one.start for one in known if one.oden_id is not None}
 
 
 def _known(outbox: Outbox, line: str, interval_type: str) -> dict[str, Interval]:
