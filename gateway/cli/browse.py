@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gateway.cli.startup import add_config_option, configure_logging, read_sources, say_beside
 from gateway.clock import AnchoredClock
-from gateway.config.check import why_no_address
+from gateway.config.check_addresses import why_no_address
 from gateway.config.schema import OpcuaConfig, SourceConfig
 from gateway.config.schema_mqtt import MqttConfig
 from gateway.config.schema_process import Log

@@ -29,6 +29,7 @@ from gateway.config.environment import (
 )
 from gateway.config.files import Files, NoFileError, all_may_read
 from gateway.config.lint_numbers import find_thousands
+from gateway.config.lint_truths import find_truths
 from gateway.config.lookups import gather_lookups
 from gateway.config.message_schemas import Schemas, gather_schemas
 from gateway.config.near_words import nearest, one_slip_apart
@@ -41,6 +42,7 @@ from gateway.config.tree import BrokenFileError, Node, Tree
 from gateway.config.yaml_words import WORD_ALONE
 from gateway.errors import ConfigError, ConfigFault, Diagnostic
 from gateway.model import Lookups, Scalar
+from gateway.shown_address import shown_address
 
 if TYPE_CHECKING:
     from gateway.config.stand_ins import Mended
@@ -71,14 +73,17 @@ class Loaded:
     """What may be wrong, each with its position."""
 
     def expanded(self) -> Tree:
-        """The configuration as if all of it stood in one file, without templates and includes; secrets are masked."""
-        return self._masked(self._values, ())
+        """The configuration as if all of it stood in one file, without templates and includes; secrets are masked, also
+        what stands in addresses."""
+        return self._masked(self._values, (), frozenset(loc for loc, _ in self.config.addresses))
 
-    def _masked(self, value: Any, loc: Loc) -> Tree:
+    def _masked(self, value: Any, loc: Loc, addresses: Collection[Loc]) -> Tree:
         if isinstance(value, dict):
-            return {key: self._masked(item, (*loc, key)) for key, item in value.items()}
+            return {key: self._masked(item, (*loc, key), addresses) for key, item in value.items()}
         if isinstance(value, list):
-            return [self._masked(item, (*loc, index)) for index, item in enumerate(value)]
+            return [self._masked(item, (*loc, index), addresses) for index, item in enumerate(value)]
+        if loc in addresses:
+            return shown_address(str(value))
         if isinstance(value, SecretStr):
             return f"${{secret:{self._secrets[loc]}}}" if loc in self._secrets else str(value)
         if isinstance(value, Path):
@@ -187,7 +192,7 @@ def read(path: Path, environ: Mapping[str, str]) -> Draft:
         faults += of_schemas
         found += [origin.diagnose(fault) for fault in faults if mending is None or not mending.follows(fault)]
         files.findings += [*findings, *in_schemas]
-    files.findings += find_thousands(root)
+    files.findings += (*find_thousands(root), *find_truths(root, files.texts))
     words = {
         replace(each.position, column=each.position.column + len(str(each.loc[-1])))
         for each in found
