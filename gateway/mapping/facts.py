@@ -10,7 +10,6 @@ difference, in the same raw data. Settings, tests and notices are told once and 
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
-from datetime import UTC, datetime
 from typing import TypeVar
 
 from pydantic import JsonValue
@@ -18,6 +17,7 @@ from pydantic import JsonValue
 from gateway.frozen import dataclass, replace
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.context import Because, Full, Recorder, Share, ToldBatch
+from gateway.mapping.times import clock
 from gateway.mapping.values import DECIMALS, Number, excerpt, whole
 from gateway.model import (
     Moment,
@@ -366,11 +366,6 @@ def _moved(
                 yield f"{left:g} {what} off {name(interval)}{once}"
         for interval, amount in to:
             yield f"{amount:g} {what} to {name(interval)}"
-
-
-def clock(at: float) -> str:
-    """The time of the day, in UTC."""
-    return f"{datetime.fromtimestamp(at, UTC):%H:%M:%SZ}"
 
 
 def listed(
