@@ -67,7 +67,7 @@ def make_drain(
         in_order=config.outbox.backlog == "in_order",
         ends=config.outbox.ends,
         updates=config.outbox.updates,
-        oden=config.oden.url,
+        oden=config.oden.shown_url,
     )
     lines = {line.key: LineRef(line.factory, line.line, line.id) for line in config.lines}
     return Drain(outbox, client, clock, options, lines, may_send)

@@ -41,12 +41,16 @@ PLANTED = (
     "PlantedLater",
 )
 """What each secret has in its middle, in which nothing has to be escaped."""
+IN_QUERIES = "PlantedQuery"
+"""In the queries of addresses, of which no setting says that they may be secret."""
 CONFIG = """
 oden: {{url: "http://oden.plant.example/v2", token: "${{secret:oden_token}}", proxy: "${{secret:proxy}}", rate: 50/s,
   allow_faster_for_tests: true, settle: 1s, timeout: {wait}}}
 sources:
-  plc: {{type: opcua, url: "opc.tcp://127.0.0.1:{nobody}", security: none, username: edge, password: {server}}}
-  floor: {{type: mqtt, url: "{broker}", client_id: secrets, username: edge, password: {word}}}
+  plc: {{type: opcua, url: "opc.tcp://127.0.0.1:{nobody}/x?key=PlantedQuery", security: none,
+    username: edge, password: {server}}}
+  floor: {{type: mqtt, url: "{broker}", alternatives: ["ws://127.0.0.1:{nobody}/mqtt?key=PlantedQuery"],
+    client_id: secrets, username: edge, password: {word}}}
 tables: {{products: {{file: products.csv}}}}
 lines:
   - factory: Factory A
@@ -272,7 +276,7 @@ def found_in(everything: dict[str, bytes]) -> set[tuple[str, str]]:
     return {
         (planted, where)
         for where, content in everything.items()
-        for planted in PLANTED
+        for planted in (*PLANTED, IN_QUERIES)
         if any(form in content for form in forms_of(planted))
     }
 

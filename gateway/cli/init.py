@@ -20,6 +20,7 @@ from gateway.errors import ConfigError, GatewayError
 from gateway.live.browse import SECONDS, BrowseQuestion, browse
 from gateway.live.first_config import FirstLine, first_configuration, state_of
 from gateway.live.offer import Offer, Offers
+from gateway.shown_address import shown_address
 
 COMMAND = "oden-gateway"
 SCHEMA = "gateway.schema.json"
@@ -140,7 +141,7 @@ async def _offers(sources: Mapping[str, Mapping[str, str]], arguments: argparse.
         nodes = keys["type"] == "opcua"
         start, match = (arguments.start, arguments.match) if nodes else (arguments.topics, "")
         question = BrowseQuestion(name, start, match=match, seconds=arguments.seconds)
-        print(f"Looking at {keys['url']} …", file=sys.stderr, flush=True)
+        print(f"Looking at {shown_address(keys['url'])} …", file=sys.stderr, flush=True)
         async with aclosing(browse(section_of(keys["url"]), question, AnchoredClock())) as pages:
             async for page, said in pages:
                 for sentence in said:

@@ -4,15 +4,15 @@ Expressions, text patterns and what a line makes of its inputs are checked where
 `mapping.compile`.
 """
 
-import re
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
 from gateway.config.addresses import parse_device, parse_event_field, parse_event_type, parse_place
+from gateway.config.check_addresses import address_faults, host_and_port
 from gateway.config.check_files import file_faults
 from gateway.config.check_messages import forms_faults, message_faults, path_faults
-from gateway.config.error_messages import USER_IN_ADDRESS, told_once
+from gateway.config.error_messages import told_once
 from gateway.config.invisible import CURLY_QUOTES, in_curly_quotes
 from gateway.config.near_words import suggestion
 from gateway.config.schema import Config, Line, OpcuaConfig
@@ -47,7 +47,7 @@ def find_faults(config: Config, unread: Container[str] = ()) -> list[ConfigFault
 
     `unread` are names of sources of which nothing is known.
     """
-    faults = [*_addresses(config), *_sources(config.sources), *file_faults(config), *_duplicate_lines(config.lines)]
+    faults = [*address_faults(config), *_sources(config.sources), *file_faults(config), *_duplicate_lines(config.lines)]
     turned = _of_another_type(config)
     for name, text in turned.items():
         faults.append(ConfigFault(("sources", name, "type"), text))
@@ -112,60 +112,11 @@ def _tags(lines: Sequence[Line]) -> Iterator[ConfigFault]:
                     yield ConfigFault(("lines", index, "inputs", name, "fields", field), text, at_key=True)
 
 
-def _addresses(config: Config) -> Iterator[ConfigFault]:
-    urls: list[tuple[Loc, str]] = [(("oden", "url"), config.oden.url)]
-    for name, source in config.sources.items():
-        urls.append((("sources", name, "url"), source.url))
-        key = "alternatives" if isinstance(source, MqttConfig) else "redundant"
-        urls += [(("sources", name, key, index), url) for index, url in enumerate(getattr(source, key))]
-    for loc, url in urls:
-        wrong = why_no_address(url)
-        if wrong is not None:
-            yield ConfigFault(loc, USER_IN_ADDRESS if wrong == _USER and loc[0] == "sources" else wrong)
-    if _host_and_port(f"tcp://{config.status.listen}") is None:
-        text = "write address:port, such as 127.0.0.1:8321, with a port from 1 to 65535"
-        yield ConfigFault(("status", "listen"), text)
-
-
-_USER = "no user or password can stand in an address, which is shown and logged; remove it"
-
-
-def why_no_address(url: str) -> str | None:
-    """Why nothing can be reached at `url`, of which the scheme is right, without what may be a secret in it; None: it
-    is an address."""
-    if _host_and_port(url) is None:
-        return "after '://' comes a host and, if any, ':' and a port from 1 to 65535"
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if "@" in parts.netloc:
-        return _USER
-    if (sign := re.search(r"[^\w.:%-]", host)) is not None:
-        return f"{quoted(sign[0])} cannot stand in the name of a host; before a port stands a ':'"
-    if host.replace(".", "").isdigit() and not _is_address(host):
-        return f"{quoted(host)} is no IP address: it has four numbers from 0 to 255"
-    return None
-
-
-def _is_address(text: str) -> bool:
-    numbers = text.split(".")
-    return len(numbers) == 4 and all(number.isdigit() and int(number) < 256 for number in numbers)
-
-
-def _host_and_port(url: str) -> tuple[str, int | None] | None:
-    """The host and, where there is one, the port of `url`; None where they are not well-formed."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        return None
-    return (host, port) if host and port != 0 else None
-
-
 def _sources(sources: Mapping[str, OpcuaConfig | MqttConfig]) -> Iterator[ConfigFault]:
     sessions: dict[tuple[str, int, str], str] = {}
     """(host, port, client id) -> the first source that has them."""
     for name, source in sources.items():
-        address = _host_and_port(source.url)
+        address = host_and_port(source.url)
         if not isinstance(source, MqttConfig) or address is None:
             continue
         loc = ("sources", name)

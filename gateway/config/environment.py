@@ -51,8 +51,14 @@ _NEAR_REFERENCE = re.compile(
 _NEAR_NAME = 0.8
 """How much like another name one is at least that is a slip of it: secrets of two systems have long words alike."""
 _LONGEST_NAME = 40
-_LONGEST_WITH_DIGITS = 14
-"""Characters of names as people give them; a token is longer, or as long with digits in it."""
+_OF_SYSTEMS = re.compile(
+    r"(oden|api|proxy|plcs?|sps|opc|opcua|ua|brokers?|mqtt|mosquitto|servers?|sources?|hosts?|edge|gateway|gw|plant|site|"
+    r"line|machine|floor|cell|robot)\d{0,2}|tokens?|secrets?|pass|passwd|passwords?|passphrase|pw|keys?|auth|creds?|"
+    r"credentials?|login|users?|account|page|status|actions?|admin|write|read",
+    re.IGNORECASE,
+)
+"""Words in the names that people give secrets: those of systems, and what a secret is for."""
+_NUMBERED = re.compile(r"[A-Za-z]*\d{0,2}")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -152,8 +158,10 @@ def read_secret(name: str, folder: Path, environ: Mapping[str, str]) -> str:
 
 def _may_be_a_secret(name: str) -> bool:
     """Whether what stands for the name of a secret may be the secret itself, so that it is not repeated."""
-    has_digits = any(map(str.isdigit, name))
-    return len(name) > _LONGEST_NAME or (has_digits and len(name) > _LONGEST_WITH_DIGITS)
+    words = re.split(r"[_.-]", name)
+    is_plain = all(_NUMBERED.fullmatch(word) and (word[1:].islower() or word == word.upper()) for word in words)
+    is_known = any(_OF_SYSTEMS.fullmatch(word) for word in words)
+    return len(name) > _LONGEST_NAME or not is_plain or not is_known
 
 
 def _names_in(folders: Iterable[Path]) -> Iterator[str]:

@@ -24,13 +24,16 @@ from gateway.config.schema_walk import (
     Loc,
     SchemaLocation,
     alternatives,
+    every_key,
     locate,
+    may_hold_secret,
     section_keys,
     section_models,
     tag_key,
     tag_of,
     tag_values,
 )
+from gateway.config.security_words import meant_security
 from gateway.config.tree import quoted
 from gateway.errors import ConfigFault
 
@@ -59,10 +62,12 @@ class SchemaFault:
     """Of an unknown key: the one key of its section below which it may stand."""
     value: Any = None
     """What is written there."""
+    follows: bool = False
+    """It only follows from another, which is told."""
 
 
-def schema_faults(error: ValidationError) -> list[SchemaFault]:
-    """What is wrong, once for each key path. `error` is about `{"config": the whole file}`.
+def schema_faults(error: ValidationError, tree: Any) -> list[SchemaFault]:
+    """What is wrong, once for each key path. `error` is about `{"config": the whole file}`, which is `tree`.
 
     A key that is missing is not told where another one is in its place, which was misspelt; nor that keys are no text,
     where keys may stand as well and one of them is wrong.
@@ -71,11 +76,39 @@ def schema_faults(error: ValidationError) -> list[SchemaFault]:
     for details in error.errors(include_url=False):
         found = _fault(details)
         faults.setdefault(found.fault.loc, found)
+    _lost_secrets(faults, tree)
     _stand_for_missing(faults)
     misspelt = {(*found.at.loc[:-1], found.meant) for found in faults.values() if found.kind == "extra_forbidden"}
     above = {loc[:depth] for loc in faults for depth in range(len(loc))}
     follows: dict[str, Collection[tuple[object, ...]]] = {"missing": misspelt, "string_type": above, "too_short": above}
     return [found for loc, found in faults.items() if loc not in follows.get(found.kind, ())]
+
+
+def _lost_secrets(faults: dict[Loc, SchemaFault], tree: Any) -> None:
+    """Let an unknown key stand for the secret of which nothing is written in the section, or just above: most likely it
+    is that, and it is not repeated."""
+    for loc, found in [*faults.items()]:
+        if found.kind != "extra_forbidden" or found.meant is not None:
+            continue
+        section = value_at(tree, loc[:-1])
+        around = {loc[:-1]: section, **{(*loc[:-1], key): inner for key, inner in section.items() if key != loc[-1]}}
+        lost = [
+            (*place, key)
+            for place, inner in around.items()
+            for key, value in (inner.items() if isinstance(inner, dict) else ())
+            if value is None and key in every_key() and key != loc[-1] and may_hold_secret(str(key))
+        ]
+        if lost:
+            text = f"this stands as a key of its own: write the secret behind '{lost[0][-1]}:', in its line"
+            faults[loc] = replace(found, fault=replace(found.fault, text=text), below=None)
+            faults |= {lost[0]: replace(faults[lost[0]], follows=True)} if lost[0] in faults else {}
+
+
+def value_at(tree: Any, loc: Loc) -> Any:
+    """What stands at `loc` in `tree`."""
+    for part in loc:
+        tree = tree[part]
+    return tree
 
 
 def _stand_for_missing(faults: dict[Loc, SchemaFault]) -> None:
@@ -92,7 +125,8 @@ def _stand_for_missing(faults: dict[Loc, SchemaFault]) -> None:
             continue
         key, meant = other.fault.loc[-1], str(loc[-1])
         known = suggestion("", _keys(missing.at.section) if missing.at.section is not None else ())
-        text = f"unknown key {quoted(key)}; did you mean {quoted(meant)}, which is missing?{known}"
+        named = "" if may_hold_secret(meant) else f" {quoted(key)}"  # it may be the secret
+        text = f"unknown key{named}; did you mean {quoted(meant)}, which is missing?{known}"
         faults[other.fault.loc] = replace(other, fault=replace(other.fault, text=text), meant=meant)
 
 
@@ -301,7 +335,6 @@ def _unit(at: SchemaLocation) -> str:
     return " a second" if get_args(Rate)[1] in metadata else ""
 
 
-_MODES = ("None", "Sign", "SignAndEncrypt")
 _SCHEME = re.compile(r"([\w.]+)://")
 _SECURITY = "policy/mode, such as Basic256Sha256/SignAndEncrypt, or none"
 
@@ -311,9 +344,7 @@ def _meant_form(text: str, form: str) -> str:
     slip."""
     before, sign, _ = text.partition("://")
     if form == _SECURITY:
-        _, slash, mode = text.partition("/")
-        near = nearest(mode, _MODES, 0.7) if slash else nearest(text, ["none"], 0.7)
-        return f"; did you mean '{near}'?" if near is not None else ""
+        return meant_security(text)
     schemes = _SCHEME.findall(form)
     near = nearest(before, schemes, 0.7) if sign and before not in schemes else None
     return f"; did you mean '{near}://'?" if near is not None else ""
@@ -325,6 +356,7 @@ _COUNTED = "the name of an input or, for a field of an event, input.field"
 _FORMS: Mapping[tuple[type[BaseModel], str], str] = {
     (Oden, "url"): "https://host/path, such as https://api.oden.app/v2",
     (OpcuaConfig, "url"): "opc.tcp://host:port, such as opc.tcp://10.1.4.20:4840",
+    (OpcuaConfig, "redundant"): "opc.tcp://host:port, such as opc.tcp://10.1.4.21:4840",
     (OpcuaConfig, "security"): _SECURITY,
     (MqttConfig, "url"): "mqtt://host:port, with TLS mqtts://host:port, under WebSocket ws:// or wss://host:port/path",
     (MqttConfig, "alternatives"): "mqtt://host:port, with TLS mqtts://host:port, under WebSocket ws:// or wss://",

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gateway.config.near_words import nearest
+from gateway.config.patterns import why_no_pattern
 from gateway.config.tree import quoted
 
 TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
@@ -76,12 +77,9 @@ def why_no_schema(error: Any) -> str:
 
 
 def _why_no_pattern(written: object) -> str:
-    for pattern in [written] if isinstance(written, str) else []:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            return f"this is no pattern (a regular expression), from its character {(error.pos or 0) + 1} on"
-    return "this is no pattern (a regular expression)"
+    text, at = (why_no_pattern(written) if isinstance(written, str) else None) or ("", None)
+    where = f", from its character {at + 1} on" if at is not None else ""
+    return f"this is no pattern (a regular expression){where}{text and f': {text}'}"
 
 
 _OTHER_WORDS: Mapping[str, tuple[type | tuple[type, ...], Sequence[str]]] = {

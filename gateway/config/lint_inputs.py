@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from gateway.config.addresses import JSON_PATH, meant_node_id, own_path
 from gateway.config.invisible import CURLY_QUOTES, TYPESET, in_curly_quotes, name_of
-from gateway.config.lint_texts import texts_of
+from gateway.config.lint_paths import doubts_of_path
+from gateway.config.lint_texts import joined_by, texts_of
 from gateway.config.near_words import one_slip_apart, suggestion
 from gateway.config.schema import Line, LookupTable
 from gateway.config.schema_io import Counter, Input
@@ -39,6 +40,7 @@ def find_doubtful_inputs(lines: Sequence[Line]) -> Iterator[ConfigFault]:
     levelled = {given.source for given in everything if given.topic is not None and "/" in given.topic}
     for index, line in enumerate(lines):
         twice: dict[str, dict[str, str]] = {}
+        there: dict[tuple[object, ...], list[tuple[str, Input]]] = {}
         for name, given in line.inputs.items():
             loc: Loc = ("lines", index, "inputs", name)
             yield from _address(given, loc)
@@ -53,6 +55,7 @@ def find_doubtful_inputs(lines: Sequence[Line]) -> Iterator[ConfigFault]:
                     )
                     yield ConfigFault((*loc, "field"), text, warning=True)
             if given.counter is None:
+                yield from _the_same(given, name, loc, there)
                 continue
             yield from _rollover(given.counter, (*loc, "counter", "rollover"))
             if given.counter.restarts_with == name:
@@ -65,6 +68,21 @@ def find_doubtful_inputs(lines: Sequence[Line]) -> Iterator[ConfigFault]:
             if first != (line.line, name):
                 twice.setdefault(first[0], {})[name] = first[1]
         yield from _counted_twice(line, index, twice)
+
+
+def _the_same(
+    given: Input, name: str, loc: Loc, there: dict[tuple[object, ...], list[tuple[str, Input]]]
+) -> Iterator[ConfigFault]:
+    """That an input says what another of the line says: the same part of the same place, taken in the same way. `there`
+    are those before, by their places."""
+    if given.source is None:
+        return
+    alike = there.setdefault((given.source, given.address, given.metric, given.field), [])
+    first = next((other for other, each in alike if each == given), None)
+    alike.append((name, given))
+    if first is not None:
+        text = f"this takes the same as {quoted(first)}, from the same place: is another meant? If not, remove one"
+        yield ConfigFault(loc, text, at_key=True, warning=True)
 
 
 def _counted_twice(line: Line, index: int, twice: Mapping[str, Mapping[str, str]]) -> Iterator[ConfigFault]:
@@ -140,7 +158,10 @@ def _address(given: Input, loc: Loc) -> Iterator[ConfigFault]:
             yield ConfigFault(place, text, warning=True)
     for key in ("node", "event", "type"):
         value = getattr(given, key)
-        if value is not None:
+        if value is not None and value.startswith("/"):
+            doubts = doubts_of_path(value, from_root=True)
+            yield from (ConfigFault((*loc, key), text, warning=True, at=(at,)) for at, text in doubts)
+        elif value is not None:
             yield from _node(value, (*loc, key))
     for path, place in ((given.field, (*loc, "field")), (given.time_field, time)):
         if path is not None:
@@ -154,13 +175,17 @@ def _address(given: Input, loc: Loc) -> Iterator[ConfigFault]:
         text = f"a spreadsheet writes this for {truth}, and here it is text: write {truth}, without quotes"
         yield ConfigFault((*loc, "default"), text, warning=True, rests_on=())
     for named, values in given.only.items():
+        if len(values) == 1 and isinstance(values[0], str) and joined_by(values[0]) is not None:
+            parts = ", ".join(re.split(r"\s*[;|]\s*", values[0]))
+            text = f"{quoted(values[0])} is one text: if several are meant write [{parts}]"
+            yield ConfigFault((*loc, "only", named), text, warning=True, rests_on=())
         for value in values:
             if isinstance(value, str) and (truth := truth_word(value)) is not None:
                 text = f"{quoted(value)} is what a spreadsheet writes for {truth}: if that is meant write {truth}"
                 yield ConfigFault((*loc, "only", named), text, warning=True, rests_on=())
     only_field = str(given.id[0]) if len(given.id) == 1 else ""
-    if re.search(r"\w\s*[,+&]\s*\w", only_field):
-        parts = ", ".join(re.split(r"\s*[,+&]\s*", only_field))
+    if re.search(r"\w\s*[,;|+&]\s*\w", only_field):
+        parts = ", ".join(re.split(r"\s*[,;|+&]\s*", only_field))
         yield ConfigFault((*loc, "id"), f"several fields are a list: write [{parts}]", warning=True)
 
 

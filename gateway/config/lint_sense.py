@@ -6,10 +6,10 @@ from typing import Any
 
 from gateway.config.lint_expressions import comparisons
 from gateway.config.lint_inputs import truth_word
-from gateway.config.lint_texts import sections_of, texts_of
+from gateway.config.lint_texts import joined_by, sections_of, texts_of
 from gateway.config.near_words import nearest, one_slip_apart
 from gateway.config.schema import Line
-from gateway.config.schema_intervals import End, PerformanceTarget, States
+from gateway.config.schema_intervals import End, PerformanceTarget, StateCode, States
 from gateway.config.schema_io import Counter, Input
 from gateway.config.schema_rules import WorkOrderRule
 from gateway.config.schema_walk import Loc
@@ -34,6 +34,7 @@ _TOO_OFTEN = 2.0
 _DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
 _OF_MACHINES = frozenset({"cleaning"})
 """States of machines that are nearly one of the standard's and another."""
+_NEAR_CATEGORY = 0.8
 _NEAR_STATE = 0.85
 """How alike a text and the name of a state are of which the one is most likely a slip of the other."""
 
@@ -167,6 +168,8 @@ def _whole_messages(line: Line, loc: Loc, learned_from: Collection[str]) -> Iter
 def _states(line: Line, loc: Loc) -> Iterator[ConfigFault]:
     """Inputs that hold something else than a state."""
     states, at = line.states, (*loc, "states")
+    if states is not None:
+        yield from _spoken_of(states, at)
     if states is None or states.input is None:
         return
     rests_on = ((*loc, "inputs", states.input),)
@@ -182,6 +185,22 @@ def _states(line: Line, loc: Loc) -> Iterator[ConfigFault]:
     if states.mode == states.input:
         text = "the mode and the state are one input here: in PackML these are UnitModeCurrent and StateCurrent"
         yield ConfigFault((*at, "mode"), text, rests_on=rests_on)
+
+
+def _spoken_of(states: States, at: Loc) -> Iterator[ConfigFault]:
+    """Categories of which a person is to say something, and that no state of the line has; not those that are nearly
+    one, which is told of the whole plant."""
+    if states.operator is None:
+        return
+    known = {section.category for section, _ in sections_of(states, at) if isinstance(section, StateCode)}
+    known |= {states.operator.category} if states.operator.category is not None else set()
+    known |= {*states.categories.model_dump().values()} if states.preset is not None else set()
+    if any("{" in name for name in known):
+        return
+    for place, name in enumerate(states.operator.of):
+        if name not in known and nearest(name, known, _NEAR_CATEGORY) is None and joined_by(name) is None:
+            text = f"no state of this line has the category {quoted(name)}: nothing is ever said of it"
+            yield ConfigFault((*at, "operator", "of", place), text, warning=True)
 
 
 def _targets_and_times(line: Line, loc: Loc, lookups: Lookups) -> Iterator[ConfigFault]:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
+from gateway.config.near_words import nearest
 from gateway.config.schema import Config, OpcuaConfig
 from gateway.config.schema_mqtt import MqttConfig
 from gateway.config.schema_walk import Loc
@@ -25,13 +26,17 @@ _PORTS_OF_OTHERS: Mapping[int, str] = {
 _WITHOUT_PATH = {"mqtt": "ws", "mqtts": "wss"}
 """MQTT over TCP -> the same over WebSocket."""
 _ODEN = "oden.app"
+_NEAR_HOST = 0.85
+"""How like Oden's own name that of a host is at least which is most likely a slip of it."""
 
 
 def find_doubtful_sources(config: Config) -> Iterator[ConfigFault]:
     """What is probably not meant in the addresses of `config`, and lives that a source never shows so fast."""
     parts = urlsplit(config.oden.url)
     of_oden = parts.hostname == _ODEN or (parts.hostname or "").endswith(f".{_ODEN}")
-    if of_oden and (parts.scheme, parts.hostname, parts.path.rstrip("/")) != ("https", f"api.{_ODEN}", "/v2"):
+    written = (parts.scheme, parts.hostname, parts.path.rstrip("/"), _port(config.oden.url) or 443)
+    is_near = not of_oden and nearest(parts.hostname or "", [f"api.{_ODEN}"], _NEAR_HOST) is not None
+    if (of_oden and written != ("https", f"api.{_ODEN}", "/v2", 443)) or is_near:
         text = f"the API of Oden is https://api.{_ODEN}/v2: write that, or leave 'url' out"
         yield ConfigFault(("oden", "url"), text, warning=True, rests_on=())
     for name, source in config.sources.items():

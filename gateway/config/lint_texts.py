@@ -10,9 +10,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from gateway.config.invisible import CURLY_QUOTES, in_curly_quotes, looks_like, mixed_letter
-from gateway.config.near_words import one_slip_apart
+from gateway.config.near_words import nearest, one_slip_apart
 from gateway.config.schema import Line
 from gateway.config.schema_intervals import Categories, Interval, Operator, PerformanceTarget, StateCode
+from gateway.config.schema_rules import IntervalTypeRule, ProductAttributeRule
 from gateway.config.schema_walk import Loc, section_keys
 from gateway.config.tree import quoted
 from gateway.errors import ConfigFault
@@ -35,6 +36,8 @@ _NAMED_BY_AN_END = ("end", "key")
 """The key path at which an input may stand without braces as well, so that those alone are looked at."""
 _AS_WRITTEN = frozenset({"when", "expr", "metadata_schema", "node", "topic", "field", "time", "device", "metric"})
 """Keys whose texts are checked elsewhere, or are no words."""
+_LISTS = frozenset({"of", "tags"})
+"""Lists of names, of which any can have any sign in it."""
 _DOUBLE = re.compile(r"(?<!\{)\{\{\s*([A-Za-z_]\w*)((?:\.\w+)*)\s*\}\}(?!\})")
 _FOREIGN = re.compile(
     r"\$\(([A-Za-z_]\w*)\)|%([A-Za-z_]\w*)%|<([A-Za-z_]\w*)>|[$@]([A-Za-z_]\w*)"
@@ -47,7 +50,9 @@ _STAND_IN = re.compile(r"\|([A-Za-z_]\w*)\}")
 _LOOKED_UP = re.compile(r"[A-Za-z_]\w*\[([A-Za-z_]\w*)(?:\.\w+)*\]\.\w+(?:\.\w+)*")
 _MOST_COMPARED = 200
 """Names of a kind of which each is compared with each."""
-_SLIPS_IN = ("category", "reason", "factory", "metric group", "type")
+_SLIPS_IN = ("category", "reason", "factory", "metric group", "type", "attribute")
+_NEAR_TYPE = 0.7
+"""How alike the name that a rule has and a type of intervals are, of which the one is most likely a slip."""
 USUAL_CATEGORIES = ("Uptime", "Planned Downtime", "Unplanned Downtime", "No Data")
 """What state categories are called at Oden, where a factory has no others."""
 
@@ -57,7 +62,7 @@ def find_doubtful_texts(line: Line, loc: Loc) -> Iterator[ConfigFault]:
     types = {interval.type for interval in line.intervals}
     for at, value in texts_of(line, loc):
         yield from _quotes_and_blanks(value, at)
-        if value in types:
+        if value in types or (at[-3:-2] == ("rules",) and types and nearest(value, types, _NEAR_TYPE) is not None):
             continue  # the name of a type, as that of an input may be
         if at[2:3] == ("inputs",):
             continue
@@ -90,9 +95,19 @@ def _of_value(value: Any, loc: Loc) -> Iterator[tuple[Loc, str]]:
                 yield from _of_value(item, (*loc, index))
 
 
+def joined_by(text: str) -> int | None:
+    """At which character of `text` stands the sign that other programs put between the items of a list; None: there is
+    none."""
+    match = re.search(r"(?<=\w)\s*([;|])\s*(?=\w)", text)
+    return match.start(1) if match is not None else None
+
+
 def _quotes_and_blanks(value: str, loc: Loc) -> Iterator[ConfigFault]:
     if in_curly_quotes(value):
         yield ConfigFault(loc, CURLY_QUOTES)
+    elif isinstance(loc[-1], int) and loc[-2] in _LISTS and (sign := joined_by(value)) is not None:
+        text = f"this is one text with a '{value[sign]}' in it: between the items of a list stands ','"
+        yield ConfigFault(loc, text, warning=True, at=(sign,))
     elif value != value.strip():
         place = "end" if value != value.rstrip() else "beginning"
         yield ConfigFault(loc, f"there is a blank at the {place} of this text; remove it", warning=True)
@@ -195,8 +210,23 @@ def find_near_misses(lines: Collection[Line], tones: Collection[str]) -> Iterato
                 yield ConfigFault(names[name], text, at_key=names[name][0] == "status", warning=True)
     for kind in _SLIPS_IN:
         yield from _slips(kind, seen.get(kind, {}), rank)
+    yield from _types_of_rules(lines)
     categories = {name: loc for names in seen.get("category", {}).values() for name, loc in names.items()}
     yield from _nearly_usual(categories, tones)
+
+
+def _types_of_rules(lines: Collection[Line]) -> Iterator[ConfigFault]:
+    """Types of intervals that a rule names and no line has, but one that is called nearly so: short names too, since
+    the one is there for the other."""
+    types = {interval.type for line in lines for interval in line.intervals}
+    for index, line in enumerate(lines):
+        for place, rule in enumerate(line.rules):
+            if not isinstance(rule, IntervalTypeRule) or rule.name in types or "{" in rule.name:
+                continue
+            near = nearest(rule.name, types, _NEAR_TYPE)
+            if near is not None and _folded(near) != _folded(rule.name) and not one_slip_apart(near, rule.name):
+                text = f"no intervals have the type {quoted(rule.name)}; did you mean {quoted(near)}?"
+                yield ConfigFault(("lines", index, "rules", place, "name"), text, warning=True)
 
 
 def _nearly_usual(categories: Mapping[str, Loc], known: Collection[str]) -> Iterator[ConfigFault]:
@@ -229,6 +259,10 @@ def _names(line: Line, loc: Loc) -> Iterator[tuple[str, str, Loc]]:
                 yield from (("category", name, (*at, "of", index)) for index, name in enumerate(section.of))
             case Interval():
                 yield "type", section.type, (*at, "type")
+            case IntervalTypeRule() if "{" not in section.name:
+                yield "type", section.name, (*at, "name")
+            case ProductAttributeRule() if "{" not in section.name:
+                yield "attribute", section.name, (*at, "name")
 
 
 def sections_of(value: Any, loc: Loc) -> Iterator[tuple[BaseModel, Loc]]:

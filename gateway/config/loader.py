@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Container, Iterable, Iterator,
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -29,19 +29,23 @@ from gateway.config.environment import (
 )
 from gateway.config.files import Files, NoFileError, all_may_read
 from gateway.config.lint_numbers import find_thousands
+from gateway.config.lint_truths import find_truths
 from gateway.config.lookups import gather_lookups
 from gateway.config.message_schemas import Schemas, gather_schemas
 from gateway.config.near_words import nearest, one_slip_apart
 from gateway.config.origin import Located, Origin, all_wrong, in_file, in_order, once_each, without_consequences
 from gateway.config.schema import Config, SourceConfig
 from gateway.config.schema_walk import Loc, alternatives, child_annotation, tag_of
-from gateway.config.stand_ins import Mended, mended
 from gateway.config.substitution import escaped
 from gateway.config.templates import expand_templates
 from gateway.config.tree import BrokenFileError, Node, Tree
 from gateway.config.yaml_words import WORD_ALONE
 from gateway.errors import ConfigError, ConfigFault, Diagnostic
 from gateway.model import Lookups, Scalar
+from gateway.shown_address import shown_address
+
+if TYPE_CHECKING:
+    from gateway.config.stand_ins import Mended
 
 _TOKEN: Loc = ("oden", "token")
 _SOURCES: Loc = ("sources",)
@@ -69,14 +73,17 @@ class Loaded:
     """What may be wrong, each with its position."""
 
     def expanded(self) -> Tree:
-        """The configuration as if all of it stood in one file, without templates and includes; secrets are masked."""
-        return self._masked(self._values, ())
+        """The configuration as if all of it stood in one file, without templates and includes; secrets are masked, also
+        what stands in addresses."""
+        return self._masked(self._values, (), frozenset(loc for loc, _ in self.config.addresses))
 
-    def _masked(self, value: Any, loc: Loc) -> Tree:
+    def _masked(self, value: Any, loc: Loc, addresses: Collection[Loc]) -> Tree:
         if isinstance(value, dict):
-            return {key: self._masked(item, (*loc, key)) for key, item in value.items()}
+            return {key: self._masked(item, (*loc, key), addresses) for key, item in value.items()}
         if isinstance(value, list):
-            return [self._masked(item, (*loc, index)) for index, item in enumerate(value)]
+            return [self._masked(item, (*loc, index), addresses) for index, item in enumerate(value)]
+        if loc in addresses:
+            return shown_address(str(value))
         if isinstance(value, SecretStr):
             return f"${{secret:{self._secrets[loc]}}}" if loc in self._secrets else str(value)
         if isinstance(value, Path):
@@ -114,7 +121,7 @@ class Draft:
     schemas: Schemas
     unread: Container[str]
     _found: Sequence[Located]
-    _mended: Mended | None
+    _mended: "Mended | None"
     _origin: Origin
     _loaded: Callable[[Config], Loaded]
 
@@ -185,7 +192,7 @@ def read(path: Path, environ: Mapping[str, str]) -> Draft:
         faults += of_schemas
         found += [origin.diagnose(fault) for fault in faults if mending is None or not mending.follows(fault)]
         files.findings += [*findings, *in_schemas]
-    files.findings += find_thousands(root)
+    files.findings += (*find_thousands(root), *find_truths(root, files.texts))
     words = {
         replace(each.position, column=each.position.column + len(str(each.loc[-1])))
         for each in found
@@ -233,12 +240,15 @@ def _token(config: Config | None, name: str | None, folder: Path, environ: Mappi
     return config.oden.token.get_secret_value() if config is not None else ""
 
 
-def _validated(from_files: Any, values: Mapping[Loc, object], root: Node) -> tuple[Config | None, Mended | None]:
+def _validated(from_files: Any, values: Mapping[Loc, object], root: Node) -> "tuple[Config | None, Mended | None]":
     """The configuration, and how it was mended where it did not fit the schema."""
     layers = _Layer(override_layer(from_files, values)), _Layer(from_files)
     try:
         return _Layers(_build_sources=(layers, {})).config, None
     except ValidationError as error:
+        # The service, whose file is right, does not hold this in memory, which has a validator of the whole schema.
+        from gateway.config.stand_ins import mended  # noqa: PLC0415
+
         mending = mended(error, _copied(with_values(from_files, values)), root)
         return mending.config, mending
 

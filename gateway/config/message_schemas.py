@@ -16,7 +16,7 @@ from typing import Any
 
 from gateway.config.files import NoFileError, as_named, read_text
 from gateway.config.json_schema_words import doubts_of, why_no_schema
-from gateway.config.json_text import JsonFlaw, Places, Way, places_of, read_json
+from gateway.config.json_text import JsonFlaws, Places, Way, places_of, read_all
 from gateway.config.patterns import MOST_REPEATS, repeats_too_much
 from gateway.config.schema import Line
 from gateway.config.tree import BrokenFileError, Finding, LineIndex
@@ -46,7 +46,7 @@ class MessageSchema:
     """The schema in a file; two with the same name and text are equal."""
 
     def __init__(self, name: str, text: str) -> None:
-        """Raises JsonFlaw where `text` is no JSON, SchemaFlaw where its schema cannot be used."""
+        """Raises JsonFlaws where `text` is no JSON, SchemaFlaw where its schema cannot be used."""
         self.name = name
         self.text = text
         self.doubts: Sequence[tuple[Way, str]] = ()
@@ -54,7 +54,7 @@ class MessageSchema:
         self._answers: dict[str, str | None] = {}
         """What was answered lately, by what was asked: a sender that is wrong says the same thousands of times."""
         try:
-            document, self.places = read_json(text)
+            document, self.places = read_all(text)
             self._validator, self.doubts = _validator(document)
             self._first_error(None)
         except RecursionError:
@@ -120,8 +120,8 @@ def gather_schemas(lines: Iterable[Line], folder: Path) -> tuple[Schemas, list[C
         places = LineIndex(text, shown)
         try:
             schema = schemas[path] = MessageSchema(path.name, text)
-        except JsonFlaw as error:
-            findings.append(Finding(places.position(error.at), str(error)))
+        except JsonFlaws as error:
+            findings += [Finding(places.position(flaw.at), str(flaw)) for flaw in error.flaws]
         except SchemaFlaw as error:
             in_text = places_of(text)
             findings += [Finding(places.position(_index(at, in_text)), flaw) for at, flaw in error.flaws]

@@ -50,11 +50,23 @@ def _folded(word: str) -> str:
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown word: the known word that is most like it, and all known words."""
+    """The end of a message about an unknown word: the known word that is most like it, and the known words."""
     names = list(dict.fromkeys(known))
     near = nearest(word, names)
     meant = f"; did you mean {quoted(near)}?" if near else ""
-    return f"{meant} (possible here: {', '.join(names) or 'nothing'})"
+    return f"{meant} (possible here: {most_alike(word, names) or 'nothing'})"
+
+
+_MOST_NAMED = 12
+
+
+def most_alike(word: str, known: Sequence[str]) -> str:
+    """The known words, with commas between them; of very many those that are most like `word`, and how many more there
+    are. Without a word all of them."""
+    if not word or len(known) <= _MOST_NAMED:
+        return ", ".join(known)
+    alike = {*difflib.get_close_matches(word, known, n=_MOST_NAMED, cutoff=0.0)}
+    return f"{', '.join(name for name in known if name in alike)} and {len(known) - len(alike)} more"
 
 
 _NEAR_KEY = 0.7

@@ -5,6 +5,7 @@ source, is checked in `config.check`; the parts of a line are in the modules `sc
 """
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -274,6 +275,17 @@ class Config(Section):
     outbox: OutboxConfig = OutboxConfig()
     status: Status = Status()
     log: Log = Log()
+
+    @property
+    def addresses(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """The addresses of other machines that stand in the file, with their key paths; but for that of a proxy, which
+        is a secret."""
+        yield ("oden", "url"), self.oden.url
+        for name, source in self.sources.items():
+            yield ("sources", name, "url"), source.url
+            key = "redundant" if isinstance(source, OpcuaConfig) else "alternatives"
+            others: list[str] = getattr(source, key)
+            yield from ((("sources", name, key, index), url) for index, url in enumerate(others))
 
     @property
     def keepers(self) -> frozenset[str]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter, ValidationError
 
 from gateway.config.csv_tables import typed
-from gateway.config.error_messages import SchemaFault, one_level_out, schema_faults
+from gateway.config.error_messages import SchemaFault, one_level_out, schema_faults, value_at
 from gateway.config.schema import Config
 from gateway.config.schema_walk import Loc, SchemaLocation, alternatives, section_keys, section_models, tag_key
 from gateway.config.tree import Node
@@ -78,10 +78,14 @@ def mended(error: ValidationError, tree: Any, root: Node) -> Mended:
     known: set[Loc] = set()
     for _ in range(_MOST_ROUNDS):
         now: set[Loc] = set()
-        for found in schema_faults(error):
+        for found in schema_faults(error, tree):
             loc = found.fault.loc
             follows = found.kind == "is_instance_of" and any(loc[: len(place)] == place for place in result.renamed)
-            follows = follows or (found.kind == "too_short" and any(one[: len(loc)] == loc != one for one in known))
+            follows = (
+                follows
+                or found.follows
+                or (found.kind == "too_short" and any(one[: len(loc)] == loc != one for one in known))
+            )
             if loc not in known and not follows and not any(loc[: len(place)] == place for place in result.replaced):
                 result.faults.append(found)
             known.add(loc)
@@ -103,7 +107,7 @@ def mended(error: ValidationError, tree: Any, root: Node) -> Mended:
 
 def _mend(result: Mended, found: SchemaFault, tree: Any, root: Node, tried: int) -> None:
     loc = found.at.loc
-    parent = _at(tree, loc[:-1])
+    parent = value_at(tree, loc[:-1])
     if found.kind in {"extra_forbidden", "invalid_key"} or found.at.at_key:
         value = parent.pop(next((key for key in parent if str(key) == str(loc[-1])), None), None)
         if found.meant is not None and found.meant not in parent:
@@ -126,12 +130,6 @@ def _mend(result: Mended, found: SchemaFault, tree: Any, root: Node, tried: int)
     else:
         parent[loc[-1]] = next((value for number, value in enumerate(_stand_ins(found.at)) if number == tried), None)
         result.replaced.add(loc)
-
-
-def _at(tree: Any, loc: Loc) -> Any:
-    for part in loc:
-        tree = tree[part]
-    return tree
 
 
 def _rename(root: Node, loc: Loc, key: str) -> Node | None:

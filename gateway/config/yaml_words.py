@@ -38,6 +38,8 @@ _WITH_VALUE = re.compile(
 _NO_SIGN = re.compile(r"(?P<word>[A-Za-z_]\w*)[ \t]+(?=[\w\"'-])")
 _NO_COLON = re.compile(r"(?P<word>[\w.-]+)[ \t]+(?:\{[^}]*|\[[^\]]*)\Z")
 """Brackets that end within a key are part of it: `Weight [kg]`."""
+_FREE_TEXTS = frozenset({"category", "reason", "comment", "name", "description", "display_name", "product"})
+"""Keys of words of people's own, in which a ',' may stand."""
 _DECIMALS = re.compile(r"\d+ ?(?:[%/A-Za-z].{0,9})?")
 
 
@@ -65,7 +67,7 @@ def no_key(text: str, *, is_alone: bool, has_colon: bool, behind_text: Iterable[
         match = None if has_colon else _NO_SIGN.match(text)
         if match is None or match["word"] not in every_key():
             return None
-        if behind_text and not in_one_section({match["word"], *behind_text}):
+        if _FREE_TEXTS & {*behind_text} and not in_one_section({match["word"], *behind_text}):
             return NoKey(0, "a text with a ',' in it needs quotes")
         return NoKey(match.end("word"), "a ':' is missing after this word", match["word"], match.end())
     if match["slashes"]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
+from gateway.config.near_words import most_alike, nearest
 from gateway.config.schema_intervals import Categories, Operator, StateCode, States
 from gateway.config.state_presets import ALSO_CALLED, PACKML, PACKML_MODES, TMC, TMC_MODES, Table
 from gateway.mapping.expressions import Condition
@@ -47,6 +48,7 @@ PRESETS: Mapping[Literal["packml", "tmc"], StatePreset] = MappingProxyType(
     }
 )
 
+_NEAR_CATEGORY = 0.7
 TMC_NAMESPACE = "/UA/TMC/"
 """Stands in the node ids of servers by OPC 30060."""
 
@@ -105,7 +107,11 @@ def _check_categories(scope: Scope, codes: Iterable[CodePlan], categories: Itera
     known = sorted({str(pattern.render(lambda _: None)) for pattern in patterns})
     for place, category in enumerate(categories):
         if category not in known:
-            text = f"no state has the category {category!r}; there are: {', '.join(known)}"
+            near = nearest(category.replace(" ", ""), [name.replace(" ", "") for name in known], _NEAR_CATEGORY)
+            meant = next((f"; did you mean {name!r}?" for name in known if name.replace(" ", "") == near), "")
+            text = f"no state has the category {category!r}{meant or f'; there are: {most_alike(category, known)}'}"
+            if ";" in category:
+                text = f"{category!r} is one category here: write ',' in the place of ';'"
             scope.fault((*loc, place), text, rests_on=[(*loc[:-2], part) for part in ("codes", "bits", "ladder")])
 
 

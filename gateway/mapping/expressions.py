@@ -8,7 +8,7 @@ whole number is set. CEL itself does not mix whole and decimal numbers; people w
 
 import re
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, product
 from types import ModuleType
@@ -22,7 +22,8 @@ from gateway.config.lint_expressions import (
     why_unreadable,
     without_texts,
 )
-from gateway.config.near_words import suggestion
+from gateway.config.near_words import most_alike, suggestion
+from gateway.config.patterns import why_no_pattern
 from gateway.mapping.values import ABSENT, find, flaw, number, whole
 
 FUNCTIONS = frozenset({"contains", "endsWith", "matches", "size", "startsWith", "double", "int", "string", "uint"})
@@ -54,6 +55,8 @@ MOST_BITS = 64
 _NO_BIT = f"bits are counted from 0 to {MOST_BITS - 1}, and there is no bit {{}}"
 _NEAR = 0.7
 """How much like an input's a name is that is most likely a slip of it, and no text without its quotes."""
+_PATTERN = re.compile(r"""\.\s*matches\s*\(\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\s*\)""")
+"""A text in which a pattern stands."""
 _SYNTAX = re.compile(r"ERROR: <input>:(\d+):(\d+): ")
 _TOKENS = re.compile(
     r"""(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
@@ -245,6 +248,7 @@ def _parse(source: str, known: Collection[str]) -> Condition:
         raise ExpressionError(*wrong, *(_unknown(name, source, known) for name in unknown)) from None
     named = dict.fromkeys(program.variables())
     names = tuple(dict.fromkeys(bits[name][0][0] if name in bits else name for name in named))
+    wrong += _wrong_patterns(cel, source)
     faults = [*wrong, *(_unknown(name, source, known) for name in names if name not in known)]
     faults += (Fault(text, at=at) for at, text in contradictions(source))
     for function in program.functions():
@@ -267,9 +271,19 @@ def _parse(source: str, known: Collection[str]) -> Condition:
     return Condition(source, names, program, decimal, _fields(source, names), bits)
 
 
+def _wrong_patterns(cel: Any, source: str) -> Iterator[Fault]:
+    """The patterns in `source` that CEL can read none of: what they are looked for in would never match."""
+    for match in _PATTERN.finditer(source):
+        try:
+            cel.compile(f'"".matches({match[1]})').execute({})
+        except (RuntimeError, ValueError):
+            text, at = why_no_pattern(match[1][1:-1]) or ("CEL cannot read it", None)
+            yield Fault(f"{match[1]} is no pattern: {text}", at=(match.start(1) + (0 if at is None else at + 1),))
+
+
 def _unknown(name: str, source: str, known: Collection[str]) -> Fault:
     text = (
-        f'"{name}" is not an input of this line; its inputs are: {", ".join(sorted(known))}'
+        f'"{name}" is not an input of this line; its inputs are: {most_alike(name, sorted(known))}'
         f"{meant_name(name, known, _NEAR) or f'; a text stands in quotes: {name!r}'}"
     )
     return Fault(text, name, place_of(rf"(?<![.\w]){re.escape(name)}\b", source))

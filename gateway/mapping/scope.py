@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from gateway.config.lint_expressions import meant_name
 from gateway.config.message_schemas import NO_SCHEMAS, Schemas
-from gateway.config.near_words import nearest, suggestion
+from gateway.config.near_words import most_alike, nearest, suggestion
 from gateway.config.schema_io import EVENT_FIELDS, Input
 from gateway.errors import ConfigFault
 from gateway.mapping import expressions, templates
@@ -80,7 +80,7 @@ class Scope:
 
     def unknown(self, name: str, loc: Loc, *at: int) -> None:
         """Note that what is named at `loc`, in a text at the character `at`, is no input."""
-        known = ", ".join(sorted(self.inputs))
+        known = most_alike(name, sorted(self.inputs))
         text = f'"{name}" is not an input of this line; its inputs are: {known}{meant_name(name, self.inputs)}'
         self.fault(loc, text, rests_on=[_input(loc, name)], at=at)
 

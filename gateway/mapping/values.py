@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from gateway.config.addresses import SUM
-from gateway.config.patterns import MOST_REPEATS, repeats_too_much
+from gateway.config.patterns import MOST_REPEATS, repeats_too_much, why_no_pattern
 from gateway.config.schema_messages import Binary, NumberType
 from gateway.errors import TextError
 from gateway.model import Scalar
@@ -173,11 +173,11 @@ def capture_pattern(pattern: str) -> re.Pattern[str]:
     for ever on some text."""
     if len(pattern) > 1 and pattern.startswith("/") and pattern.endswith("/"):
         raise ValueError("stands without the '/' around it")
-    try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        at = () if error.pos is None else (error.pos,)
-        raise TextError(f"is no pattern: {error.msg}", *at) from None
+    why = why_no_pattern(pattern)
+    if why is not None:
+        text, at = why
+        raise TextError(f"is no pattern: {text}", *(() if at is None else (at,)))
+    compiled = re.compile(pattern)
     if compiled.groups != 1:
         raise ValueError("puts the part that is wanted in parentheses, once: ^ALARM (.+)$")
     if repeats_too_much(pattern):

@@ -102,7 +102,10 @@ def said(folder: Path, *edits: tuple[str, str]) -> tuple[list[tuple[str, str]], 
             ["did you mean 'type'", "did you mean 'security'"],
         ),
         ([("    security: none", "    security: ▲non")], ["did you mean 'none'"]),
-        ([("    security: none", "    security: ▲Basic256Sha256/SignEncrypt")], ["did you mean 'SignAndEncrypt'"]),
+        (
+            [("    security: none", "    security: ▲Basic256Sha256/SignEncrypt")],
+            ["did you mean 'Basic256Sha256/SignAndEncrypt'"],
+        ),
         ([("    security: none\n", "    security: none\n    ▲tokenabc\n")], ["unknown key"]),
         ([("Two,FL2", "▲Two,FL1")], ["this line counts what 'One' counts (good, bad)"]),
         (

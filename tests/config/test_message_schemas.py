@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.cli.startup import read_config
-from gateway.config.json_text import JsonFlaw, read_json
+from gateway.config.json_text import JsonFlaws, read_all, read_json
 from gateway.config.message_schemas import (
     LONGEST_MATCHED,
     LONGEST_REMEMBERED,
@@ -166,10 +166,46 @@ JSON = (
 
 @pytest.mark.parametrize(("marked", "why"), JSON)
 def test_p10_what_is_no_json_is_told_in_plain_words_at_its_place(marked: str, why: str) -> None:
-    with pytest.raises(JsonFlaw) as refused:
+    with pytest.raises(JsonFlaws) as refused:
         MessageSchema("scrap.json", marked.replace("▲", ""))
-    assert refused.value.at == marked.index("▲")
+    assert refused.value.flaws[0].at == marked.index("▲")
     assert why in str(refused.value)
+
+
+MANY = """\
+{
+  ▲'type': "object",
+  "properties": {
+    "a": {"type": "number" ▲"minimum": ▲0,5},
+    ▲// in pieces
+    "b": {"type"▲= "string", "pattern": "▲\\d+"},
+    "c": {"type": ▲string, "default": ▲True▲,},
+    ▲“d”: {"minimum": ▲+5}
+  },
+  "required": ["a", "b"▲,]
+}
+"""
+
+
+def test_p10_all_that_is_wrong_with_json_is_told_in_one_run_each_at_its_place() -> None:
+    """What is behind a mistake is read with that mended."""
+    written = MANY.replace("▲", "")
+    with pytest.raises(JsonFlaws) as refused:
+        MessageSchema("scrap.json", written)
+    pieces = MANY.split("▲")
+    assert [flaw.at for flaw in refused.value.flaws] == [len("".join(pieces[:n])) for n in range(1, len(pieces))]
+    assert refused.value.mended is not None
+    assert json.loads(refused.value.mended.text)["properties"]["a"] == {"type": "number", "minimum": 0.5}
+
+
+@given(text=st.text(alphabet="{}[]:,\"' ab1.-#/\\\n\t“”", max_size=40))
+def test_p10_whatever_is_no_json_is_told_within_the_text(text: str) -> None:
+    try:
+        json.loads(text)
+    except ValueError:
+        with pytest.raises(JsonFlaws) as refused:
+            read_all(text)
+        assert all(0 <= flaw.at <= len(text) for flaw in refused.value.flaws)
 
 
 @given(

@@ -70,6 +70,21 @@ VARIANTS = (
     # Brackets in a key of the user's own, as in a heading.
     ('{lot: "{order}"}', '\n        Gewicht [kg]: "{t1}"\n        Temp {°C}: "{t2}"'),
     (UPTIME, "Jam [E12]: {category: Uptime}"),
+    # Ways to tags with names that the standard gives to parts of what others define.
+    (T3, T3.replace('"nsu=urn:acme:line;s=L00.T3"', '"/Objects/4:Press/4:State/Id"')),
+    (T3, T3.replace('"nsu=urn:acme:line;s=L00.T3"', '"/Objects/4:Press/4:Temp/EURange"')),
+    (T3, T3.replace('"nsu=urn:acme:line;s=L00.T3"', '"/Objects/Server/ServiceLevel"')),
+    (T3, T3.replace('"nsu=urn:acme:line;s=L00.T3"', '"/Objects/2:DeviceSet/nsu=urn:acme;Press&:1/4:Good"')),
+    # Texts that are meant as such, and lists of one.
+    ('{lot: "{order}"}', '{lot: "yes", on: "No", pilot: true, ok: n, kind: Yes-man}'),
+    ("reason: Jam}", "reason: Jam; feeder}"),
+    ("time: at}\n      t0", "time: at, only: {state: on, mode: [off, auto]}}\n      t0"),
+    # One tag in two ways, and a pattern of which each sign is meant.
+    (T3, f"{T3}\n      t3b: {T3[4:-1]}, capture: '^([A-Z]+)[;|]$'}}"),
+    (WHEN, "\"order.matches('^[A-Z]{2}\\\\\\\\d+(?:-[0-9]+)?$')\""),
+    # A type of intervals that others have, and categories that a person says.
+    (TARGET, "value: 12.5}\n      - {set: interval_type, name: Shift"),
+    ("hold: 5s", "hold: 5s\n      operator: {event: scrap, category: Setup, of: [Setup, Uptime]}"),
     # A scale shows three decimals.
     (SCRAP, "{max: 2.500, count: scrap.qty,"),
     (SCRAP, "{min: 1.250, count: scrap.qty,"),

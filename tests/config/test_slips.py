@@ -14,6 +14,7 @@ from tests.config.factory import COUNTER, END, NODE, T3, WHEN, Said, Slip, said_
 from tests.config.more_slips import MORE
 from tests.config.slips_of_filling import OF_FILLING
 from tests.config.slips_of_forms import OF_FORMS
+from tests.config.slips_of_meaning import OF_MEANING
 from tests.config.slips_of_places import OF_PLACES
 from tests.config.slips_of_plants import OF_PLANTS
 from tests.config.slips_of_sense import OF_SENSE
@@ -278,7 +279,7 @@ NEWER = (
     slip(T3, f"{T3_WITH}default: ▲[0]}}", "a single value"),
     slip(T3, f"{T3_WITH}edge: rising, default: ▲0}}", "leave out 'default'"),
     slip(T3, f'{T3_WITH}capture: ▲"ALARM .+"}}', "in parentheses", "^ALARM (.+)$"),
-    slip(T3, f'{T3_WITH}capture: "^ALARM ▲(.+"}}', "is no pattern: missing )"),
+    slip(T3, f'{T3_WITH}capture: "^ALARM ▲(.+"}}', "is no pattern: a ')' is missing behind this '('"),
     slip(T3, f'{T3_WITH}capture: ▲"/^ALARM (.+)$/"}}', "without the '/' around it"),
     slip(T3, f'{T3_WITH}capture: ▲"^(a+)+$"}}', "repeats single characters only"),
     slip('"speed > 5.0"', '"▲bit(speed) && speed > 5.0"', "bit(alarms, 3)"),
@@ -318,6 +319,7 @@ GROUPS: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
     **OF_SENSE,
     **OF_SILENCE,
     **OF_FILLING,
+    **OF_MEANING,
     "all kinds at once": (
         HEAD,
         (*SYNTAX[:6], *SYNTAX_2[:3], *SCHEMA[:6], *REFERENCES[:8], *CERTAIN[:6], *DOUBTFUL[:9]),

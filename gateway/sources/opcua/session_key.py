@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 
 from gateway.own_files import write_anew
+from gateway.shown_address import shown_address
 
 log = structlog.get_logger()
 
@@ -25,7 +26,7 @@ class SessionKey:
     nonce: str
 
     def __repr__(self) -> str:
-        return f"SessionKey({self.url})"
+        return f"SessionKey({shown_address(self.url)})"
 
 
 class KeyFile:
