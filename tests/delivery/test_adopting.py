@@ -96,4 +96,4 @@ def test_p4_several_things_of_one_name_are_told_from_none() -> None:
     plant = live(story)
     assert plant.outbox.counts().dead == 0
     bodies = [json.loads(body) for path, body in plant.seen if path == "product/search"]
-    assert [body.get("match") for body in bodies] [:1] == [None]
+    assert [body.get("match") for body in bodies][:1] == [None]
