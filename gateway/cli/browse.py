@@ -21,7 +21,7 @@ from gateway.errors import GatewayError
 from gateway.live.browse import BROWSE_QUESTION, SECONDS, BrowseQuestion, Page, browse
 from gateway.live.offer import Offer, Offers, csv_text, yaml_line
 from gateway.outbox.words import moment
-from gateway.sources.found import FOUND, Found, Metric, Topic, TreeNode
+from gateway.sources.found import Found, Metric, Topic, TreeNode, found_adapter
 
 BARE = "source"
 """What a source is called of which only the address is known."""
@@ -152,7 +152,7 @@ async def pages_of(section: SourceConfig, question: BrowseQuestion, directory: P
                     if "elsewhere" in item:
                         break
                     said = item.get("said")
-                    yield FOUND.validate_python(item["found"]), said if isinstance(said, list) else []
+                    yield found_adapter().validate_python(item["found"]), said if isinstance(said, list) else []
                 else:
                     return
     async with aclosing(browse(section, question, AnchoredClock())) as pages:

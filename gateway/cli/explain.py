@@ -13,7 +13,7 @@ from gateway.config.loader import Loaded
 from gateway.config.schema_walk import Loc
 from gateway.errors import GatewayError
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.provenance import PROVENANCE, Provenance, SampleExcerpt
+from gateway.mapping.provenance import Provenance, SampleExcerpt, provenance_adapter
 from gateway.oden.exchange import iso
 from gateway.outbox.control_handlers import QUESTION, Question
 from gateway.outbox.listing import Filter
@@ -89,7 +89,7 @@ def _from_gateway(loaded: Loaded, plans: Sequence[LinePlan], lines: Sequence[str
     """What the running gateway remembers of a record, and where that record is now."""
     questions = [ExplainQuestion(key=key)] if key else [ExplainQuestion(line=line) for line in lines]
     causes = [
-        PROVENANCE.validate_python(item["cause"])
+        provenance_adapter().validate_python(item["cause"])
         for question in questions
         for item in _ask(loaded, COMMAND, EXPLAIN_QUESTION.dump_python(question))
     ]

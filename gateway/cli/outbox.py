@@ -22,7 +22,7 @@ from gateway.config.schema_base import Duration
 from gateway.errors import GatewayError, OutboxError
 from gateway.outbox.backup import read_backup
 from gateway.outbox.control_handlers import Question
-from gateway.outbox.listing import LISTED, Filter, Where
+from gateway.outbox.listing import Filter, Where, listed_adapter
 from gateway.outbox.recovery import STORE, restore, restore_folder
 
 LISTED_AT_ONCE = 50
@@ -166,7 +166,7 @@ def _list(arguments: argparse.Namespace) -> int:
     elif not records:
         print("No records.")
     else:
-        for row in table([LISTED.validate_python(record) for record in records], time.time()):
+        for row in table([listed_adapter().validate_python(record) for record in records], time.time()):
             print(row)
         if more:
             print(f"\nThese are the first {len(records)}; there are more (--limit).")

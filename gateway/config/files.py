@@ -22,7 +22,7 @@ from gateway.config.misplaced import put_in_place
 from gateway.config.near_files import did_you_mean, meant_file, meant_pattern
 from gateway.config.spoilt_cells import doubtful_cells, doubtful_columns
 from gateway.config.tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, printable, quoted
-from gateway.config.yaml_repair import read_yaml
+from gateway.config.yaml_file import read_yaml
 from gateway.errors import GatewayError
 
 

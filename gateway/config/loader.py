@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Container, Iterable, Iterator,
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -36,7 +36,6 @@ from gateway.config.near_words import nearest, one_slip_apart
 from gateway.config.origin import Located, Origin, all_wrong, in_file, in_order, once_each, without_consequences
 from gateway.config.schema import Config, SourceConfig
 from gateway.config.schema_walk import Loc, alternatives, child_annotation, tag_of
-from gateway.config.stand_ins import Mended, mended
 from gateway.config.substitution import escaped
 from gateway.config.templates import expand_templates
 from gateway.config.tree import BrokenFileError, Node, Tree
@@ -44,6 +43,9 @@ from gateway.config.yaml_words import WORD_ALONE
 from gateway.errors import ConfigError, ConfigFault, Diagnostic
 from gateway.model import Lookups, Scalar
 from gateway.shown_address import shown_address
+
+if TYPE_CHECKING:
+    from gateway.config.stand_ins import Mended
 
 _TOKEN: Loc = ("oden", "token")
 _SOURCES: Loc = ("sources",)
@@ -119,7 +121,7 @@ class Draft:
     schemas: Schemas
     unread: Container[str]
     _found: Sequence[Located]
-    _mended: Mended | None
+    _mended: "Mended | None"
     _origin: Origin
     _loaded: Callable[[Config], Loaded]
 
@@ -238,12 +240,15 @@ def _token(config: Config | None, name: str | None, folder: Path, environ: Mappi
     return config.oden.token.get_secret_value() if config is not None else ""
 
 
-def _validated(from_files: Any, values: Mapping[Loc, object], root: Node) -> tuple[Config | None, Mended | None]:
+def _validated(from_files: Any, values: Mapping[Loc, object], root: Node) -> "tuple[Config | None, Mended | None]":
     """The configuration, and how it was mended where it did not fit the schema."""
     layers = _Layer(override_layer(from_files, values)), _Layer(from_files)
     try:
         return _Layers(_build_sources=(layers, {})).config, None
     except ValidationError as error:
+        # The service, whose file is right, does not hold this in memory, which has a validator of the whole schema.
+        from gateway.config.stand_ins import mended  # noqa: PLC0415
+
         mending = mended(error, _copied(with_values(from_files, values)), root)
         return mending.config, mending
 

@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from gateway.config.tree import NO_YAML, BrokenFileError, Finding, Node, Position, all_of, mark_unread, once_a_line
+from gateway.config.tree import NO_YAML, BrokenFileError, Finding, Node, Position, all_of, mark_unread
 from gateway.config.yaml_lines import (
     NEVER_CLOSED,
     NO_BULLET,
@@ -27,7 +27,7 @@ from gateway.config.yaml_lines import (
 )
 from gateway.config.yaml_parts import begins_of_parts, part_around
 from gateway.config.yaml_siblings import Surroundings, moved
-from gateway.config.yaml_tree import compose, stopped, without_other_documents
+from gateway.config.yaml_tree import compose, stopped
 from gateway.config.yaml_words import NO_COLON
 
 MOST_FAULTS = 200
@@ -51,19 +51,10 @@ _MOST_ADDED = 20
 _BREAK = re.compile(r"(\r\n|\n|\r)")
 
 
-def read_yaml(text: str, file: Path) -> tuple[Node, list[Finding]]:
-    """The tree of `text`, the content of `file`, and all that is wrong with it.
-
-    What could not be read is left out, and the mapping or list around it is incomplete. No message repeats the text.
-    """
-    text, others = without_other_documents(text, file)
-    root: Node | None
-    try:
-        root, faults = compose(text, file)
-    except BrokenFileError:
-        repaired = _Repaired(text, file)
-        root, faults = repaired.read(), repaired.faults
-    return root or Node(Position(1, 1, file), {}, incomplete=True), [*others, *once_a_line(faults)]
+def repaired(text: str, file: Path) -> tuple[Node | None, list[Finding]]:
+    """The tree of what can be read of `text`, None where nothing can be, and all that is wrong with it."""
+    repairs = _Repaired(text, file)
+    return repairs.read(), repairs.faults
 
 
 class _Stop(NamedTuple):

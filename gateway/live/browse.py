@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from gateway.clock import Clock
 from gateway.config.schema import OpcuaConfig, SourceConfig
 from gateway.live.visit import visitor
-from gateway.sources.found import FOUND, Found, TreeNode
+from gateway.sources.found import Found, TreeNode, found_adapter
 from gateway.sources.mqtt_topics import EVERYTHING, Heard, listen
 
 if TYPE_CHECKING:  # its library is loaded only where a source speaks OPC UA
@@ -132,8 +132,8 @@ async def answer_browse(
     async with aclosing(browse(section, question, clock, link)) as pages:
         async for found, said in pages:
             heard += found if link is None else ()
-            yield {"found": FOUND.dump_python(list(found), mode="json"), "said": list(said)}
+            yield {"found": found_adapter().dump_python(list(found), mode="json"), "said": list(said)}
     more = known(heard) if link is None else ()
     if more:
         said = ["what did not come just now follows as the running gateway had it last"]
-        yield {"found": FOUND.dump_python(list(more), mode="json"), "said": said}
+        yield {"found": found_adapter().dump_python(list(more), mode="json"), "said": said}

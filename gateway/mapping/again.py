@@ -272,7 +272,7 @@ class Again:
                 of.append(key)
         recorder.records += [replace(setting, at=at) for setting in facts.untold_settings(told, now)]
         recorder.records += [replace(test, at=at) for test in facts.untold_tests(told, now)]
-        notices, swings, because = [*facts.untold_notices(told, now, at)], self.line.swings, None
+        notices, swings, because = [*facts.untold_notices(told, now, self._name, at)], self.line.swings, None
         if facts.corrects(told, now):
             waits, requests = [key for key, _ in moves_later], len(recorder.records)
             because = facts.because_of(self.plan, self.late, moves, self._name, requests, self.kept, waits)
@@ -355,12 +355,10 @@ class Again:
 
     def _name(self, key: str) -> str:
         """What the interval is called, for a person."""
-        for known in (self.now, self.told):
-            fact = known.intervals.get(key)
-            if fact is not None and (fact.name or fact.start is not None):
-                return fact.name or fact.type
+        known = [each.intervals[key] for each in (self.now, self.told) if key in each.intervals]
         before = self._before(key)
-        return (before.name if before is not None else None) or "?"
+        names = [*(fact.name for fact in known), before.name if before is not None else None]
+        return next(filter(None, names), None) or (known[0].type if known else "?")
 
 
 def put_back(plan: LinePlan, line: Feed, kept: Recovered) -> Slices[tuple[Feed, Step]]:

@@ -10,7 +10,6 @@ from math import inf, nextafter
 
 from gateway.frozen import replace
 from gateway.mapping.context import Full, Readings, StepContext, ToldBatch
-from gateway.mapping.facts import clock
 from gateway.mapping.inputs import Reading
 from gateway.mapping.interval_track import IntervalTrack
 from gateway.mapping.intervals import (
@@ -28,6 +27,7 @@ from gateway.mapping.intervals import (
 )
 from gateway.mapping.passed_starts import Said
 from gateway.mapping.templates import filled_mapping
+from gateway.mapping.times import clock
 from gateway.mapping.values import whole
 
 

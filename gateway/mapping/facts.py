@@ -10,7 +10,6 @@ difference, in the same raw data. Settings, tests and notices are told once and 
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
-from datetime import UTC, datetime
 from typing import TypeVar
 
 from pydantic import JsonValue
@@ -18,6 +17,7 @@ from pydantic import JsonValue
 from gateway.frozen import dataclass, replace
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.context import Because, Full, Recorder, Share, ToldBatch
+from gateway.mapping.times import clock
 from gateway.mapping.values import DECIMALS, Number, excerpt, whole
 from gateway.model import (
     Moment,
@@ -261,7 +261,7 @@ def untold_tests(told: Facts, now: Facts) -> Iterator[Output]:
     yield from (test for test in now.tests if not _counted_off(known, _test(test)))
 
 
-def untold_notices(told: Facts, now: Facts, at: float) -> Iterator[Notice]:
+def untold_notices(told: Facts, now: Facts, name: Callable[[str], str], at: float) -> Iterator[Notice]:
     """Notices that were not given yet; and of what was told of an interval and is not so, and no request takes off."""
     known = Counter((notice.kind, notice.source, notice.address, notice.text) for notice in told.notices)
     for notice in now.notices:
@@ -270,10 +270,10 @@ def untold_notices(told: Facts, now: Facts, at: float) -> Iterator[Notice]:
     for key, before in told.intervals.items():
         fact = now.intervals.get(key)
         if fact is not None and (before.start is None or fact.start is not None):
-            of = before.type if before.start is None else f"{before.type} of {clock(before.start.start)}"
+            called = name(key) if before.start is None else f"{name(key)} of {clock(before.start.start)}"
             for item in sorted(before.metadata.keys() - fact.metadata.keys()):
                 kept = f"{item} {excerpt(before.metadata[item])}"
-                yield Notice("gap", at, "", "", f"a {of} keeps the {kept} at Oden, which is not so")
+                yield Notice("gap", at, "", "", f"{called} keeps its {kept} at Oden, which is not so")
 
 
 def _about(setting: Setting) -> str:
@@ -366,11 +366,6 @@ def _moved(
                 yield f"{left:g} {what} off {name(interval)}{once}"
         for interval, amount in to:
             yield f"{amount:g} {what} to {name(interval)}"
-
-
-def clock(at: float) -> str:
-    """The time of the day, in UTC."""
-    return f"{datetime.fromtimestamp(at, UTC):%H:%M:%SZ}"
 
 
 def listed(

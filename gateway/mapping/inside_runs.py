@@ -1,9 +1,19 @@
 """What is inside runs and changes before it is known which run is on: what has to be kept of it. Pure."""
 
 from gateway.frozen import replace
-from gateway.mapping.intervals import ByKey, IntervalPlan, IntervalsState, PendingChange, PendingStart, is_undecided
+from gateway.mapping.context import StepContext
+from gateway.mapping.intervals import (
+    KEYLESS,
+    ByKey,
+    IntervalPlan,
+    IntervalsState,
+    PendingChange,
+    PendingStart,
+    is_undecided,
+)
 from gateway.mapping.passed_starts import MOST_PASSED, PassedStart, said_by
 from gateway.mapping.templates import Resolver
+from gateway.mapping.times import clock
 
 
 def with_said(
@@ -20,9 +30,10 @@ def with_said(
 
 
 def passed_by(
-    plan: IntervalPlan, state: IntervalsState, runs: IntervalsState, end: float, resolve: Resolver
+    plan: IntervalPlan, state: IntervalsState, runs: IntervalsState, end: float, context: StepContext
 ) -> tuple[PassedStart, ...]:
-    """Those that have passed once one ends at `end`: that one too, where it is not known yet in which run that was."""
+    """Those that have passed once one ends at `end`: that one too, where it is not known yet in which run that was. Of
+    one that is forgotten for it notice is given."""
     on, run = state.pending_start, runs.pending_change
     goes_on = isinstance(plan.start, ByKey) and not state.parked  # in the next run
     if on is None and state.current is not None and run is not None and goes_on:
@@ -30,5 +41,11 @@ def passed_by(
     if on is None or on.begun >= end or not is_undecided(runs, end):
         return state.passed
     said = state.pending_change.said if state.pending_change is not None else None
-    said = said if said is not None else said_by(plan.name, plan.metadata, resolve)
-    return (*state.passed, PassedStart(on.key, on.begun, end, said, on.named))[-MOST_PASSED:]
+    said = said if said is not None else said_by(plan.name, plan.metadata, context.resolve)
+    passed = (*state.passed, PassedStart(on.key, on.begun, end, said, on.named))
+    for one in passed[:-MOST_PASSED]:
+        title = " ".join(filter(None, [plan.type.lower(), one.key.replace(KEYLESS, "")]))
+        why = f"more than {MOST_PASSED} ended before it was known which run was on"
+        text = f"{title} from {clock(one.begun)} to {clock(one.ended)} is not reported, because {why}"
+        context.notice("gap", plan.main_input, text)
+    return passed[-MOST_PASSED:]

@@ -244,7 +244,7 @@ class IntervalTrack:
         """Carry out a decision: the end of the interval that is on, the start of another."""
         waiting, passed = self.state.pending_start, self.state.passed
         if self.host is not None and decision.end is not None:
-            passed = passed_by(self.plan, self.state, self.host.state, decision.end, self.context.resolve)
+            passed = passed_by(self.plan, self.state, self.host.state, decision.end, self.context)
         self.state = decision.state if passed is self.state.passed else replace(decision.state, passed=passed)
         if waiting is not None and decision.end is not None and self.plan.needed and self.state.pending_start is None:
             self._report_untold(waiting, decision.end)

@@ -12,7 +12,7 @@ from gateway.mapping.templates import Pattern, Reference, Resolver, Template, fi
 from gateway.model import Scalar
 
 MOST_PASSED = 16
-"""So many intervals are remembered while it is not known which run is on; the oldest are forgotten first."""
+"""So many intervals are remembered while it is not known which run is on; older ones are forgotten, and listed."""
 
 BATCH_NUMBER = Reference("batch")
 """The placeholder for the number of a batch in its run."""

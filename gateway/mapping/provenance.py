@@ -3,6 +3,7 @@ of the inputs then. What was made when a wait or a window was over has the sampl
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 
 from pydantic import TypeAdapter
 
@@ -78,7 +79,10 @@ class Provenance:
         return next(((place, kind) for place, (matches, kind) in enumerate(items) if matches), None)
 
 
-PROVENANCE: TypeAdapter[Provenance] = TypeAdapter(Provenance)
+@cache
+def provenance_adapter() -> TypeAdapter[Provenance]:
+    """For the way over the control socket; made where a person asks."""
+    return TypeAdapter(Provenance)
 
 
 def provenance_of(

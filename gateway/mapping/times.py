@@ -1,7 +1,8 @@
-"""What a message can say of its own time, and what that is in seconds since 1970. Pure; never raises."""
+"""What a message can say of its own time, and what that is in seconds since 1970; how notices say a time. Pure; never
+raises."""
 
 import re
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
@@ -78,3 +79,8 @@ def _parsed(text: str) -> datetime:
     if _RFC_2822.fullmatch(text) is not None:
         return parsedate_to_datetime(text)
     return datetime.fromisoformat(text)
+
+
+def clock(at: float) -> str:
+    """The time of the day, in UTC."""
+    return f"{datetime.fromtimestamp(at, UTC):%H:%M:%SZ}"

@@ -21,15 +21,15 @@ from gateway.outbox.backup import write_backup
 from gateway.outbox.entries import PAUSE, Pause, Totals
 from gateway.outbox.lanes import DEAD, Lane
 from gateway.outbox.listing import (
-    DETAILS,
     KEY_LENGTH,
     LETTERS,
-    LISTED,
     Cursor,
     Filter,
     Listed,
     details,
+    details_adapter,
     figures,
+    listed_adapter,
     page,
 )
 from gateway.outbox.operator_actions import (
@@ -142,7 +142,7 @@ class ControlHandlers:
                 yield {"more": True}
                 break
             number += 1
-            yield {"record": LISTED.dump_python(listed, mode="json")}
+            yield {"record": listed_adapter().dump_python(listed, mode="json")}
         if unread:
             yield {"unread": len(unread)}
 
@@ -156,10 +156,10 @@ class ControlHandlers:
             async for dependent in self._all(Filter(interval=frozenset({key}), lines=(line,))):
                 number += 1
                 if len(waiting) < DEPENDENTS_SHOWN:
-                    waiting.append(LISTED.dump_python(dependent, mode="json"))
+                    waiting.append(listed_adapter().dump_python(dependent, mode="json"))
         yield {
-            "record": LISTED.dump_python(listed, mode="json"),
-            **DETAILS.dump_python(beside, mode="json"),
+            "record": listed_adapter().dump_python(listed, mode="json"),
+            **details_adapter().dump_python(beside, mode="json"),
             "dependents": waiting,
             "number_of_dependents": number,
         }

@@ -7,7 +7,7 @@ meanwhile may be seen twice or not at all.
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from heapq import merge
 from typing import Annotated, Literal
 
@@ -137,8 +137,17 @@ DELETED = (
     "somebody has deleted its interval at Oden: make that anew (`outbox recreate`), or give this up (`outbox drop`)"
 )
 
-LISTED = TypeAdapter(Listed)
-DETAILS = TypeAdapter(Details)
+
+@cache
+def listed_adapter() -> TypeAdapter[Listed]:
+    """For the way over the control socket; made where a person asks, as is the other."""
+    return TypeAdapter(Listed)
+
+
+@cache
+def details_adapter() -> TypeAdapter[Details]:
+    """For the way over the control socket."""
+    return TypeAdapter(Details)
 
 
 def page(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from pydantic import TypeAdapter
 
@@ -61,8 +62,11 @@ class Metric:
 
 Found = TreeNode | Topic | Metric
 
-FOUND: TypeAdapter[list[Found]] = TypeAdapter(list[Found])
-"""For the way over the control socket."""
+
+@cache
+def found_adapter() -> TypeAdapter[list[Found]]:
+    """For the way over the control socket; made where a person asks."""
+    return TypeAdapter(list[Found])
 
 
 def shortened(value: Scalar) -> Scalar:

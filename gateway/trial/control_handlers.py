@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter, ValidationError
 
 from gateway.errors import GatewayError
-from gateway.mapping.provenance import PROVENANCE, ProvenanceLog
+from gateway.mapping.provenance import ProvenanceLog, provenance_adapter
 
 COMMAND = "explain"
 """The command's name at the control socket, beside the commands for the outbox."""
@@ -35,4 +35,4 @@ async def answer(provenance: ProvenanceLog, question: object) -> AsyncGenerator[
         raise GatewayError("this gateway does not understand the question: it may be of another version") from None
     cause = provenance.find(wanted.key) if wanted.key else provenance.last(wanted.line or "")
     if cause is not None:
-        yield {"cause": PROVENANCE.dump_python(cause, mode="json")}
+        yield {"cause": provenance_adapter().dump_python(cause, mode="json")}
