@@ -47,7 +47,8 @@ def _never(line: Line, loc: Loc) -> Iterator[ConfigFault]:
             yield ConfigFault((*loc, "states", "ladder", index, "when"), text, warning=True, rests_on=())
     for section, at in sections_of(line, loc):
         begin, end = getattr(section, "start", None), getattr(section, "end", None)
-        are_both = isinstance(begin, Begin) and isinstance(end, End) and begin.event is not None
-        if are_both and (begin.event, begin.when) == (end.event, end.when):
+        if not isinstance(begin, Begin) or not isinstance(end, End) or begin.event is None:
+            continue
+        if (begin.event, begin.when) == (end.event, end.when):
             text = "what begins it ends it as well: each event of this input is both; name another, or write 'when'"
             yield ConfigFault((*at, "end", "event"), text, warning=True, rests_on=())
