@@ -99,13 +99,16 @@ CONDITIONS = st.lists(st.builds(Condition, st.sampled_from(sorted(KINDS)), st.sa
 
 @given(CONDITIONS)
 def test_the_gravest_comes_first_and_decides(conditions: list[Condition]) -> None:
-    """The order is that of the table; a flow that is stopped is never `yes`, one that nothing stops always is."""
+    """The order is that of the table, in which what stops a flow goes before what does not, so that the headline tells
+    it; a flow that is stopped is never `yes`, one that nothing stops always is."""
     problems = Problems(Clock())
     problems.set_conditions(conditions)
     current = problems.current()
     order = list(get_args(KindName))
     ranks = [(order.index(problem.kind), problem.since) for problem in current]
     assert ranks == sorted(ranks)
+    stopping = [bool(KINDS[problem.kind].stops) for problem in current]
+    assert stopping == sorted(stopping, reverse=True)
     result = health(current)
     for flow, state in (("taking_in", result.taking_in), ("delivering", result.delivering)):
         kinds = [KINDS[condition.kind] for condition in conditions if flow in KINDS[condition.kind].stops]

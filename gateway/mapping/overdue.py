@@ -30,15 +30,18 @@ def change_is_overdue(plan: IntervalPlan, state: IntervalsState, context: StepCo
 
 
 def end_is_overdue(plan: IntervalPlan, state: IntervalsState, context: StepContext, readings: Readings) -> bool:
-    """Whether the moment shows that what ends the interval has held for long enough, of a source that is not heard."""
+    """Whether the moment shows that what ends the interval has held for long enough by then. It rests on the source of
+    the moment, and on others only that are heard."""
     ended, end = state.pending_end, plan.end
     if ended is None or not isinstance(end, ByCondition | ByIdleness):
         return False
     names = end.inputs if isinstance(end, ByIdleness) else end.condition.names
-    unheard = [context.plans[name] for name in names if context.plans[name].source in context.losses]
-    sources = {one.source for one in unheard}
-    is_said = len(sources) == 1 and all(one.time is not None for one in unheard)
-    return is_said and _is_after(ended.since + end.hold, sources, readings)
+    inputs = [context.plans[name] for name in names]
+    said = {one.source for one in inputs if one.time is not None}
+    others = {one.source for one in inputs if one.time is None}
+    unheard = context.losses.keys() & (said | others)
+    sources = {source for source in said - others if source and unheard <= {source}} if "" not in others else set()
+    return _is_after(ended.since + end.hold, sources, readings)
 
 
 def _is_after(time: float, sources: set[str], readings: Readings) -> bool:

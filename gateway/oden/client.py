@@ -24,7 +24,7 @@ from aiohttp import hdrs
 from gateway import __version__
 from gateway.clock_evidence import ServerTime
 from gateway.config.loader import Loaded
-from gateway.connection_steps import StepwiseTls, http_steps
+from gateway.connection_steps import http_steps, tls_to
 from gateway.errors import GatewayError
 from gateway.oden import exchange
 from gateway.oden.classification import Answer
@@ -283,10 +283,8 @@ class OdenClient(Objects):
             return True
         if self._trust is None:
             try:
-                trust = ssl.create_default_context(cafile=str(self._ca) if self._ca is not None else None)
-                trust.set_alpn_protocols(("http/1.1",))
-                trust.sslobject_class = StepwiseTls
-                self._trust = trust
+                self._trust = tls_to(self._ca)
+                self._trust.set_alpn_protocols(("http/1.1",))
             except ssl.SSLError:
                 raise GatewayError(f"{UNREACHABLE} ({self._ca} holds no certificates in PEM form)") from None
             except OSError as error:

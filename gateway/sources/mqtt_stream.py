@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from gateway.config.schema_mqtt import MqttConfig
-from gateway.connection_steps import StepwiseTls, http_steps, note_step
+from gateway.connection_steps import http_steps, note_step, tls_to
 from gateway.errors import SourceError, name_obstacle, obstacle
 
 CONNECT_TIMEOUT = 10.0
@@ -88,12 +88,11 @@ async def open_stream(url: str, config: MqttConfig, received: Received, ended: E
 def tls_context(config: MqttConfig) -> ssl.SSLContext:
     """What the connection is secured by. SourceError where a file cannot be used."""
     try:
-        context = ssl.create_default_context(cafile=config.ca)
+        context = tls_to(config.ca)
     except OSError as error:  # also what ssl raises for a file that holds no certificate
         raise SourceError(
             f"cannot use the CA certificate {config.ca}: {_unusable(error, 'it holds no certificate')}"
         ) from error
-    context.sslobject_class = StepwiseTls
     if config.certificate is not None:
         files = f"the client certificate {config.certificate} with the key {config.key or config.certificate}"
         try:

@@ -121,6 +121,7 @@ PROOFS: Mapping[str, Sequence[str]] = {
     ),
     "* When the source is back": (
         "idle_ends_of_a_backlog",
+        "late_order_after_an_idle_end",
         "order_of_a_backlog_with_what_was_so_then",
         "test_p13_a_backlog_is_heard_out_for_a_minute_at_most",
         "test_p13_what_was_so_all_the_time_is_told_once_it_is_known",
