@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from gateway.config.lint_expressions import find_doubtful_comparisons
 from gateway.config.lint_fields import find_lost_fields
 from gateway.config.lint_inputs import find_doubtful_inputs, find_doubtful_tables, find_near_topics
+from gateway.config.lint_never import find_never
 from gateway.config.lint_sense import find_doubtful_codes, find_meant_as_text, find_senseless
 from gateway.config.lint_sources import find_doubtful_sources
 from gateway.config.lint_texts import find_doubtful_texts, find_near_misses
@@ -31,6 +32,7 @@ def find_doubts(
         loc: Loc = ("lines", index)
         yield from _by_themselves(find_doubtful_texts(line, loc))
         yield from find_senseless(line, loc, lookups)
+        yield from find_never(line, loc)
         yield from _by_themselves(find_doubtful_codes(line, loc))
         yield from find_doubtful_comparisons(line, loc, _expressions(line, loc))
         yield from find_meant_as_text(line, loc, _expressions(line, loc))

@@ -4,7 +4,7 @@ are counted twice, tables that learn from nothing."""
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from gateway.config.addresses import JSON_PATH, meant_node_id, own_path
+from gateway.config.addresses import JSON_PATH, SPARKPLUG, meant_node_id, own_path
 from gateway.config.invisible import CURLY_QUOTES, TYPESET, in_curly_quotes, name_of
 from gateway.config.lint_paths import doubts_of_path
 from gateway.config.lint_texts import joined_by, texts_of
@@ -262,25 +262,27 @@ def _path(path: str, loc: Loc) -> Iterator[ConfigFault]:
 
 
 def find_near_topics(lines: Sequence[Line]) -> Iterator[ConfigFault]:
-    """Levels of topics that differ from those of other topics beside them by their case or by one slip, and topics
-    that begin with a '/' where others do not."""
+    """Levels of topics, and parts of the names of Sparkplug devices, that differ from those of others beside them by
+    their case or by one slip, and topics that begin with a '/' where others do not."""
     beside: dict[tuple[str, str], dict[str, list[tuple[Loc, str]]]] = {}
     for index, line in enumerate(lines):
         for name, given in line.inputs.items():
-            if not given.topic or given.source is None or "$" in given.topic:
+            key = "topic" if given.topic else "device"
+            path: str = getattr(given, key) or ""
+            if not path or given.source is None or "$" in path:
                 continue
-            before = ""
-            for level in given.topic.split("/"):
+            before = "" if given.topic else f"{SPARKPLUG}/"
+            for level in path.split("/"):
                 places = beside.setdefault((given.source, before.casefold()), {}).setdefault(level, [])
                 if len(places) < _ENOUGH or not before:
-                    places.append((("lines", index, "inputs", name, "topic"), given.topic))
+                    places.append((("lines", index, "inputs", name, key), path))
                 before += f"{level}/"
     for levels in beside.values():
         for level, places in levels.items() if len(levels) <= _MOST_BESIDE else ():
             likely = [other for other in levels if len(levels[other]) > len(places)]
             meant = next((other for other in likely if _is_near(level, other)), None)
             for loc, topic in places if meant is not None else ():
-                text = f"{quoted(level)} in {quoted(topic)} is {quoted(meant)} in other topics: are these two?"
+                text = f"{quoted(level)} in {quoted(topic)} is {quoted(meant)} in other {loc[-1]}s: are these two?"
                 if not level:
                     text = (
                         "this begins with a '/', other topics of this broker do not: a topic is compared sign by sign"

@@ -25,7 +25,7 @@ def change_is_overdue(plan: IntervalPlan, state: IntervalsState, context: StepCo
     ways = [way for way in (start, plan.end) if isinstance(way, ByEvent)]
     if any(event_by(way, state, context, readings) is not None for way in ways):
         return True
-    key = context.plans[start.input] if isinstance(start, ByKey) else None
+    key = context.plans[start.input] if isinstance(start, ByKey | ByEvent) else None
     return key is not None and key.time is not None and _is_after(settled, {key.source}, readings)
 
 

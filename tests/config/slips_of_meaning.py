@@ -2,7 +2,7 @@
 languages, names that are there for others, ways to tags.
 """
 
-from tests.config.factory import NODE, T3, WHEN, Slip, slip
+from tests.config.factory import LINE, NODE, T3, WHEN, Slip, slip
 
 T3_WITH = 't3: {source: plc, node: "nsu=urn:acme:line;s=L00.T3", '
 SCRAP = "topic: plant-a/L00/events/scrap, time: at}"
@@ -76,9 +76,30 @@ DURING = tuple(
 )
 ADDRESSES = (slip('url: "opc.tcp://10.1.4.20:4840"', 'url: "opc.tcp://10.1.4.20:4840", redundant: [▲"10.1.4.21"]'),)
 
+DEVICES = "\n".join(
+    f"      d{number}: {{source: floor, device: {device}, metric: A{number}}}"
+    for number, device in enumerate(("Plant A/Edge 1/Press", "Plant A/Edge 1/Press", "▲Plant A/Edge 1/press"))
+)
+FAST = '- {type: Fast, start: {when: "speed > 5.0"}, end: {when: "speed < 4.0"}}'
+STATES = LINE[LINE.index("      input: state") : LINE.index("      other:")]
+LADDER = """      ladder:
+        - {when: "speed > 5.0", category: Uptime}
+        - {when: ▲"speed >5.0", category: Planned Downtime}
+"""
+NEVER = tuple(
+    slip(*case, warning=True)
+    for case in (
+        (T3, f"{T3}\n{DEVICES}", "'Press' in other devices"),
+        (SCRAP, SCRAP.replace("time: at", "time: {field: at, zone: ▲Etc/GMT+1}"), "1 h behind UTC", "turned round"),
+        (FAST, "- {type: Fast, start: {event: scrap}, end: {event: ▲scrap}}", "what begins it ends it"),
+        (STATES, LADDER, "a rung above has this condition"),
+    )
+)
+
 OF_MEANING: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
     "patterns": ((), (*CAPTURED, *MATCHED)),
     "ways to tags": ((), PLACES),
     "lists, types and truths": (ADDRESSES, LISTS),
+    "what never is": ((), NEVER),
     "categories that are interrupted": ((), DURING),
 }

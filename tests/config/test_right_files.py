@@ -82,6 +82,11 @@ VARIANTS = (
     # One tag in two ways, and a pattern of which each sign is meant.
     (T3, f"{T3}\n      t3b: {T3[4:-1]}, capture: '^([A-Z]+)[;|]$'}}"),
     (WHEN, "\"order.matches('^[A-Z]{2}\\\\\\\\d+(?:-[0-9]+)?$')\""),
+    # One event begins and ends by what it says, and a place beside UTC.
+    (
+        '- {type: Fast, start: {when: "speed > 5.0"}, end: {when: "speed < 4.0"}}',
+        '- {type: Fast, start: {event: scrap, when: "scrap.on == 1"}, end: {event: scrap, when: "scrap.on == 0"}}',
+    ),
     # A type of intervals that others have, and categories that a person says.
     (TARGET, "value: 12.5}\n      - {set: interval_type, name: Shift"),
     ("hold: 5s", "hold: 5s\n      operator: {event: scrap, category: Setup, of: [Setup, Uptime]}"),

@@ -120,6 +120,7 @@ PROOFS: Mapping[str, Sequence[str]] = {
         "test_p13_what_rests_on_other_sources_goes_on",
     ),
     "* When the source is back": (
+        "batches_of_a_backlog_with_a_begun_order",
         "idle_ends_of_a_backlog",
         "late_order_after_an_idle_end",
         "order_of_a_backlog_with_what_was_so_then",
