@@ -2,7 +2,8 @@
 
 Where a line does not fit, the likely slips are tried on the outline of the file: this line, one shortly before or one
 that opens what is around, alone or with what belongs to it, further out or in. The one counts after which all that is
-moved, and what follows, fits best.
+moved, and what follows, fits best. How many lines are tried in another place is limited, by the length of the file, and
+so is how often it is tried in vain for one key at places of one kind: a file of which nothing fits is not a dear one.
 """
 
 import re
@@ -46,6 +47,8 @@ _MOST_PLACED = 20
 for."""
 _PLACED_ANYWAY = 200_000
 """Lines."""
+_IN_VAIN = 3
+"""Times that it is tried in vain what was meant by lines with one key, at places of one kind."""
 
 
 class Kind(Enum):
@@ -140,6 +143,7 @@ class _Search:
         self._costs: list[int] = []
         self._edited: Counter[int] = Counter()
         """How often each line has been edited."""
+        self._in_vain: Counter[tuple[Key | None, Any, Any]] = Counter()
         self._left = _MOST_PLACED * len(self._rows) + _PLACED_ANYWAY
         """So many lines are still tried in another place, or looked at for this."""
 
@@ -147,7 +151,10 @@ class _Search:
         at = 0
         while at < len(self._rows):
             self._place(at)
-            edit = self._best(at) if self._costs[at] >= TWICE and self._left > 0 else None
+            alike = self._rows[at].key, self._frames[at].collection.annotation, self._frames[at].below
+            worth_it = self._costs[at] >= TWICE and self._left > 0 and self._in_vain[alike] < _IN_VAIN
+            edit = self._best(at) if worth_it else None
+            self._in_vain[alike] += worth_it and edit is None
             if edit is not None:
                 was = self._rows[edit.begin]
                 first = self._lines[self._numbers[edit.begin]]
@@ -269,6 +276,14 @@ class _Search:
             at for at in range(begin + 1, all_of_it) if rows[at].indent == indent and rows[at].key not in (inside or ())
         )
         ends += islice(others if inside is not None else (), 1)
+        # what has its place where it stands: beside what is around
+        around: Frame | None = self._frames[begin]
+        keys_at: dict[int, frozenset[Key]] = {}
+        while around is not None:
+            keys_at.setdefault(around.collection.column, known(around.collection.annotation).keys or frozenset())
+            around = around.around
+        placed_right = (at for at in range(begin + 1, all_of_it) if rows[at].key in keys_at.get(rows[at].indent, ()))
+        ends += islice(placed_right, 1)
         # where what follows is further in, though nothing is open
         ends += (
             at

@@ -5,9 +5,9 @@ known by indents alone; of what stands in brackets only the keys are looked at.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from gateway.config.near_words import meant_key
@@ -110,7 +110,7 @@ def _depth(text: str) -> int:
     return plain.count("{") + plain.count("[") - plain.count("}") - plain.count("]")
 
 
-@cache
+@lru_cache(1000)
 def row_of(line: str) -> Row:
     """What the line has, which has anything. Another sign in the place of a '- ' is told by itself, and is one here."""
     length = len(line)
@@ -121,7 +121,7 @@ def row_of(line: str) -> Row:
     match = _LINE.match(" " * (len(line) - len(content)) + content)
     assert match is not None  # noqa: S101 - it matches every line
     begin, dashes, value = len(match["indent"]), match["dashes"], match["value"]
-    if not dashes and value[:2].rstrip() == "-":
+    if not dashes and match["key"] is None and value[:2].rstrip() == "-":
         dashes, value = value, ""
     columns = tuple(begin + at for at, sign in enumerate(dashes) if sign == "-")
     at, key = begin + len(dashes), match["key"]
@@ -139,23 +139,25 @@ def row_of(line: str) -> Row:
         inner = _entries(value)
     word = _GLUED.match(value) if key is None else None
     offset = length - len(value)
-    parts = tuple(offset + part for part in _parts(value)) if key is not None else ()
+    parts = tuple(offset + part for part in _parts(value)) if key is not None or form == "{" else ()
     return Row(columns, at, found, opens, form, inner, has_tab, word[1] if word else "", parts, is_alone)
 
 
-def _parts(value: str) -> Iterator[int]:
-    """Where in the value of a key the next one begins, or an item."""
+def _parts(value: str) -> tuple[int, ...]:
+    """Where in the value of a key or item the next one begins, or an item: none where a bracket is missing instead, or
+    what stands before the next one ends with the ',' of braces."""
     plain = _IN_QUOTES.sub(lambda match: "\0" * len(match[0]), value)
     plain = re.split(r"(?:^|(?<= ))#", plain)[0]
-    depth, after = 0, True
+    parts: list[int] = []
+    depth, before = 0, ""
     for at, sign in enumerate(plain):
         depth += (sign in "{[") - (sign in "}]")
-        if depth == 0 and (at == 0 or plain[at - 1] == " ") and sign not in "{[ ":
-            is_item = after and plain[at : at + 2] == "- "
+        if depth == 0 and (at == 0 or plain[at - 1] == " ") and sign not in "{[ " and before != ",":
+            is_item = before in {"", "}", "]", "\0"} and plain[at : at + 2] == "- "
             if is_item or _PART.match(plain, at):
-                yield at
-        if sign != " ":
-            after = sign in "}]\0"
+                parts.append(at)
+        before = before if sign == " " else sign
+    return tuple(parts) if depth == 0 else ()
 
 
 def _entries(value: str) -> tuple[Key, ...]:
@@ -197,7 +199,7 @@ class Frame(NamedTuple):
     around: "Frame | None"
 
 
-@cache
+@lru_cache(1000)
 def _of_key(annotation: Any, key: Key) -> int:
     """How badly a key fits a mapping: what is a slip of a known one is wrong wherever it stands."""
     if annotation is ANYTHING:
@@ -210,7 +212,7 @@ def _of_key(annotation: Any, key: Key) -> int:
     return 1 if meant_key(str(key), sorted(map(str, place.keys))) is not None else UNKNOWN
 
 
-@cache
+@lru_cache(1000)
 def _of_value(annotation: Any, form: str, inner: tuple[Key, ...]) -> int:
     """How badly a value fits: by its form, and by the keys in its braces."""
     if annotation is ANYTHING or form == "~":

@@ -1,6 +1,6 @@
 """What the schema has at the places of a file, and whether a tree is such that nothing in it can have been moved."""
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple, get_args, get_origin
 
 from gateway.config.misplaced import child_of, known_keys
@@ -57,7 +57,7 @@ def known(annotation: Any) -> Known:
     )
 
 
-@cache
+@lru_cache(1000)
 def below(annotation: Any, key: Key | None) -> Any:
     """What the schema has at a key, or in the items, of what stands at `annotation`; ANYTHING: nothing is known."""
     if annotation is ANYTHING or (key == TABLE and section_collection(annotation) is not None):

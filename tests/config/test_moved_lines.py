@@ -1,9 +1,13 @@
 """P10: lines of templates and included files that are indented as they cannot have been meant: one message each."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from gateway.config import moved_lines, outline
+from gateway.config.moved_lines import put_back
+from gateway.config.outline import Frame, Row, Trial
 from gateway.config.schema import Config
 from gateway.config.yaml_file import read_yaml
 from tests.config.factory import HERE, places_of
@@ -63,6 +67,26 @@ SLIPS = {
         "'- ' is missing",
     ),
     "two lines in one": ("      settle: 1s\n    states:\n", "      settle: 1s ▲states:\n", "a line of its own"),
+    "a section and what begins it in one": (
+        "      ladder:\n        - {when",
+        "      ladder: ▲- {when",
+        "belongs below 'ladder'",
+    ),
+    "two items in one": (
+        "category: Uptime}\n        - {when",
+        "category: Uptime} ▲- {when",
+        "a line of its own",
+    ),
+    "another sign for a dash": (
+        "  - factory: Dairy\n    line: Packer 2",
+        "  ▲* factory: Dairy\n    line: Packer 2",
+        "- ",
+    ),
+    "what belongs to a section": (
+        '      key: order\n      product: "{sku}"\n      settle: 1s\n    states',
+        '  ▲key: order\n  product: "{sku}"\n  settle: 1s\n    states',
+        "by 4 blanks more",
+    ),
     "a tab": ("    run:\n", "▲\trun:\n", "a tab"),
 }
 """What stands there, what stands there instead, and words of what is told at the mark."""
@@ -78,8 +102,64 @@ def values(text: str) -> object:
     return read_yaml(text.replace(HERE, ""), FILE, Config)[0].tree()
 
 
-def test_what_is_right_is_left_alone() -> None:
-    assert told(PLANT) == []
+RIGHT = """\
+templates:
+  filler:
+    defaults:
+      codes:
+        1:
+          category: Uptime
+      names:
+      - a
+    inputs:
+      file: tags.csv
+      begin:
+        source: floor
+        topic: dairy/events
+        only:
+          type:
+          - start
+          - stop
+lines:
+- file: lines.csv
+  use: filler
+  factory: Dairy
+"""
+"""Forms in which hardly anybody writes what is right."""
+
+
+@pytest.mark.parametrize("text", [PLANT, RIGHT])
+def test_what_is_right_is_left_alone(text: str) -> None:
+    """Also beside what is not."""
+    assert told(text) == []
+    assert put_back(text.splitlines(), FILE, Config) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("defaults: {rollover: 65536}", "defaults: rollover: 65536}"),
+        ("    run:\n      key: order\n", "    run:\n      - type: a, key: order}\n"),
+    ],
+)
+def test_a_bracket_that_is_missing_is_no_line_that_was_joined(old: str, new: str) -> None:
+    assert PLANT.count(old) == 1
+    assert not [one for one in told(PLANT.replace(old, new)) if "a line of its own" in one[1]]
+
+
+def test_p1_a_file_of_which_nothing_fits_is_not_looked_at_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many lines are tried elsewhere grows with the length of the file."""
+    tried = Counter[int]()
+    placed = outline.placed
+
+    def counted(frame: Frame, row: Row, number: int, trial: Trial) -> tuple[Frame, int]:
+        tried[lines] += 1
+        return placed(frame, row, number, trial)
+
+    monkeypatch.setattr(moved_lines, "placed", counted)
+    for lines in (2_000, 8_000):
+        put_back([f"{' ' * (number % 3 * 2)}key{number}: {number}" for number in range(lines)], FILE, Config)
+        assert tried[lines] < 30 * lines + 250_000
 
 
 @pytest.mark.parametrize("name", SLIPS)
