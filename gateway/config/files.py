@@ -14,12 +14,14 @@ import stat
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gateway.config.csv_tables import Sheet, read_csv
 from gateway.config.misplaced import put_in_place
 from gateway.config.near_files import did_you_mean, meant_file, meant_pattern
+from gateway.config.schema import Config
 from gateway.config.spoilt_cells import doubtful_cells, doubtful_columns
 from gateway.config.tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, printable, quoted
 from gateway.config.yaml_file import read_yaml
@@ -159,7 +161,7 @@ class Files:
         Raises NoFileError or BrokenFileError where `main` itself cannot be read.
         """
         text = self.texts[main] = read_text(main)
-        root, findings = read_yaml(text, main)
+        root, findings = read_yaml(text, main, Config)
         if root.empty:
             raise NoFileError("the file is empty")
         self.findings += [*findings, *_left_to_do(text, main)]
@@ -176,9 +178,10 @@ class Files:
         merged = self._merge_files(parts)
         return merged if complete else replace(merged, incomplete=True)
 
-    def document(self, path: Path, named_at: Position) -> Node | None:
-        """The tree of the YAML file `path`, which is named at `named_at`; None where it cannot be read."""
-        return self._read_once(self._documents, path, named_at, self._compose)
+    def document(self, path: Path, named_at: Position, annotation: Any = None) -> Node | None:
+        """The tree of the YAML file `path`, which is named at `named_at` and holds what the schema has at `annotation`,
+        where that is known; None where it cannot be read."""
+        return self._read_once(self._documents, path, named_at, partial(self._compose, annotation=annotation))
 
     def sheet(self, path: Path, named_at: Position) -> Sheet | None:
         """The CSV table `path`, which is named at `named_at`; None where it cannot be read."""
@@ -207,8 +210,8 @@ class Files:
     def _report(self, position: Position, text: str) -> None:
         self.findings.append(Finding(position, text))
 
-    def _compose(self, text: str, path: Path) -> Node:
-        root, findings = read_yaml(text, path)
+    def _compose(self, text: str, path: Path, annotation: Any) -> Node:
+        root, findings = read_yaml(text, path, annotation)
         if root.empty:
             raise BrokenFileError(root.position, "the file is empty")
         self.findings += [*findings, *_left_to_do(text, path)]
@@ -244,7 +247,7 @@ class Files:
                     yield None
                     continue
                 seen.add((near or path).resolve())
-                part = self.document(path, item.position)
+                part = self.document(path, item.position, Config)
                 if part is not None and not isinstance(part.value, dict):
                     text = "an included file holds sections, such as 'lines:', with what belongs to them indented below"
                     self._report(part.position, text)

@@ -29,7 +29,7 @@ def put_in_place(root: Node) -> Iterator[Finding]:
     yield from _in_part(root, Config)
 
 
-def _child(annotation: Any, key: Key, tag: Any = None) -> Any:
+def child_of(annotation: Any, key: Key, tag: Any = None) -> Any:
     """What the schema has at `key`; of templates, what they are as parts of lines."""
     if (annotation, key) == (Config, "templates"):
         return dict[str, Line]
@@ -49,7 +49,7 @@ def _in_part(node: Node, annotation: Any) -> Iterator[Finding]:
         tagged = node.value.get(tag_key(annotation))
         tag = tagged.value if tagged is not None else None
     for key, item in node.value.items() if isinstance(node.value, dict) else enumerate(node.children()):
-        inner = _child(annotation, key, tag)
+        inner = child_of(annotation, key, tag)
         if item.children() or (isinstance(item.value, str) and takes_section(inner)):
             yield from _in_part(item, inner)
 
@@ -73,12 +73,12 @@ def _shared(node: Node, entries: dict[Key, Node]) -> Iterator[Finding]:
 
 def _too_far_in(node: Node, entries: dict[Key, Node], annotation: Any) -> Iterator[Finding]:
     """What stands among names of one's own and belongs beside the section of these, such as `run` among `inputs`."""
-    known = _known(annotation) or set()
+    known = known_keys(annotation) or set()
     for above, section in [*entries.items()]:
         names = section.value if isinstance(section.value, dict) else {}
-        entry = _known(_entry(_child(annotation, above))) or known
+        entry = known_keys(_entry(child_of(annotation, above))) or known
         for key in [key for key in names if key in known - entry and key not in entries and entry != known]:
-            item, fitting = names[key], _known(_child(annotation, key)) or set()
+            item, fitting = names[key], known_keys(child_of(annotation, key)) or set()
             behind = islice(names, [*names].index(key) + 1, None)
             below = [*takewhile(fitting.__contains__, behind)] if item.empty else []
             is_whole = isinstance(item.value, dict) and item.value.keys() <= fitting and not item.value.keys() <= entry
@@ -95,7 +95,7 @@ def _too_far_in(node: Node, entries: dict[Key, Node], annotation: Any) -> Iterat
             yield Finding(node.keys[key], f"{text}{more}")
 
 
-def _known(annotation: Any) -> set[Key] | None:
+def known_keys(annotation: Any) -> set[Key] | None:
     """The keys of the section that may stand where the schema has `annotation`; None: names of its own, or no keys."""
     if any(get_origin(part) is dict for part in alternatives(annotation)):
         return None
@@ -112,7 +112,7 @@ def _entry(annotation: Any) -> Any:
 
 def _fits(entries: dict[Key, Node], annotation: Any) -> bool:
     """Whether all keys are those of a section, or all values sections, as the schema has it: as nearly always."""
-    known = _known(annotation)
+    known = known_keys(annotation)
     if known is not None:
         return entries.keys() <= known and not (TABLE in entries and any(item.empty for item in entries.values()))
     return not section_models(_entry(annotation)) or all(isinstance(item.value, dict) for item in entries.values())
@@ -123,7 +123,7 @@ class _Section:
 
     def __init__(self, node: Node, entries: dict[Key, Node], annotation: Any) -> None:
         self._node, self._entries, self._annotation = node, entries, annotation
-        self._known = _known(annotation)
+        self._known = known_keys(annotation)
         self._moved: dict[Key, list[Key]] = {}
 
     def put_in_place(self) -> Iterator[Finding]:
@@ -154,8 +154,8 @@ class _Section:
             or not self._is_none_here(key, item, above)
         ):
             return False
-        inner = _child(self._annotation, above)
-        known = _known(inner)
+        inner = child_of(self._annotation, above)
+        known = known_keys(inner)
         if known is not None:
             return key in known and not (isinstance(section.value, dict) and key in section.value)
         if key == TABLE and section.empty and section_collection(inner) is not None:
@@ -172,19 +172,21 @@ class _Section:
             return is_table or (key not in self._known and not self._is_slip(key, item, above))
         if not isinstance(item.value, dict):
             return item.value is not None  # which leaves out what a template has
-        inner = _child(_child(self._annotation, above), key)
-        return above in self._moved and bool(section_models(inner)) and item.value.keys() <= (_known(inner) or set())
+        inner = child_of(child_of(self._annotation, above), key)
+        return (
+            above in self._moved and bool(section_models(inner)) and item.value.keys() <= (known_keys(inner) or set())
+        )
 
     def _is_slip(self, key: Key, item: Node, above: Key) -> bool:
         """Whether `key` is most likely one of this section, misspelt, and no name of one's own in that of `above`."""
-        inner, meant = _child(self._annotation, above), meant_key(str(key), [*map(str, self._known or ())])
-        if _known(inner) is not None or meant is None:
+        inner, meant = child_of(self._annotation, above), meant_key(str(key), [*map(str, self._known or ())])
+        if known_keys(inner) is not None or meant is None:
             return False
         return self._is_whole(item, self._annotation, meant) or not self._is_whole(item, inner, key)
 
     def _is_whole(self, item: Node, inner: Any, key: Key) -> bool:
         """Whether `item` has only keys of what stands at `key` in a mapping of the kind `inner`."""
-        fitting = _known(_child(inner, key)) or set()
+        fitting = known_keys(child_of(inner, key)) or set()
         return isinstance(item.value, dict) and bool(item.value) and item.value.keys() <= fitting
 
     def _take_over(self, key: Key, section: Node) -> None:

@@ -44,13 +44,19 @@ class Finding(NamedTuple):
     absent: bool = False
 
 
+_PARTED = "\ue000"
+INNER_BREAK = f"  # {_PARTED}\r"
+"""What is put between two lines that were joined: a comment and a break, which is none for those who count lines."""
+_LINE_BREAK = re.compile(rf"\r\n|\n|(?<!{_PARTED})\r")
+
+
 class LineIndex:
     """The lines of `file` as editors count them: ended by LF, CR LF or CR, not by YAML 1.1's rarer breaks."""
 
     def __init__(self, text: str, file: Path) -> None:
         self._text = text
         self._file = file
-        self._starts = [0, *(match.end() for match in re.finditer(r"\r\n|\n|\r", text))]
+        self._starts = [0, *(match.end() for match in _LINE_BREAK.finditer(text))]
 
     def position(self, index: int) -> Position:
         """The position of the character at `index`. Beyond the text it is the end of the last line."""

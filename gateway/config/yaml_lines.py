@@ -16,6 +16,7 @@ from gateway.config.yaml_words import NO_COMMENT, PARTED_NODE, WORD_ALONE, of_va
 
 NEVER_CLOSED = "the quote that is opened here is never closed"
 NO_BULLET = "'- ' is missing before this: each item of a list begins with it"
+DASH_TOO_MANY = "this '- ' is one too many: its neighbours are keys, not items of a list"
 _CLOSERS = {"{": "}", "[": "]"}
 _BEFORE_TOKEN = frozenset(" \t[{,:-")
 _DOUBTFUL = re.compile(r",[ \t]|[ \t]#")
@@ -23,7 +24,7 @@ _DOUBTFUL = re.compile(r",[ \t]|[ \t]#")
 _FILLED_IN = re.compile(r"[^\s{}\[\],]*(?:\{[^{}]*\}|\[[^\[\]]*\])[^\s{}\[\],]*")
 _SIGN = re.compile(r"(?P<before>[ \t]*(?:- +)?[\w.-]+)(?P<sign>[ \t]*(?:=>|->|=|:=|;)[ \t]*)(?P<value>\S.*)")
 _NO_CODE = re.compile(r"[ \t]*(?P<key>\*|[>|]=?[ \t]*[\d.]+)(?=[ \t]*:(?:[ \t]|\Z))")
-_BULLET = re.compile(r"[ \t]*(?P<sign>[–—•·‣▪*+](?=[ \t])|-(?=[A-Za-z_{]))[ \t]*(?=[\w\"'{]+[^:]*:(?:[ \t]|\Z))")
+BULLET = re.compile(r"[ \t]*(?P<sign>[–—•·‣▪*+](?=[ \t])|-(?=[A-Za-z_{]))[ \t]*(?=[\w\"'{]+[^:]*:(?:[ \t]|\Z))")
 """An item of a list as text programs write it."""
 _NO_LINE = re.compile(
     r"[ \t]*(?P<sign>--(?!-)|;|/\*|\*/|```|<!--|\.{3}[ \t]*\Z"
@@ -137,7 +138,7 @@ def likely_repairs(text: str) -> Iterator[Repair]:
         yield Repair(
             at + 1, f"one {match['more']} too many at the end of this text: remove it", f"{text[:at]}{text[at + 1 :]}"
         )
-    bullet = _BULLET.match(text)
+    bullet = BULLET.match(text)
     if bullet is not None:
         at = bullet.start("sign")
         reason = "a blank is missing after this '-'"
@@ -296,8 +297,7 @@ def missing_signs(text: str) -> Iterator[Repair]:
     content = text.lstrip(" ")
     if content.startswith("- "):
         indent = len(text) - len(content)
-        reason = "this '- ' is one too many: its neighbours are keys, not items of a list"
-        yield Repair(indent + 1, reason, " " * indent + content[2:])
+        yield Repair(indent + 1, DASH_TOO_MANY, " " * indent + content[2:])
     if content and not content.startswith(("- ", "#", "\t")):
         indent = len(text) - len(content)
         yield Repair(indent + 1, NO_BULLET, f"{' ' * indent}- {content}")

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from gateway.config.moved_lines import put_back
 from gateway.config.tree import NO_YAML, BrokenFileError, Finding, Node, Position, all_of, mark_unread
 from gateway.config.yaml_lines import (
     NEVER_CLOSED,
@@ -51,10 +52,19 @@ _MOST_ADDED = 20
 _BREAK = re.compile(r"(\r\n|\n|\r)")
 
 
-def repaired(text: str, file: Path) -> tuple[Node | None, list[Finding]]:
-    """The tree of what can be read of `text`, None where nothing can be, and all that is wrong with it."""
-    repairs = _Repaired(text, file)
+def repaired(text: str, file: Path, annotation: Any = None) -> tuple[Node | None, list[Finding]]:
+    """The tree of what can be read of `text`, None where nothing can be, and all that is wrong with it.
+
+    Lines that are moved are first put back where the schema has them, which has `annotation` for the whole file.
+    """
+    repairs = _Repaired(text, file, annotation)
     return repairs.read(), repairs.faults
+
+
+def put_in_order(text: str, file: Path, annotation: Any) -> tuple[Node | None, list[Finding]] | None:
+    """The same of what can be read as it is; None: no lines of it are moved."""
+    repairs = _Repaired(text, file, annotation)
+    return (repairs.read(), repairs.faults) if repairs.faults else None
 
 
 class _Stop(NamedTuple):
@@ -76,7 +86,7 @@ _Neighbours = dict[tuple[int, str, int], Repair | None]
 class _Repaired:
     """The lines of a file, mended step by step; `faults` are what was wrong with them, at their true positions."""
 
-    def __init__(self, text: str, file: Path) -> None:
+    def __init__(self, text: str, file: Path, annotation: Any) -> None:
         pieces = _BREAK.split(text)
         self._lines, self._breaks = pieces[::2], [*pieces[1::2], ""]
         self._written = tuple(self._lines)
@@ -90,7 +100,7 @@ class _Repaired:
         self._left_out: set[int] = set()
         self._unsure: set[tuple[int, int]] = set()
         """Line and column of values, in the mended lines."""
-        self.faults: list[Finding] = []
+        self.faults = [] if annotation is None else put_back(self._lines, file, annotation)
 
     def read(self) -> Node | None:
         """The tree of what can be read; None where nothing can be."""
@@ -322,6 +332,8 @@ class _Repaired:
         if position.line > len(self._lines):
             return position
         mended, written, at = self._lines[position.line - 1], self._written[position.line - 1], position.column - 1
+        if mended.lstrip() == written.lstrip():  # it is only moved
+            return replace(position, column=max(at + len(written) - len(mended), 0) + 1)
         same = next((n for n, (one, other) in enumerate(zip(mended, written, strict=False)) if one != other), None)
         if mended == written or same is None or at <= same:
             return replace(position, column=min(at, len(written)) + 1)

@@ -16,6 +16,7 @@ MOST_OFF = 3
 """Blanks by which an indent is taken for a slip wherever the line stands."""
 _FARTHEST_OFF = 6
 """The same of a line that belongs to those there."""
+TAB = "a tab; indent with spaces"
 _KEY = re.compile(r"[ \t]*(?:- +)?(?P<key>[A-Za-z_]\w*|\d+)[ \t]*:(?=[ \t]|\Z)")
 
 
@@ -33,7 +34,7 @@ def moved(text: str, indents: Sequence[int]) -> Iterator[Repair]:
     if not content or content.startswith("#"):
         return
     if tab >= 0:
-        yield from (Repair(tab + 1, "a tab; indent with spaces", " " * other + content) for other in indents)
+        yield from (Repair(tab + 1, TAB, " " * other + content) for other in indents)
         return
     if content.startswith("- "):  # its keys stand two blanks further
         indents = [*indents, *(other - 2 for other in indents if other > 1)]
@@ -50,7 +51,7 @@ class Surroundings:
     def __init__(self, lines: Sequence[str], first: int, last: int) -> None:
         self._before = max(first - 1 - _FARTHEST, 0)
         self._lines = lines[self._before : last + _FARTHEST]
-        self._indents = [_NO_INDENT if line.lstrip()[:1] in {"", "#"} else _indent(line) for line in self._lines]
+        self._indents = [_NO_INDENT if line.lstrip()[:1] in {"", "#"} else indent_of(line) for line in self._lines]
         self._keys: dict[int, str | None] = {}
 
     def is_item(self, number: int) -> bool:
@@ -85,8 +86,10 @@ class Surroundings:
         most = below if self._lines[at].rstrip().endswith(":") and below > self._indents[at] else _NO_INDENT
         has_tab = "\t" in self._lines[at][: self._indents[at]]
         repairs = moved(self._lines[at], sorted(indents, key=lambda indent: indent <= least))
-        for repair in sorted(repairs, key=lambda repair: _indent(repair.line) >= most):  # what is below it stays there
-            indent = _indent(repair.line)
+        for repair in sorted(
+            repairs, key=lambda repair: indent_of(repair.line) >= most
+        ):  # what is below it stays there
+            indent = indent_of(repair.line)
             likely = self._alike(at, indent)
             if likely or has_tab or abs(indent - self._indents[at]) <= MOST_OFF:
                 yield repair._replace(likely=likely)
@@ -120,5 +123,6 @@ def _in_one_section(key: str, other: str) -> bool:
     return in_one_section({key, other}) or (key.isdecimal() and other.isdecimal())
 
 
-def _indent(line: str) -> int:
+def indent_of(line: str) -> int:
+    """How many blanks, of whatever kind, stand at the beginning of a line."""
     return len(line) - len(line.lstrip())

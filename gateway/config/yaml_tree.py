@@ -105,8 +105,9 @@ def without_other_documents(text: str, file: Path) -> tuple[str, list[Finding]]:
 def stopped(text: str, file: Path, beyond: int) -> BrokenFileError | None:
     """Why YAML's syntax lets `text` be read no further than line `beyond`, of which no tree is made; None: it does."""
     try:
-        for event in _Composer(text, file).events():
-            if event.start_mark.line >= beyond:
+        composer = _Composer(text, file)
+        for event in composer.events():
+            if event.start_mark.line >= beyond and composer.position(event.start_mark).line > beyond:
                 break
     except BrokenFileError as error:
         return error
@@ -133,7 +134,7 @@ class _Composer:
         return root
 
     def _node(self, event: Event) -> Node:
-        position = self._position(event.start_mark)
+        position = self.position(event.start_mark)
         self._count += 1
         self._depth += 1
         if self._depth > MAX_DEPTH:
@@ -305,7 +306,7 @@ class _Composer:
         documents = 0
         try:
             for event in YAML(typ="safe", pure=True).parse(self._text):
-                last = self._position(event.start_mark)
+                last = self.position(event.start_mark)
                 documents += isinstance(event, DocumentStartEvent)
                 if documents > 1:
                     raise BrokenFileError(last, _SECOND, last)
@@ -322,8 +323,8 @@ class _Composer:
 
     def _broken(self, error: MarkedYAMLError) -> BrokenFileError:
         problem = error.problem or ""
-        opened = self._position(error.context_mark or error.problem_mark)
-        position = opened if "unexpected end of stream" in problem else self._position(error.problem_mark)
+        opened = self.position(error.context_mark or error.problem_mark)
+        position = opened if "unexpected end of stream" in problem else self.position(error.problem_mark)
         line = self._lines.text(position.line)
         indent = line[: len(line) - len(line.lstrip(" \t"))]
         if "\t" in indent:
@@ -331,5 +332,6 @@ class _Composer:
             return BrokenFileError(position, "not YAML: a tab; indent with spaces", opened)
         return BrokenFileError(position, f"not YAML: {meant_by(problem)}", opened)
 
-    def _position(self, mark: StreamMark) -> Position:
+    def position(self, mark: StreamMark) -> Position:
+        """The position of what ruamel has marked."""
         return self._lines.position(mark.index)

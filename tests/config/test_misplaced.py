@@ -24,13 +24,13 @@ def too_far_out(section: str) -> str:
 
 
 TOO_FAR_OUT = (
-    slip(INPUTS, too_far_out(INPUTS), "belongs to 'inputs' of line", "by two blanks more, and all down to line"),
+    slip(INPUTS, too_far_out(INPUTS), "belongs to 'inputs' of line", "by 2 blanks more, and all down to line"),
     slip(RUN, too_far_out(RUN), "belongs to 'run' of line", "and all down to line"),
     slip(STATES, too_far_out(STATES), "belongs to 'states' of line", "and all down to line"),
     slip(CODES, too_far_out(CODES), "belongs to 'codes' of line", "and all down to line"),
     slip(OUTPUT, too_far_out(OUTPUT), "belongs to 'scrap_yield' of line", "and all down to line"),
     slip('      end: {when: "state == 0"', '    ▲end: {when: "state == 0"', "belongs to 'run' of line", "blanks more"),
-    slip("      hold: 5s\n", "    ▲hold: 5s\n", "belongs to 'states' of line", "by two blanks more"),
+    slip("      hold: 5s\n", "    ▲hold: 5s\n", "belongs to 'states' of line", "by 2 blanks more"),
     slip(
         SPEED,
         '      speed:\n      ▲source: plc\n      node: "nsu=urn:acme:line;s=L00.Speed"\n',
