@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 
 from gateway.clock import AnchoredClock, ClockMoves
-from gateway.clock_watch import EARLIEST, LASTING, LONGEST_WAIT, ClockWatch, KnownTime, Leap, Witnesses
+from gateway.clock_watch import EARLIEST, LASTING, LONGEST_WAIT, ClockWatch, KnownTime, Witnesses
 from gateway.health import Problems
 from tests.campaign.virtual import simulate
 
