@@ -76,7 +76,8 @@ class Retiming:
 @dataclass(frozen=True, slots=True)
 class Leap:
     """The gateway's clock has to be set by `seconds`, which its parts cannot take in their stride. `retiming`: what was
-    stamped is wrong; `other_life`: it was right, and the machine was put back to an earlier state."""
+    stamped is wrong; `other_life`: it was right until the machine was put back to an earlier state, and what it stamped
+    from the first look on that showed that, and did not send, is not."""
 
     seconds: float
     retiming: Retiming | None = None
@@ -117,6 +118,8 @@ class ClockWatch:
         """Since `begin`."""
         self._pending: tuple[float, Verdict] | None = None
         """Since when (monotonic) a verdict lasts that the time is another."""
+        self._shown_since: float | None = None
+        """By the gateway's time, the first of the looks in a row that show another one."""
         self._unexplained: float | None = None
         """By how much the machine's clock has leapt, which nothing confirms."""
         self._apart: float | None = None
@@ -265,6 +268,10 @@ class ClockWatch:
         self._apart = oden if evidence.ntp and oden is not None and abs(oden - evidence.machine) > NEAR else None
         is_apart = not -TOLERATED <= evidence.machine <= DRIFT
         self._unexplained = evidence.machine if is_apart and (verdict is None or verdict.agrees) else None
+        if verdict is None or verdict.agrees:
+            self._shown_since = None
+        elif self._shown_since is None:
+            self._shown_since = self._clock.now()
         if verdict is None:
             self._pending = None
         elif verdict.agrees:
@@ -297,7 +304,8 @@ class ClockWatch:
             self._clock.shift(seconds)
         elif seconds > 0 and was_right:
             if verdict.by != "a person" and seconds > OTHER_LIFE:
-                self._leap(Leap(seconds, other_life=True), verdict.by)
+                since = math.ceil(self._clock.now() if self._shown_since is None else self._shown_since)
+                self._leap(Leap(seconds, Retiming(since, seconds), other_life=True), verdict.by)
                 return
             self._clock.shift(seconds)
         else:
@@ -320,7 +328,7 @@ class ClockWatch:
             raise ValueError("there was no leap")
         self._clock.shift(leap.seconds)
         self._agreed_at, self._slept, self._doubt = self._clock.now(), self._clock.slept(), None
-        self._stored_at, self._unexplained, self._devices = float("-inf"), None, {}
+        self._stored_at, self._unexplained, self._devices, self._shown_since = float("-inf"), None, {}, None
         self.leapt = None
         self.leap.clear()
         return leap

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 
 from gateway.clock import AnchoredClock, ClockMoves
-from gateway.clock_watch import EARLIEST, LASTING, LONGEST_WAIT, ClockWatch, KnownTime, Leap, Witnesses
+from gateway.clock_watch import EARLIEST, LASTING, LONGEST_WAIT, ClockWatch, KnownTime, Witnesses
 from gateway.health import Problems
 from tests.campaign.virtual import simulate
 
@@ -264,11 +264,16 @@ async def test_p11_a_leap_that_ntp_confirms_is_followed_after_it_has_lasted() ->
     clock = Machine()
     clock.ntp = True
     async with running(clock) as watch:
-        clock.ahead = 3600.0
+        clock.ahead, back_at = 3600.0, clock.now()
         await asyncio.sleep(LASTING - 5.0)
         assert not watch.leap.is_set()
         await asyncio.sleep(20.0)
-        assert watch.land() == Leap(3600.0, other_life=True)
+        leap = watch.land()
+        assert (leap.seconds, leap.other_life) == (3600.0, True)
+        # What was stamped in the first second is of nobody knows which life; all later is of this one.
+        assert leap.retiming is not None
+        assert 0.0 <= leap.retiming.since - back_at <= 2.0
+        assert leap.retiming.by == 3600.0
         assert clock.error() == 3600.0
 
 

@@ -84,7 +84,7 @@ def check(arguments: argparse.Namespace) -> int:
         _print_warnings(loaded.warnings)
     if arguments.live:
         configure_logging(Log(level="error"))
-        budget = list(_budget(loaded))
+        budget = check_live.Budget(" ".join(_budget(loaded)), list(_beyond_budget(loaded)))
         return check_live.check_live(loaded, plans, arguments.config, arguments.seconds, budget, as_json=arguments.json)
     if arguments.expanded:
         expanded = loaded.expanded()
@@ -169,7 +169,7 @@ def _queue(stated: int | None) -> str:
 def _lines(loaded: Loaded, plans: Sequence[LinePlan]) -> Iterator[str]:
     config = loaded.config
     requests = [hourly_requests(line, config.outbox.merge_span) for line in config.lines]
-    yield from request_budget(requests, config.oden.rate)
+    yield from _budget(loaded)
     groups: dict[tuple[str, HourlyRequests, tuple[tuple[Loc, float], ...]], list[Line]] = {}
     for line, plan, needed, trees in zip(config.lines, plans, requests, loaded.line_trees(), strict=True):
         groups.setdefault((behaviour_key(*trees), needed, (*plan.held.items(),)), []).append(line)
@@ -255,7 +255,14 @@ def request_budget(requests: Sequence[HourlyRequests], rate: float) -> Iterator[
         yield f"What does not fit waits and is merged: {number(total.least)} an hour suffice then."
 
 
-def _budget(loaded: Loaded) -> Iterator[Finding]:
+def _budget(loaded: Loaded) -> Iterator[str]:
+    """What `request_budget` says of all lines."""
+    config = loaded.config
+    requests = [hourly_requests(line, config.outbox.merge_span) for line in config.lines]
+    yield from request_budget(requests, config.oden.rate)
+
+
+def _beyond_budget(loaded: Loaded) -> Iterator[Finding]:
     """That more requests are expected than Oden may be sent."""
     config = loaded.config
     requests = [hourly_requests(line, config.outbox.merge_span) for line in config.lines]
@@ -263,7 +270,7 @@ def _budget(loaded: Loaded) -> Iterator[Finding]:
     cure = "report output less often (`every`), use `hold` and `short_stops`, or give some lines a token of their own"
     if total.sent > allowed:
         level: Level = "wrong" if total.least > allowed else "note"
-        yield Finding("budget", level, "Oden", " ".join(request_budget(requests, config.oden.rate)), cure)
+        yield Finding("budget", level, "Oden", " ".join(_budget(loaded)), cure)
 
 
 def hourly_requests(line: Line, merge_span: float) -> HourlyRequests:

@@ -7,7 +7,7 @@ import secrets
 import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,18 +54,27 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The requests that are expected beside those that Oden may be sent: in `words`, and what is wrong with them."""
+
+    words: str
+    findings: Sequence[Finding]
+
+
 def check_live(
-    loaded: Loaded, plans: Sequence[LinePlan], path: Path, seconds: float, budget: Sequence[Finding], *, as_json: bool
+    loaded: Loaded, plans: Sequence[LinePlan], path: Path, seconds: float, budget: Budget, *, as_json: bool
 ) -> int:
-    """Print what is found; 1 where something will not work, else 0. `budget` is what was found of the requests."""
+    """Print what is found; 1 where something will not work, else 0."""
     looks, findings = asyncio.run(_looked(loaded, plans, path, seconds))
-    findings += budget
+    findings += budget.findings
     wrong = sum(finding.level == "wrong" for finding in findings)
     if as_json:
         sources = [SOURCE_LOOK.dump_python(each, mode="json") for each in looks]
-        print(json.dumps({"ok": not wrong, "findings": [*map(asdict, findings)], "sources": sources}))
+        told = {"ok": not wrong, "findings": [*map(asdict, findings)], "sources": sources, "requests": budget.words}
+        print(json.dumps(told))
     else:
-        print("\n".join(_text(looks, findings, wrong, AnchoredClock().now())))
+        print("\n".join(_text(looks, findings, wrong, budget, AnchoredClock().now())))
     return 1 if wrong else 0
 
 
@@ -163,13 +172,19 @@ async def _visited(
         await visiting_them
 
 
-def _text(looks: Sequence[SourceLook], findings: Sequence[Finding], wrong: int, now: float) -> Iterator[str]:
+def _text(
+    looks: Sequence[SourceLook], findings: Sequence[Finding], wrong: int, budget: Budget, now: float
+) -> Iterator[str]:
     for each in looks:
         clock = f", its clock {each.clock_ahead:+.1f} s" if each.clock_ahead is not None else ""
         seen = ", as the running gateway sees it" if each.by_gateway else ""
         yield f"{each.name}: {each.url} ({each.protection}): {each.detail}{clock}{seen}"
+        if each.granted:
+            yield f"  granted: {', '.join(_granted(each))}"
         for reading in each.readings:
             yield f"  {_input(reading, each, now)}"
+    if not budget.findings:  # which say the same
+        yield budget.words
     for finding in findings:
         yield ""
         yield f"{_LABELS[finding.level]}  {finding.about}: {finding.text}"
@@ -181,6 +196,21 @@ def _text(looks: Sequence[SourceLook], findings: Sequence[Finding], wrong: int, 
         if findings
         else "All sources and Oden are as they should be."
     )
+
+
+_GRANTED: Mapping[str, str] = {
+    "publishing_interval": "told every {} s",
+    "sampling": "looked at every {} s",
+    "queue": "{} values of a tag kept",
+    "session": "the session kept for {} s",
+}
+
+
+def _granted(look: SourceLook) -> Iterator[str]:
+    """What the server has made of what was asked of it."""
+    for name, (least, most) in look.granted.items():
+        if name in _GRANTED:
+            yield _GRANTED[name].format(f"{least:g}" if least == most else f"{least:g} to {most:g}")
 
 
 def _input(reading: InputReading, look: SourceLook, now: float) -> str:

@@ -108,7 +108,8 @@ def read_config(
     draft = read(path, environ)
     if draft.config is None:
         return draft.finished(()), []
-    faults = [*find_faults(draft.config, draft.unread), *find_doubts(draft.config, draft.lookups, draft.overridden)]
+    doubts = find_doubts(draft.config, draft.lookups, draft.overridden, draft.schemas)
+    faults = [*find_faults(draft.config, draft.unread), *doubts]
     plans: list[LinePlan] = []
     try:
         plans = compile_lines(

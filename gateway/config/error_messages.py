@@ -291,8 +291,12 @@ def _choice(names: Iterable[str]) -> str:
     return f"{', '.join(first)} or {last}" if first else last
 
 
+_OF_OTHERS = {"verbose": "debug", "trace": "debug", "notice": "info", "critical": "error", "fatal": "error"}
+"""Words of other programs that are like another word than the one that is meant."""
+
+
 def _nearest(value: object, names: Iterable[str]) -> str:
-    near = nearest(str(value), names, 0.5)
+    near = nearest(_OF_OTHERS.get(str(value).casefold(), str(value)), names, 0.5)
     return f"; did you mean '{near}'?" if near else ""
 
 

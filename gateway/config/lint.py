@@ -11,9 +11,13 @@ from gateway.config.lint_expressions import find_doubtful_comparisons
 from gateway.config.lint_fields import find_lost_fields
 from gateway.config.lint_inputs import find_doubtful_inputs, find_doubtful_tables, find_near_topics
 from gateway.config.lint_never import find_never
+from gateway.config.lint_purpose import find_other_purposes
+from gateway.config.lint_ranges import find_doubtful_ranges
+from gateway.config.lint_schemas import find_unfit_fields
 from gateway.config.lint_sense import find_doubtful_codes, find_meant_as_text, find_senseless
 from gateway.config.lint_sources import find_doubtful_sources
 from gateway.config.lint_texts import find_doubtful_texts, find_near_misses
+from gateway.config.message_schemas import NO_SCHEMAS, Schemas
 from gateway.config.schema import Config
 from gateway.config.schema_process import Status
 from gateway.config.schema_walk import Loc
@@ -24,15 +28,21 @@ _CONDITIONS = frozenset({"when", "expr"})
 
 
 def find_doubts(
-    config: Config, lookups: Lookups = NO_LOOKUPS, overridden: Collection[Loc] = ()
+    config: Config,
+    lookups: Lookups = NO_LOOKUPS,
+    overridden: Collection[Loc] = (),
+    schemas: Schemas = NO_SCHEMAS,
 ) -> Iterator[ConfigFault]:
-    """All that is certainly (an error) or probably (a warning) not meant as it is written, with its tables as they are
-    now. What stands at the key paths `overridden` is set by the environment."""
+    """All that is certainly (an error) or probably (a warning) not meant as it is written, with its tables and schemas
+    as they are now. What stands at the key paths `overridden` is set by the environment."""
     for index, line in enumerate(config.lines):
         loc: Loc = ("lines", index)
         yield from _by_themselves(find_doubtful_texts(line, loc))
         yield from find_senseless(line, loc, lookups)
         yield from find_never(line, loc)
+        yield from find_doubtful_ranges(line, loc, _expressions(line, loc))
+        yield from find_other_purposes(line, loc)
+        yield from find_unfit_fields(line, loc, schemas)
         yield from _by_themselves(find_doubtful_codes(line, loc))
         yield from find_doubtful_comparisons(line, loc, _expressions(line, loc))
         yield from find_meant_as_text(line, loc, _expressions(line, loc))

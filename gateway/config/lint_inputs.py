@@ -28,6 +28,9 @@ _TRUTHS = {
     "false": re.compile("FALSCH|FAUX|FALSO|ONWAAR|FAŁSZ|NEPRAVDA|HAMIS|FALSKT|FALSK|EPÄTOSI|YANLIŞ|ЛОЖЬ"),
 }
 """What spreadsheets write in other languages, always in capitals."""
+_FOLDERS = {"i=84": "Root", "i=85": "Objects", "i=86": "Types", "i=87": "Views"}
+_KINDS = re.compile(r"[ND](BIRTH|DEATH|DATA|CMD)")
+"""The level of a Sparkplug topic that says what kind of message it is."""
 _SHARED = re.compile(r"\$(share/[^/]*|queue|exclusive)/(?P<topic>.*)", re.DOTALL)
 
 
@@ -156,6 +159,11 @@ def _address(given: Input, loc: Loc) -> Iterator[ConfigFault]:
         elif _IN_BRACES.search(value):
             text = "inputs are not filled in here; a parameter of a template is written ${name}"
             yield ConfigFault(place, text, warning=True)
+    levels = (given.device or "").split("/")
+    if len(levels) > 1 and _KINDS.fullmatch(levels[1]):
+        meant = "/".join((levels[0], *levels[2:]))
+        text = f"{quoted(levels[1])} says what kind of message a topic is of, and belongs to no device: write"
+        yield ConfigFault((*loc, "device"), f"{text} {quoted(meant)}", warning=True)
     for key in ("node", "event", "type"):
         value = getattr(given, key)
         if value is not None and value.startswith("/"):
@@ -237,9 +245,12 @@ def _node(node: str, loc: Loc) -> Iterator[ConfigFault]:
         yield ConfigFault(loc, text, warning=True)
     elif re.search(r"(?:^|;)[sb]=\s", node):
         yield ConfigFault(loc, "the blank after the '=' makes it another node; remove it", warning=True)
-    elif node.startswith("s="):
-        text = "without a namespace this is namespace 0, the standard's own; write ns=2;s=… or nsu=…;s=…"
+    elif node.startswith(("s=", "ns=0;s=")):
+        text = "without a namespace this" if node[0] == "s" else "this"
+        text += " is namespace 0, the standard's own; write ns=2;s=… or nsu=…;s=…"
         yield ConfigFault(loc, text, warning=True)
+    elif loc[-1] == "node" and (folder := _FOLDERS.get(node.removeprefix("ns=0;"))) is not None:
+        yield ConfigFault(loc, f"this is the folder {folder}, which has no value: write the node id of a tag in it")
 
 
 def _path(path: str, loc: Loc) -> Iterator[ConfigFault]:

@@ -46,8 +46,12 @@ def find_doubtful_sources(config: Config) -> Iterator[ConfigFault]:
             usual = "4840" if isinstance(source, OpcuaConfig) else "1883, with TLS 8883"
             text = f"at this port something else speaks, as a rule: {other}; that of {own[0]} is {usual}"
             yield ConfigFault(("sources", name, "url"), text, warning=True, rests_on=())
+        if source.password is not None and source.password == config.oden.token:
+            text = "this is the token of Oden, and this source would be told it: write a secret of its own"
+            yield ConfigFault(("sources", name, "password"), text, warning=True, rests_on=(("oden", "token"),))
         if isinstance(source, MqttConfig):
             yield from _session(source, ("sources", name))
+            yield from _own_presence(source, name, config)
     yield from _too_fast(config)
 
 
@@ -69,6 +73,27 @@ def _session(source: MqttConfig, loc: Loc) -> Iterator[ConfigFault]:
         name = "a blank" if odd[0].isspace() else quoted(odd[0])
         text = f"there is {name} in this name, which some brokers refuse: write letters, digits, '-' and '_' alone"
         yield ConfigFault((*loc, "client_id"), text, warning=True, rests_on=())
+
+
+def _own_presence(source: MqttConfig, name: str, config: Config) -> Iterator[ConfigFault]:
+    """That a line takes for its own what the gateway says of itself."""
+    if source.presence is None:
+        return
+    inputs = ((line.line, key, given) for line in config.lines for key, given in line.inputs.items())
+    for line, key, given in inputs:
+        if given.topic is not None and given.source == name and _matches(source.presence.topic, given.topic):
+            text = f"{quoted(key)} of {quoted(line)} takes the messages of this topic, and would take the gateway's own"
+            yield ConfigFault(
+                ("sources", name, "presence", "topic"), f"{text}: write a topic that nothing else has", warning=True
+            )
+            return
+
+
+def _matches(topic: str, wanted: str) -> bool:
+    """Whether an input with the topic `wanted`, of which levels may have names, takes the messages of `topic`."""
+    levels, others = topic.split("/"), wanted.split("/")
+    pairs = zip(levels, others, strict=False)
+    return len(levels) == len(others) and all(one == two or two.startswith("+") for one, two in pairs)
 
 
 def _port(url: str) -> int | None:

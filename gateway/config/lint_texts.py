@@ -62,7 +62,7 @@ def find_doubtful_texts(line: Line, loc: Loc) -> Iterator[ConfigFault]:
     types = {interval.type for interval in line.intervals}
     for at, value in texts_of(line, loc):
         yield from _quotes_and_blanks(value, at)
-        if value in types or (at[-3:-2] == ("rules",) and types and nearest(value, types, _NEAR_TYPE) is not None):
+        if value in types or _is_type_of_rule(line, at[len(loc) :]):
             continue  # the name of a type, as that of an input may be
         if at[2:3] == ("inputs",):
             continue
@@ -70,6 +70,14 @@ def find_doubtful_texts(line: Line, loc: Loc) -> Iterator[ConfigFault]:
             yield from _double_braces(value, at, line.inputs, certain=True)
         elif not _FILLED_IN.isdisjoint(at[len(loc) :]):
             yield from _placeholders(value, at, line.inputs)
+
+
+def _is_type_of_rule(line: Line, at: Loc) -> bool:
+    """Whether at `at` of `line` stands the name of a type of intervals that a rule makes, whichever line has some."""
+    match at:
+        case ("rules", int() as place, "name"):
+            return isinstance(line.rules[place], IntervalTypeRule)
+    return False
 
 
 def texts_of(section: BaseModel, loc: Loc) -> Iterator[tuple[Loc, str]]:

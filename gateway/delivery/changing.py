@@ -69,7 +69,12 @@ class Changing:
             await self._seek(work, attempt)
         elif isinstance(shown, Mapping):
             await self._go_on(work, attempt, record, shown)
-        elif attempt.looks + 1 >= MOST_UNSEEN and answer.status is not None:
+        elif (
+            attempt.looks + 1 >= MOST_UNSEEN
+            and answer.status is not None
+            # What a change has dropped is nowhere else: only that Oden refuses to show it for good ends the looking.
+            and (outcome.fate == "dead" or not attempt.confirmed)
+        ):
             await self._go_on_unseen(work, attempt, record, outcome.reason)
         else:
             reason = outcome.reason or "Oden's answer to the search was not understood"

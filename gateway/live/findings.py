@@ -103,7 +103,8 @@ _AWAY: Sequence[Case] = (
 _CONCERNS: Mapping[str, str] = {
     "source_unprotected": "set `security` of {source}; `security: none` says that it is meant so",
     "certificate_expires": "renew it, then tell those who trust the old one: oden-gateway pki list --pki {pki}",
-    "watched_otherwise": "write what the server does as `sampling`, `queue` or `deadband`, if it will do",
+    "watched_otherwise": "write what the server does as `publishing_interval`, `sampling`, `queue` or `deadband`, "
+    "if it will do",
     "session_short": "let the broker keep sessions for longer, or shorten `session_expiry` of {source}",
 }
 """What to do about what is wrong with a source although it works, by kind of problem."""

@@ -36,7 +36,8 @@ _AWAY = 3.0
 @dataclass(frozen=True, slots=True)
 class SourceLook:
     """A source. `failed` says by address why something is not received, `concerns` by kind of problem what is wrong
-    although it works. `types` and `units` are by address. `clock_ahead` is how far the server's clock is ahead of ours,
+    although it works. `types` and `units` are by address. `granted` is what an OPC UA server has made of what was asked
+    of it, the least and the most, in seconds or values. `clock_ahead` is how far the server's clock is ahead of ours,
     in seconds; None where it does not say. `tried`: the first attempt to connect has ended. `readings` are the last of
     each input, by line and input."""
 
@@ -50,6 +51,7 @@ class SourceLook:
     readings: tuple[InputReading, ...] = ()
     types: Mapping[str, str] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
+    granted: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     clock_ahead: float | None = None
     tried: bool = True
     by_gateway: bool = False
@@ -155,9 +157,16 @@ async def _looked_at(
         tuple(reading for reading in last.values() if reading.source == source.name and reading.input),
         said.types if said is not None else {},
         said.units if said is not None else {},
+        _granted(source) if said is not None else {},
         said.clock_ahead if said is not None else None,
         tried=health.connected or health.since > 0,
     )
+
+
+def _granted(source: Source) -> Mapping[str, tuple[float, float]]:
+    from gateway.sources.opcua.source import OpcuaSource  # noqa: PLC0415 - as above
+
+    return source.granted if isinstance(source, OpcuaSource) else {}
 
 
 async def _described(source: Source, section: OpcuaConfig, present: Present, clock: Clock) -> "Description | None":

@@ -41,7 +41,8 @@ def compile_inputs(scope: Scope, loc: Loc) -> dict[str, InputPlan]:
             plans[name] = _derived(scope, name, (*loc, name))
         waiting = [name for name in waiting if name not in ready]
         if waiting and not ready:
-            text = f"follows from itself: {' and '.join(waiting)} need each other"
+            need = "needs itself" if len(waiting) == 1 else "need each other"
+            text = f"follows from itself: {' and '.join(waiting)} {need}"
             key = "words" if scope.inputs[waiting[0]].words else "expr"
             scope.fault((*loc, waiting[0], key), text)
             break

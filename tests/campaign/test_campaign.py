@@ -7,7 +7,7 @@ import pytest
 from tests.campaign.run import run
 from tests.campaign.schedule import schedule
 
-SAMPLE = (*range(30), 33, 700)
+SAMPLE = (*range(30), 33, 54, 700)
 
 
 @pytest.mark.parametrize("seed", SAMPLE)

@@ -11,7 +11,7 @@ SKU = "topic: plant-a/L00/events/order, field: sku}"
 SCRAP = "topic: plant-a/L00/events/scrap, time: at}"
 NAME = 'name: "{order}"\n'
 TARGET = '{set: target, product: "{sku}", metric_group: Speed, value: 12.5}'
-WORK = "{set: maintenance_work_order, event: scrap, external_id: A, name: Blade, started_at: "
+WORK = "{set: maintenance_work_order, event: scrap, external_id: '{scrap.number}', name: Blade, started_at: "
 
 IN_CONDITIONS = (
     slip(WHEN, '{when: "▲t1[3]"}', "has no elements", "bit(t1, 3)", "index: 3"),

@@ -22,6 +22,7 @@ from gateway.config.message_schemas import (
 )
 from gateway.config.patterns import repeats_too_much
 from gateway.errors import ConfigError
+from tests.config.command import check, written
 
 SCRAP = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -433,3 +434,42 @@ def test_p10_a_number_that_is_larger_than_any_is_compared_like_others() -> None:
     assert [*MessageSchema("scrap.json", '{"type": "integer", "enum": [1e400, 5]}').doubts] == []
     with pytest.raises(SchemaFlaw, match="nothing here is of the type integer"):
         MessageSchema("scrap.json", '{"type": "integer", "enum": [1e400, 0.5]}')
+
+
+COUNTED = """\
+oden: {token: "${secret:oden_token}"}
+sources: {floor: {type: mqtt, url: "mqtt://broker", client_id: edge-01}}
+lines:
+  - factory: Factory A
+    line: Line 01
+    inputs:
+      scrap: {source: floor, topic: plant-a/L01/scrap, json_schema: scrap.json, time: at}
+      lot: {source: floor, topic: plant-a/L01/lot, field: number}
+    run: {key: lot, product: "{lot}"}
+    scrap_yield: {entries: [{count: scrap.qty, raw_data: {scrap: "{n}"}}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("fields", "more", "where", "words"),
+    [
+        ({"qty": {"type": "integer"}, "at": {}}, {}, None, ""),
+        ({"at": {}}, {}, None, ""),
+        ({"quantity": {}, "at": {}}, {"additionalProperties": False}, "10:37", "no message that fits scrap.json has"),
+        ({"qyt": {}, "at": {}}, {}, "10:37", "knows 'qyt', and no field 'qty'"),
+        ({"qty": {"type": "string"}, "at": {}}, {}, "10:37", "write `number: text` in the input 'scrap'"),
+        ({"qty": {"type": ["string", "integer"]}, "at": {}}, {}, None, ""),
+        ({"qty": {}, "date": {}}, {"additionalProperties": False}, "7:87", "has the field 'at'"),
+        ({"at": {}}, {"additionalProperties": False, "allOf": [{"properties": {"qty": {}}}]}, None, ""),
+    ],
+)
+def test_p10_fields_that_the_schema_has_otherwise(
+    fields: Any, more: Any, where: str | None, words: str, tmp_path: Path
+) -> None:
+    """What an input looks for in messages that, as the schema says, have it not."""
+    path = written(tmp_path / "c", COUNTED)
+    document = {"type": "object", "properties": fields, **more}
+    path.with_name("scrap.json").write_text(json.dumps(document), encoding="utf-8")
+    problems = check(path).problems
+    assert len(problems) == (where is not None)
+    assert all(f"gateway.yaml:{where}: warning: " in problem and words in problem for problem in problems)

@@ -24,3 +24,12 @@ def test_every_key_is_explained() -> None:
             for name, field in model.model_fields.items():
                 row = next(line for line in text.splitlines() if line.startswith(f"| `{field.alias or name}` |"))
                 assert len(row.split("|")[3].strip()) > 10, row
+
+
+def test_headings_name_kinds_of_sections_alone() -> None:
+    """A heading says of which kind a section is where a key with one value tells, and no type of the schema."""
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    headings = [line for line in text.splitlines() if line.startswith("## `")]
+    assert "## `sources.NAME (type: mqtt)`" in headings
+    assert "## `lines[].inputs.NAME`" in headings
+    assert [line for line in headings if "class" in line or "int8" in line] == []

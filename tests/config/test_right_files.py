@@ -90,6 +90,14 @@ VARIANTS = (
     # A type of intervals that others have, and categories that a person says.
     (TARGET, "value: 12.5}\n      - {set: interval_type, name: Shift"),
     ("hold: 5s", "hold: 5s\n      operator: {event: scrap, category: Setup, of: [Setup, Uptime]}"),
+    # Ranges that leave something, words of which nobody says which is the higher, an id that tells work orders apart.
+    (WHEN, '"speed > 5.0 && speed < 80 || speed < 2.0"'),
+    (WHEN, '"t1 != 1 && t1 != 2"'),
+    (WHEN, '"speed >= 5.0 && speed <= 5.0"'),
+    (T3, "t3: {words: [t2, t1], counter: {max_rate: 5/s}}"),
+    # A type is made by one line for another, and the reason is the category's own name.
+    (TARGET, "value: 12.5}\n      - {set: interval_type, name: Speed"),
+    ("reason: Jam}", "reason: Unplanned Downtime}"),
     # A scale shows three decimals.
     (SCRAP, "{max: 2.500, count: scrap.qty,"),
     (SCRAP, "{min: 1.250, count: scrap.qty,"),

@@ -17,6 +17,7 @@ from tests.config.slips_of_forms import OF_FORMS
 from tests.config.slips_of_meaning import OF_MEANING
 from tests.config.slips_of_places import OF_PLACES
 from tests.config.slips_of_plants import OF_PLANTS
+from tests.config.slips_of_purpose import OF_PURPOSE
 from tests.config.slips_of_sense import OF_SENSE
 from tests.config.slips_of_signs import OF_SIGNS
 from tests.config.slips_of_silence import OF_SILENCE
@@ -320,6 +321,7 @@ GROUPS: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
     **OF_SILENCE,
     **OF_FILLING,
     **OF_MEANING,
+    **OF_PURPOSE,
     "all kinds at once": (
         HEAD,
         (*SYNTAX[:6], *SYNTAX_2[:3], *SCHEMA[:6], *REFERENCES[:8], *CERTAIN[:6], *DOUBTFUL[:9]),

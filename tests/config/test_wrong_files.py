@@ -230,7 +230,11 @@ CASES: dict[str, Wrong] = {
     ),
     # Secrets
     "missing secret": edit(
-        "${secret:oden_token}", "▲${secret:other}", "/run/secrets/other", "secrets/other", "ODEN_GATEWAY_SECRET_OTHER"
+        "${secret:oden_token}",
+        "▲${secret:other_token}",
+        "/run/secrets/other_token",
+        "secrets/other_token",
+        "ODEN_GATEWAY_SECRET_OTHER_TOKEN",
     ),
     "empty secret": edit("${secret:oden_token}", "▲${secret:other}", "empty", ODEN_GATEWAY_SECRET_OTHER=""),
     "two lines of secret": edit(

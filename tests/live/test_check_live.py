@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
@@ -173,11 +174,16 @@ async def test_all_is_well_with_and_without_a_gateway(server: OpcuaServer, site:
         assert "Factory A/Line 01 state = 1 (Int32, good" in checked.output
         assert 'Factory A/Line 01 order = "4711" (good' in checked.output
         assert f"plc: {server.url} (none): connected, its clock" in checked.output
+        assert re.search(r"  granted: told every 0.25 s, looked at every [0-9.]+ s, 100 values of", checked.output)
+        assert "Requests: about " in checked.output
         await site.gateway()
         checked = await site.run("check", "-c", "gateway.yaml", "--live", "--seconds", "3", "--json")
         assert checked.code == 0, checked
         [plc, floor] = json.loads(checked.output)["sources"]
         assert (plc["connected"], floor["connected"]) == (True, True)
+        assert plc["granted"].keys() == {"publishing_interval", "sampling", "queue", "session"}
+        assert floor["granted"] == {}
+        assert json.loads(checked.output)["requests"].startswith("Requests: about ")
         log = (tmp_path / "broker" / "mosquitto.log").read_text()
         assert log.count("as edge-test-check") == 1  # only while no gateway ran
 

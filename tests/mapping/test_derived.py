@@ -162,7 +162,7 @@ def test_a_message_again_is_news_and_a_heartbeat_again_is_none() -> None:
     ("inputs", "where", "text"),
     [
         ({"a": {"expr": "b > 1"}, "b": {"expr": "a > 1"}}, "lines.0.inputs.a.expr", "a and b need each other"),
-        ({"a": {"expr": "a > 1"}}, "lines.0.inputs.a.expr", "need each other"),
+        ({"a": {"expr": "a > 1"}}, "lines.0.inputs.a.expr", "a needs itself"),
         ({"a": {"expr": "sped > 1"}}, "lines.0.inputs.a.expr", '"sped" is not an input of this line'),
         ({"a": {"expr": "running +"}}, "lines.0.inputs.a.expr", "missing at the end"),
         ({"a": {"expr": "now() > 1"}}, "lines.0.inputs.a.expr", 'there is no function "now"'),

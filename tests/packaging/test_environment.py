@@ -83,7 +83,7 @@ def test_who_waits_for_the_demo_sees_how_far_it_is(tmp_path: Path) -> None:
 
 def test_the_demo_begins_with_it() -> None:
     """In a fresh clone `make demo` makes the environment first, and lets its steps be seen."""
-    command = ["make", "--dry-run", "--always-make", "demo"]
+    command = ["make", "--no-print-directory", "--dry-run", "--always-make", "demo"]
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
     assert said.splitlines()[0] == ".ci/environment"
     assert said.splitlines()[-1].rstrip().endswith("oden-gateway demo")

@@ -10,7 +10,7 @@ stands within its deadband, of which the server was asked to tell nothing.
 
 from dataclasses import dataclass
 
-from gateway.sources.opcua.decode import Decoded
+from gateway.sources.opcua.decode import Decoded, Raw
 from gateway.sources.opcua.wire import Reading
 
 _ROUNDED = 1e-6  # of a deadband: the server compares other bits than we do
@@ -68,7 +68,7 @@ class Auditor:
             return False
         if read.status != first.reading.status:
             return False
-        if (read.source_time is None) and read.value != first.reading.value:  # nobody knows whether it has stood
+        if (read.source_time is None) and not _is_same(read.value, first.reading.value):  # it may not have stood
             return False
         seen = _content(self._told.get(node)), _content(read)
         if self._replaced.get(node) == seen:  # a new item has said the same as the one before: it is no help
@@ -84,7 +84,9 @@ class Auditor:
             return False
         if read.status != told.status:
             return True
-        return read.quality != "bad" and read.value != told.value and not _is_within(deadband, told.value, read.value)
+        if read.quality == "bad" or _is_same(told.value, read.value):
+            return False
+        return not _is_within(deadband, told.value, read.value)
 
 
 def _is_within(deadband: float, told: object, read: object) -> bool:
@@ -95,8 +97,15 @@ def _is_within(deadband: float, told: object, read: object) -> bool:
     return not plain or abs(read - told) <= deadband * (1 + _ROUNDED)  # type: ignore[operator]
 
 
+def _is_same(told: object, read: object) -> bool:
+    """Whether two values say the same. An array can have elements that are no number, which are unlike themselves."""
+    return told == read or (isinstance(told, Raw) and isinstance(read, Raw) and repr(told) == repr(read))
+
+
 def _content(reading: Reading | None) -> object:
-    return (reading.value, reading.status) if isinstance(reading, Decoded) else reading
+    if not isinstance(reading, Decoded):
+        return reading
+    return repr(reading.value) if isinstance(reading.value, Raw) else reading.value, reading.status
 
 
 def _has_stood(read: Decoded, grace: float) -> bool:

@@ -106,6 +106,8 @@ class WatchedItems:
         """How the events of a node are read, of tags that stand for such."""
         self.sampling: dict[str, float] = {}
         """How often the server looks at each tag that has an item, in seconds, as it has decided."""
+        self._queues: dict[str, int] = {}
+        """How many values of each such tag it keeps, as it has decided."""
         self.otherwise: dict[str, str] = {}
         """What the server does of a tag instead of what was asked."""
         self._undamped: set[str] = set()
@@ -135,6 +137,16 @@ class WatchedItems:
     def slowest(self) -> float:
         """The slowest sampling of any item, in seconds, as revised."""
         return max(self.sampling.values(), default=0.0)
+
+    @property
+    def granted(self) -> dict[str, tuple[float, float]]:
+        """What the server has made of the settings by which tags are watched, by their names: the least and the most of
+        any tag, in seconds or values."""
+        publishing = [one.publishing for one in self.subscriptions.values()]
+        sampling = [self.sampling[node] for node in self._queues if not self.is_events(node)]
+        queues = [*map(float, self._queues.values())]
+        of = {"publishing_interval": publishing, "sampling": sampling, "queue": queues}
+        return {name: (min(values), max(values)) for name, values in of.items() if values}
 
     @property
     def concern(self) -> str | None:
@@ -297,9 +309,10 @@ class WatchedItems:
     def _created(self, subscription: Subscription, node: str, result: ua.MonitoredItemCreateResult) -> None:
         subscription.items[node] = result.MonitoredItemId
         self.sampling[node] = result.RevisedSamplingInterval / 1000
+        self._queues[node] = result.RevisedQueueSize
         self._failed.pop(node, None)
         self.missing.pop(node)
-        coarser = "; ".join(_coarser(self._tags[node], result))
+        coarser = "; ".join(_coarser(self._tags[node], subscription, result))
         if node in self.readers:
             self.sampling[node] = 0.0
             subscription.unsure |= self.readers[node].conditions
@@ -335,8 +348,10 @@ class WatchedItems:
         return subscription
 
 
-def _coarser(tag: Tag, result: ua.MonitoredItemCreateResult) -> Iterator[str]:
-    """Where the server looks more seldom, or keeps less, than somebody has asked for."""
+def _coarser(tag: Tag, subscription: Subscription, result: ua.MonitoredItemCreateResult) -> Iterator[str]:
+    """Where the server tells or looks more seldom, or keeps less, than somebody has asked for."""
+    if "publishing_interval" in tag.asked and subscription.publishing > 1.001 * tag.publishing:
+        yield f"told every {subscription.publishing:g} s instead of {tag.publishing:g} s"
     sampling = result.RevisedSamplingInterval / 1000
     if "sampling" in tag.asked and tag.sampling and sampling > 1.001 * tag.sampling:
         yield f"sampled every {sampling:g} s instead of {tag.sampling:g} s"

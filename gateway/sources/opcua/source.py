@@ -103,6 +103,15 @@ class OpcuaSource(Source):
         """The way to the server while a session stands, for questions beside what is watched."""
         return self._connection if self.health.connected else None
 
+    @property
+    def granted(self) -> dict[str, tuple[float, float]]:
+        """What the server has made of what was asked of it while a session stands: see `WatchedItems.granted`; and for
+        how many seconds it keeps a session of which nobody says anything."""
+        if self._session is None or not self.health.connected:
+            return {}
+        kept = self._connection.session_timeout
+        return {**self._session.items.granted, "session": (kept, kept)}
+
     async def _serve(self, take: Take) -> NoReturn:
         self.health.concerns = self._connection.concerns(self._clock.now())
         lost = False

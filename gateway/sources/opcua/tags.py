@@ -95,7 +95,7 @@ def tag_of(given: Input, config: OpcuaConfig) -> Tag:
         given.ignores_uncertain,
         given.field is not None,
         given.enumeration == "name",
-        frozenset(key for key in ("sampling", "queue") if key in given.model_fields_set | config.model_fields_set),
+        frozenset({"publishing_interval", "sampling", "queue"} & (given.model_fields_set | config.model_fields_set)),
     )
 
 
@@ -115,6 +115,7 @@ def _events_of(given: Input, notifier: str, config: OpcuaConfig) -> Tag:
         0.0,
         max(config.queue, MOST_EVENTS) if given.queue is None else given.queue,
         timestamps=config.timestamps,
-        asked=frozenset({"queue"} & given.model_fields_set),
+        asked=frozenset({"queue"} & given.model_fields_set)
+        | ({"publishing_interval"} & (given.model_fields_set | config.model_fields_set)),
         events=Events(parse_event_type(given.type) if given.type is not None else None, frozenset(fields)),
     )

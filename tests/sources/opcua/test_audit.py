@@ -1,10 +1,11 @@
 """The audit's judgement: what is deaf is found, what only moves is left alone."""
 
+from asyncua import ua
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.sources.opcua.audit import Auditor, grace
-from gateway.sources.opcua.decode import Decoded
+from gateway.sources.opcua.decode import Decoded, Raw
 
 GRACE = 1.0
 GONE = 0x8034_0000
@@ -70,6 +71,22 @@ def test_a_new_item_that_says_the_same_is_not_replaced_again() -> None:
     assert judged(auditor, value(2))
     auditor.heard("a", value(1))
     assert not judged(auditor, value(2))
+
+
+def test_what_is_no_number_in_an_array_is_like_itself() -> None:
+    """It is unlike itself for a computer, so that the tag would be watched anew at each look."""
+
+    def array(*values: float) -> Decoded:
+        return value(Raw(ua.Variant([*values], ua.VariantType.Double)))
+
+    nan = float("nan")
+    assert not judged(told(array(nan, 1.0)), array(nan, 1.0))
+    assert judged(told(array(nan, 1.0)), array(nan, 2.0))
+    assert judged(told(array(1.0)), array(nan), array(float("nan")))
+    auditor = told(value(1))
+    assert judged(auditor, array(nan))
+    auditor.heard("a", value(1))
+    assert not judged(auditor, array(float("nan"))), "the new item was no help"
 
 
 def test_what_cannot_be_used_is_not_compared() -> None:

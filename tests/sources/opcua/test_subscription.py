@@ -95,14 +95,28 @@ async def test_what_the_server_makes_coarser_is_said_where_somebody_asked() -> N
         ({"sampling": "50ms"}, True),
         ({"sampling": 0}, False),
         ({"queue": 100}, True),
+        ({"publishing_interval": "100ms"}, True),
+        ({"publishing_interval": "250ms"}, False),
     ]
     for settings, said in cases:
         server = Server(a=0)
         server.least_sampling, server.longest_queue = 0.5, 10
         async with connected(server, "a", **settings) as (source, _):
             await asyncio.sleep(30)
-            assert ("watched_otherwise" in source.health.concerns) is said, settings
-    assert "10 values kept instead of 100" in source.health.concerns["watched_otherwise"]
+            concern = source.health.concerns.get("watched_otherwise", "")
+            assert bool(concern) is said, settings
+            if "queue" in settings:
+                assert "10 values kept instead of 100" in concern
+            if said and "publishing_interval" in settings:
+                assert "told every 0.25 s instead of 0.1 s" in concern
+            granted = source.granted
+        assert granted == {
+            "publishing_interval": (0.25, 0.25),
+            "sampling": (0.5, 0.5),
+            "queue": (10, 10),
+            "session": (60, 60),
+        }
+        assert source.granted == {}, "no session stands"
 
 
 @simulated
