@@ -78,8 +78,8 @@ CASES: dict[str, Wrong] = {
         MAIN,
         "    scrap_yield:\n      every: 60s\n      entries:\n        - {count",
         "  ▲scrap_yield:\n      every: 60s\n      entries:\n        - {count",
-        "no line uses a template 'scrap_yield'",
-        "indent it further",
+        "its neighbours are by 4",
+        "indent it by 2 blanks more",
     ),
     "template that is no name": edit(SPECIAL, "use: extruder", "use: ▲7", "unknown template"),
     "missing parameter": edit(
