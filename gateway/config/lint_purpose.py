@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 
 from gateway.config.lint_texts import USUAL_CATEGORIES, sections_of
+from gateway.config.near_words import one_slip_of_fields
 from gateway.config.schema import Line
 from gateway.config.schema_intervals import End, StateCode
 from gateway.config.schema_rules import WorkOrderRule
@@ -64,21 +65,8 @@ def _told_apart(line: Line, loc: Loc) -> Iterator[ConfigFault]:
     for fields in topics.values():
         known: list[str] = []
         for path in sorted(fields, key=lambda each: -len(fields[each])):
-            meant = next((other for other in known if _is_slip(path, other)), None)
+            meant = next((other for other in known if one_slip_of_fields(path, other)), None)
             known.append(path)
             for at in fields[path] if meant is not None else ():
                 text = f"other inputs of this topic look at the field {quoted(meant)}: is it meant here too?"
                 yield ConfigFault(at, text, at_key=True, warning=True, rests_on=())
-
-
-def _is_slip(path: str, other: str) -> bool:
-    """Whether one is the other but for its case, a letter more or two that are turned; a digit is none, nor an `s` that
-    makes several of one."""
-    one, two = sorted((path.casefold(), other.casefold()), key=len)
-    if len(one) < 3 or any(map(str.isdigit, one + two)) or two == f"{one}s":
-        return False
-    if len(one) == len(two):
-        apart = [place for place in range(len(one)) if one[place] != two[place]]
-        turned = len(apart) == 2 and [one[place] for place in apart] == [two[place] for place in reversed(apart)]
-        return not apart or (turned and apart[1] == apart[0] + 1)
-    return len(two) == len(one) + 1 and any(two[:place] + two[place + 1 :] == one for place in range(len(two)))

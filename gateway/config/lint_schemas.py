@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gateway.config.message_schemas import Schemas
-from gateway.config.near_words import nearest
+from gateway.config.near_words import one_slip_of_fields
 from gateway.config.schema import Line
 from gateway.config.schema_io import Input
 from gateway.config.schema_messages import OwnTime
@@ -14,8 +14,6 @@ from gateway.config.schema_walk import Loc
 from gateway.config.tree import quoted
 from gateway.errors import ConfigFault
 
-_NEAR = 0.65
-"""How like a known field an unknown one is at least that is most likely a slip of it."""
 _ELSEWHERE = frozenset({"$ref", "allOf", "anyOf", "oneOf", "if", "patternProperties", "dependentSchemas"})
 """Keywords by which a schema may know more fields than those that it lists."""
 
@@ -40,7 +38,7 @@ def find_unfit_fields(line: Line, loc: Loc, schemas: Schemas) -> Iterator[Config
         counted = amounts.get(name, [])
         for place, path in (*_named(given, at), *counted):
             if path not in fields and path.isidentifier():
-                near = nearest(path, fields, _NEAR)
+                near = next((each for each in fields if one_slip_of_fields(path, each)), None)
                 meant = f"; did you mean {quoted(near)}?" if near is not None else ""
                 if document.get("additionalProperties") is False:
                     text = f"no message that fits {schema.name} has the field {quoted(path)}{meant}"

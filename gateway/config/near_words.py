@@ -45,6 +45,19 @@ def _is_slip(word: str, other: str) -> bool:
     return (one_apart or turned) and not any(map(str.isdigit, rest + others))
 
 
+def one_slip_of_fields(path: str, other: str) -> bool:
+    """Whether one field of messages is another but for its case, a letter more or two that are turned; a digit is none,
+    nor an `s` that makes several of one."""
+    one, two = sorted((path.casefold(), other.casefold()), key=len)
+    if len(one) < 3 or any(map(str.isdigit, one + two)) or two == f"{one}s":
+        return False
+    if len(one) == len(two):
+        apart = [place for place in range(len(one)) if one[place] != two[place]]
+        turned = len(apart) == 2 and [one[place] for place in apart] == [two[place] for place in reversed(apart)]
+        return not apart or (turned and apart[1] == apart[0] + 1)
+    return len(two) == len(one) + 1 and any(two[:place] + two[place + 1 :] == one for place in range(len(two)))
+
+
 def _folded(word: str) -> str:
     return word.strip().casefold().replace(" ", "_").replace("-", "_")
 

@@ -381,7 +381,7 @@ DOUBTS = (
     ('{▲"mandatory": ["lot"]}', "did you mean 'required'"),
     ('{▲"allowAdditional": false}', "did you mean 'additionalProperties'"),
     ('{▲"dataType": "object"}', "did you mean 'type'"),
-    ('{"properties": {"qty": {"type": "string", ▲"minimum": 0}}}', "'minimum' is for numbers"),
+    ('{"properties": {"code": {"type": "string", ▲"minimum": 0}}}', "'minimum' is for numbers"),
     ('{"type": "array", ▲"required": ["qty"]}', "'required' is for objects"),
     ('{"properties": {"quantity": {}}, ▲"required": ["quantitiy"]}', "stands 'quantity': are these two"),
 )
@@ -456,6 +456,7 @@ lines:
         ({"qty": {"type": "integer"}, "at": {}}, {}, None, ""),
         ({"at": {}}, {}, None, ""),
         ({"quantity": {}, "at": {}}, {"additionalProperties": False}, "10:37", "no message that fits scrap.json has"),
+        ({"typ": {}, "at": {}}, {}, None, ""),
         ({"qyt": {}, "at": {}}, {}, "10:37", "knows 'qyt', and no field 'qty'"),
         ({"qty": {"type": "string"}, "at": {}}, {}, "10:37", "write `number: text` in the input 'scrap'"),
         ({"qty": {"type": ["string", "integer"]}, "at": {}}, {}, None, ""),
