@@ -194,7 +194,9 @@ class Rig:
     async def alarmed(self, drain: Drain, reason: str) -> None:
         """Delivery is held for `reason` after so many refusals of one cause, and no other refusal follows it."""
         assert reason in await held(drain)
-        assert (await self.counts()).dead == ALARM
+        async with asyncio.timeout(PATIENCE):
+            while (await self.counts()).dead < ALARM:  # the last of one answer are stored after the alarm
+                await asyncio.sleep(0.005)
         await self.drained()
         assert (await self.counts()).dead == ALARM
 
