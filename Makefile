@@ -74,11 +74,11 @@ contract: $(READY) ## check client and Oden stand-in against Oden's own API docu
 
 peers: $(READY) ## run the gateway against brokers and OPC UA servers of other makers, which it installs
 	@.ci/peers
-	@$(BIN)/pytest -q $(PARALLEL) --durations=10 tests/real_peers
+	@$(BIN)/pytest -q --numprocesses=2 --dist=worksteal --durations=10 tests/real_peers
 
 page: $(READY) ## look at the status page in a real browser, which it installs: each size, light and dark, well and not
 	@.ci/page
-	@$(BIN)/pytest -q $(PARALLEL) --durations=5 tests/page
+	@$(BIN)/pytest -q --durations=5 tests/page
 
 deb: ## build a Debian package for this machine's Python into dist/
 	@packaging/deb
