@@ -216,7 +216,9 @@ async def test_p2_a_user_with_a_certificate_loses_nothing_over_a_cut(policy: str
         await server.kill()
 
 
-async def test_what_a_user_with_a_certificate_leaves_behind_is_gone_soon(tmp_path: Path) -> None:
+async def test_what_a_user_with_a_certificate_leaves_behind_is_gone_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A server with two sessions that lets no such session be taken up: over cuts and crashes we come back each time,
     and all but the first session are asked for so short that it drops them soon."""
     server = NodeOpcua(
@@ -248,7 +250,7 @@ async def test_what_a_user_with_a_certificate_leaves_behind_is_gone_soon(tmp_pat
                 await server.write("L01.State", number + 1)
                 await wait_until(lambda: intake.values(NODE)[-1] == number + 1 and source.granted)  # noqa: B023
                 granted.append(source.granted["session"][0])
-                channel.close = _dies(channel)  # type: ignore[method-assign]
+                monkeypatch.setattr(channel, "close", _dies(channel))
     finally:
         await link.stop()
         await server.kill()
