@@ -46,7 +46,7 @@ lines:
 WRONG = """
   nobody: {type: opcua, url: "opc.tcp://127.0.0.1:1", security: none}
   broker_as_plc: {type: opcua, url: "opc.tcp://MQTT", security: none}
-  plc_as_broker: {type: mqtt, url: "mqtt://OPCUA", client_id: a}
+  plc_as_broker: {type: mqtt, url: "mqtt://OPCUA", client_id: "a b"}
   undecided: {type: opcua, url: "opc.tcp://OPCUA"}
 lines:
   - factory: Factory A
