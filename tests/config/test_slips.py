@@ -330,15 +330,10 @@ GROUPS: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
 CASES = [(name, one) for name, group in GROUPS.items() for part in group for one in part]
 
 
-RIGHT = 4
-"""Lines of a plant beside those with mistakes in them."""
-
-
 @cache
 def said(name: str) -> Said:
-    in_head, in_lines = GROUPS[name]
     with TemporaryDirectory() as folder:
-        return said_of(Path(folder) / "c", in_head, in_lines, lines=len(in_lines) + RIGHT)
+        return said_of(Path(folder) / "c", *GROUPS[name])
 
 
 @pytest.mark.parametrize(("group", "case"), CASES, ids=[f"{name}: {one}" for name, one in CASES])
