@@ -29,9 +29,9 @@ from gateway.sources.opcua.certificates import split_chain
 from gateway.sources.opcua.security import (
     Protected,
     certificate_ends,
+    check_password_way,
     concerns,
     protect,
-    refuse_clear_password,
     user_of,
     why_not_open,
 )
@@ -45,6 +45,9 @@ CHANNEL_LIFETIME = 3600.0
 """Seconds that the server is asked to keep a channel's keys; it may choose another time."""
 SESSION_TIMEOUT = 60.0
 """Seconds without a word after which the server may drop the session; it may choose another time."""
+SHORT_SESSION = 15.0
+"""The same at a server that does not let a session be taken up over another connection, so that each cut and each crash
+leaves one behind."""
 
 _RENEW_AFTER = 0.75  # of the lifetime: Part 4, 5.6.2
 _EXPORT = "what this prints: oden-gateway pki export"
@@ -116,7 +119,10 @@ class Channel:
         self._user = config.username or (unquote(address.username) if address.username else None)
         self._password = password or (unquote(address.password) if address.password else None)
         self._lifetime = lifetime
+        self._session_timeout = SESSION_TIMEOUT
         self._client = self._new_client()
+        self._at = 0.0
+        """When it was connected last, in seconds since 1970."""
         self._protected: Protected | None = None
         self._keys = keys
         self._key = keys.load()
@@ -125,7 +131,7 @@ class Channel:
         client = Client(with_port(self._config.url), timeout=self._config.timeout)
         client.name = client.description = "oden-gateway"
         client.application_uri = application_uri()
-        client.session_timeout = round(SESSION_TIMEOUT * 1000)
+        client.session_timeout = round(self._session_timeout * 1000)
         client.secure_channel_timeout = round(self._lifetime * 1000)
         return client
 
@@ -192,6 +198,7 @@ class Channel:
     async def _connect(self, now: float, then: Callable[[], Awaitable[T]]) -> T:
         """Open a connection and its channel, and do `then` what is to be done with the session."""
         self.drop()
+        self._at = now
         log.debug("opcua_connecting", url=shown_address(self._config.url), security=self._config.security)
         timeout = self._client.session_timeout
         self._client = client = self._new_client()
@@ -238,7 +245,7 @@ class Channel:
         return False
 
     async def _begin(self) -> None:
-        self._client.session_timeout = round(SESSION_TIMEOUT * 1000)
+        self._client.session_timeout = round(self._session_timeout * 1000)
         await self._client.create_session()
         note_step(self._config.url, "session", timeout=self._client.session_timeout / 1000)
         try:
@@ -260,12 +267,18 @@ class Channel:
             policy.peer_certificate = split_chain(endpoint.ServerCertificate)[0].public_bytes(Encoding.DER)
         client._server_nonce = bytes.fromhex(key.nonce) or None  # noqa: SLF001 - as above
         client.uaclient.session.restore_authentication_token(ua.NodeId.from_string(key.token))
-        await self._activate()
+        try:
+            await self._activate()
+        except UaStatusCodeError as error:
+            if error.code not in _SESSION_GONE:
+                self._session_timeout = SHORT_SESSION
+            raise
+        self._session_timeout = SESSION_TIMEOUT
 
     async def _activate(self) -> None:
         client: Any = self._client
         if self._password:
-            refuse_clear_password(client)
+            check_password_way(client, self._config, self._at)
         certificate = None
         if self._config.user_certificate is not None and self._config.user_key is not None:
             certificate, client.user_private_key = user_of(self._config.user_certificate, self._config.user_key)

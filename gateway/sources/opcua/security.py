@@ -130,12 +130,23 @@ def user_of(certificate: Path, key: Path) -> tuple[x509.Certificate, PrivateKeyT
         raise SourceError(f"{certificate} and {key} are not a certificate and a key without a password") from None
 
 
-def refuse_clear_password(client: Client) -> None:
-    """Raise SourceError where the password of a session that is created, but not activated yet, would go in clear."""
-    policy = client.server_policy(ua.UserTokenType.UserName)
-    encrypted_way = client.security_policy.Mode == ua.MessageSecurityMode.SignAndEncrypt
-    if policy.SecurityPolicyUri in {None, "", _NONE} and not encrypted_way:
-        raise SourceError("the server would have the password in clear: set `security` to what it offers")
+def check_password_way(client: Client, config: OpcuaConfig, now: float) -> None:
+    """Raise SourceError where the password of a session that is created, but not activated yet, could be read by
+    others: in clear, by a cipher that is broken, or because anybody may have said by what to encrypt it."""
+    policy, channel = client.server_policy(ua.UserTokenType.UserName), client.security_policy
+    name = str(policy.SecurityPolicyUri or "").rpartition("#")[2].replace("_", "")
+    if name not in _POLICIES and channel.Mode != ua.MessageSecurityMode.SignAndEncrypt:
+        weak = "" if name in {"", "None"} else f", or as good as that ({name})"
+        raise SourceError(f"the server would have the password in clear{weak}: set `security` to what it offers")
+    if channel.URI == _NONE:
+        host, time = urlsplit(config.url).hostname or "", datetime.fromtimestamp(now, UTC)
+        try:
+            chain = split_chain(channel.peer_certificate or b"")
+            check_server(PkiFolder(config.pki), chain, next(iter(uris(chain[0])), ""), host, time)
+        except Untrusted as error:
+            raise SourceError(f"the password is not sent: {error}") from None
+        except (ValueError, IndexError):
+            raise SourceError("the server's certificate cannot be read, so the password is not sent") from None
 
 
 def concerns(config: OpcuaConfig, protected: Protected | None, now: float) -> dict[KindName, str]:
