@@ -26,6 +26,7 @@ from gateway.errors import SourceError, obstacle
 from gateway.health import KindName
 from gateway.shown_address import shown_address
 from gateway.sources.opcua.certificates import split_chain
+from gateway.sources.opcua.greeting import greet
 from gateway.sources.opcua.security import (
     Protected,
     certificate_ends,
@@ -35,7 +36,7 @@ from gateway.sources.opcua.security import (
     user_of,
     why_not_open,
 )
-from gateway.sources.opcua.services import WELL, Link, service_level
+from gateway.sources.opcua.services import WELL, Link, LinkLost, service_level
 from gateway.sources.opcua.session_key import KeyFile, SessionKey
 
 T = TypeVar("T")
@@ -59,10 +60,6 @@ _SESSION_GONE = {  # its subscriptions may be there
     StatusCodes.BadSecureChannelIdInvalid,
 }
 _CLOSING = 2.0  # seconds that a server gets for a farewell
-
-
-class LinkLost(SourceError):
-    """The way to the server is lost, or it does not answer; the session may stand, and can be taken up again."""
 
 
 class Connection(Link, Protocol):
@@ -211,7 +208,7 @@ class Channel:
                 async with asyncio.timeout(self._config.timeout):
                     await client.connect_socket()
                     note_step(self._config.url, "tcp")
-                    await self._greet()
+                    await greet(client, self._config.timeout)
                     note_step(self._config.url, "hello")
                     await client.open_secure_channel()
                     note_step(self._config.url, "secure_channel", lifetime=client.secure_channel_timeout / 1000)
@@ -289,19 +286,11 @@ class Channel:
         self._key = SessionKey(self._config.url, token, nonce)
         self._keys.save(self._key)
 
-    async def _greet(self) -> None:
-        try:
-            await self._client.send_hello()
-        except (ConnectionError, UaError) as error:
-            raise SourceError(
-                f"cannot connect: what answers there does not speak OPC UA ({reason_of(error)})"
-            ) from None
-
     async def _explained(self, error: Exception) -> str:
         """Why there is no session, with what helps."""
         if self._config.security in {None, "none"} and isinstance(error, UaError):
-            with suppress(OSError, UaError, ValueError):
-                reason = await why_not_open(self._new_client())
+            with suppress(OSError, UaError, ValueError, SourceError):
+                reason = await why_not_open(self._new_client(), self._config)
                 if reason is not None:
                     return f"cannot connect: {reason}"
         reason = f"cannot connect: {reason_of(error)}"

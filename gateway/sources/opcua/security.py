@@ -26,6 +26,7 @@ from gateway.config.schema import OpcuaConfig
 from gateway.errors import SourceError
 from gateway.health import KindName
 from gateway.sources.opcua.certificates import PkiError, PkiFolder, common_name, hosts, split_chain, thumbprint, uris
+from gateway.sources.opcua.greeting import endpoints_of
 
 EXPIRY_AHEAD = timedelta(days=60)
 """How long before its end a certificate becomes a problem."""
@@ -63,7 +64,7 @@ async def protect(client: Client, discovery: Client, config: OpcuaConfig, now: f
         own = folder.own()
     except PkiError as error:
         raise SourceError(str(error)) from None
-    endpoints = await discovery.connect_and_get_server_endpoints()
+    endpoints = await endpoints_of(discovery, config.timeout)
     endpoint = next((each for each in endpoints if _is(each, _POLICIES[name].URI, mode)), None)
     if endpoint is None:
         raise SourceError(f"the server does not offer {config.security}: it offers {offers(endpoints)}")
@@ -98,9 +99,9 @@ async def protect(client: Client, discovery: Client, config: OpcuaConfig, now: f
     return Protected(own.certificate, chain[0])
 
 
-async def why_not_open(discovery: Client) -> str | None:
+async def why_not_open(discovery: Client, config: OpcuaConfig) -> str | None:
     """What a server that refused a session without security asks for; None where that is not the reason."""
-    endpoints = await discovery.connect_and_get_server_endpoints()
+    endpoints = await endpoints_of(discovery, config.timeout)
     if any(each.SecurityPolicyUri == _NONE for each in endpoints):
         return None
     return f"the server asks for security: it offers {offers(endpoints)}"

@@ -176,18 +176,27 @@ async def test_p8_no_password_goes_in_clear(pki: Path) -> None:
         await plc.stop()
 
 
-async def test_what_is_no_opcua_server_is_told_apart(pki: Path) -> None:
-    """A web server answers, too."""
+@pytest.mark.parametrize("security", ["none", "Basic256Sha256/Sign"])
+async def test_what_is_no_opcua_server_is_told_apart(pki: Path, security: str) -> None:
+    """A web server answers, too, and a server that hangs, or another service that waits for its own first word, takes
+    the connection and says nothing."""
 
     async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         writer.close()
 
-    web = await asyncio.start_server(answer, "127.0.0.1", 0)
-    port = web.sockets[0].getsockname()[1]
-    said = await refusal(source(f"opc.tcp://127.0.0.1:{port}", pki, security="none"))
-    assert "does not speak OPC UA" in said
-    web.close()
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    for service, said in (
+        (answer, "cannot connect: what answers there does not speak OPC UA"),
+        (listen, "cannot connect: the connection is taken there, but no OPC UA server has answered within 0.5 s"),
+    ):
+        other = await asyncio.start_server(service, "127.0.0.1", 0)
+        url = f"opc.tcp://127.0.0.1:{other.sockets[0].getsockname()[1]}"
+        assert (await refusal(source(url, pki, security=security, timeout="1s"))).startswith(said)
+        other.close()
 
 
 async def test_p8_a_file_of_today_keeps_running_and_says_what_it_lacks() -> None:
