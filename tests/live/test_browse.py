@@ -104,7 +104,7 @@ async def test_a_path_that_leads_nowhere_is_told_with_one_that_leads_on(server: 
     refused = await site.run("browse", server.url, "--from", f"{path}/2:Speed")
     right = refused.problems[-1].rpartition("there is ")[2]
     shown = await site.run("browse", server.url, "--from", right, "--json")
-    assert [found["unit"] for found in objects(shown.output)] == [""]
+    assert [found["unit"] for found in objects(shown.output)] == ["m/min"]
     several = await site.run("browse", server.url, "--from", f"{path}/Velocity")
     assert several.problems[-1].endswith(f"there is {path}/Speed, {path}/Recipe"), several.problems
 
