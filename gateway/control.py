@@ -21,13 +21,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection,
 from contextlib import aclosing, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import aiohttp
 import structlog
 from aiohttp import web
 
 from gateway.errors import GatewayError
+from gateway.listening import stop_listening
 
 log = structlog.get_logger()
 
@@ -94,6 +95,7 @@ class Control:
         self._directory, self._places, self._ask = os.path.realpath(directory), places, ask
         self._owners = owners if owners is not None else {0, os.geteuid()}
         self._runner = self._made()
+        self._listening: asyncio.Server | None = None
         self.path: Path | None = None
         self._inode = 0
         self.turned_at = time.monotonic()
@@ -116,7 +118,8 @@ class Control:
         await self._runner.setup()
         try:
             listener = await asyncio.to_thread(self._bound)
-            await web.SockSite(self._runner, listener).start()
+            server = cast("web.Server", self._runner.server)  # there is one after `setup`
+            self._listening = await asyncio.get_running_loop().create_server(server, sock=listener)
         except OSError as error:
             await self._runner.cleanup()
             raise GatewayError(
@@ -128,6 +131,8 @@ class Control:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._listening is not None:
+            await stop_listening(self._listening)
         await self._runner.cleanup()
         if self.path is not None and self._is_there():  # not one that another gateway has made there since
             with suppress(OSError):
@@ -149,8 +154,11 @@ class Control:
                 path.unlink()
         listener = socket.socket(socket.AF_UNIX)
         try:
+            # Whatever the umask, it is never anybody else's, not even until the next line (Linux makes the file with
+            # the mode of the socket, bind(2)).
+            os.fchmod(listener.fileno(), 0o600)
             listener.bind(str(path))
-            path.chmod(0o660)  # nobody can have connected: it does not listen yet
+            path.chmod(0o660)  # before it listens: until then connections are refused
         except OSError:
             listener.close()
             raise

@@ -242,11 +242,16 @@ def corrects(record: Record) -> bool:
     return not isinstance(record, Setting) and record.corrects
 
 
+def is_completed(setting: Setting) -> bool:
+    """Whether a work order is said to be completed, so that it may be begun anew."""
+    return setting.type == "maintenance_work_order" and setting.fields.get("completed_at") is not None
+
+
 def begins_anew(older: Setting, later: Setting) -> bool:
     """Whether a work order that was completed is begun again: Oden hears of both, one after the other. Wherever
     settings of one thing become one, this decides which do not."""
     done, begun = older.fields.get("completed_at"), later.fields.get("started_at")
-    if later.type != "maintenance_work_order" or done is None or begun is None:
+    if not is_completed(older) or begun is None:
         return False
     return begun != older.fields.get("started_at") and later.fields.get("completed_at") != done
 

@@ -7,7 +7,8 @@ tests.
 import struct
 import threading
 import time
-from collections.abc import Iterable
+import zlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,6 +81,12 @@ def metric(
     return put(2, out)
 
 
+def compressed(content: bytes) -> bytes:
+    """A payload inside one that says that it is compressed (6.4.30)."""
+    algorithm = metric("DEFLATE", STRING, name="algorithm")
+    return algorithm + put(4, b"SPBV1.0_COMPRESSED") + put(5, zlib.compress(content))
+
+
 def payload(metrics: Iterable[bytes], seq: int | None, at: float | None = None) -> bytes:
     """A payload."""
     out = put(1, int(at * 1000)) if at is not None else b""
@@ -112,6 +119,7 @@ class EdgeNode:
         self._seq = 0
         self._bd_seq = 0
         self._dead: set[str] = set()
+        self._kept: list[tuple[str, str, Any, float]] = []
         self._lock = threading.Lock()
         self._client: Client | None = None
 
@@ -161,8 +169,16 @@ class EdgeNode:
                 if device is not None and device not in self._dead:
                     self._send("DBIRTH", device, self._named(device))
 
-    def change(self, device: str | None, *, at: float | None = None, lose: bool = False, **values: Any) -> None:
-        """Metrics have other values; with `lose`, the message is lost on its way."""
+    def change(
+        self,
+        device: str | None,
+        *,
+        at: float | None = None,
+        lose: bool = False,
+        pack: Callable[[bytes], bytes] = bytes,
+        **values: Any,
+    ) -> None:
+        """Metrics have other values; with `lose`, the message is lost on its way; `pack` makes the payload another."""
         with self._lock:
             now = time.time() if at is None else at
             metrics = []
@@ -173,7 +189,26 @@ class EdgeNode:
                     metrics.append(metric(value, tag.datatype, alias=tag.alias, at=now, typed=False))
                 else:
                     metrics.append(metric(value, tag.datatype, name=name.replace("__", "/"), at=now))
-            self._send("NDATA" if device is None else "DDATA", device, metrics, lose=lose)
+            self._send("NDATA" if device is None else "DDATA", device, metrics, lose=lose, pack=pack)
+
+    def keep(self, device: str, at: float, **values: Any) -> None:
+        """Metrics have other values while the node cannot send, which it stores with their time."""
+        for name, value in values.items():
+            tag = self.tags[device][name.replace("__", "/")]
+            tag.value, tag.at = value, at
+            self._kept.append((device, name.replace("__", "/"), value, at))
+
+    def send_kept(self) -> None:
+        """Send what was stored, as historical values, one message for each time."""
+        kept, self._kept = self._kept, []
+        for device, at in dict.fromkeys((device, at) for device, _, _, at in kept):
+            old = [(self.tags[device][name], value) for its, name, value, then in kept if (its, then) == (device, at)]
+            more = put(5, 1)
+            self.send(
+                "DDATA",
+                device,
+                *(metric(value, tag.datatype, alias=tag.alias, at=at, typed=False, more=more) for tag, value in old),
+            )
 
     def device_died(self, device: str) -> None:
         """The device cannot be reached any more."""
@@ -205,10 +240,18 @@ class EdgeNode:
             metrics.append(metric(tag.value, tag.datatype, name=name, alias=tag.alias, at=tag.at))
         return metrics
 
-    def _send(self, kind: str, device: str | None, metrics: Iterable[bytes], *, lose: bool = False) -> None:
+    def _send(
+        self,
+        kind: str,
+        device: str | None,
+        metrics: Iterable[bytes],
+        *,
+        lose: bool = False,
+        pack: Callable[[bytes], bytes] = bytes,
+    ) -> None:
         self._seq = (self._seq + 1) % 256
         if not lose and self._client is not None:
-            self._client.publish(self.topic(kind, device), payload(metrics, self._seq, time.time()), 0)
+            self._client.publish(self.topic(kind, device), pack(payload(metrics, self._seq, time.time())), 0)
 
     def _on_command(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
         self.asked += 1

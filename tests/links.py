@@ -9,6 +9,7 @@ from contextlib import suppress
 from itertools import pairwise
 from typing import Self
 
+from gateway.listening import stop_listening
 from tests.peers import PATIENCE, free_port
 
 SO_TIMESTAMPNS = 35
@@ -41,6 +42,7 @@ class Link:
         self._flowing.set()
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._joining: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._join, "127.0.0.1", self.port)
@@ -49,10 +51,12 @@ class Link:
     async def stop(self) -> None:
         """Close everything."""
         assert self._server is not None
-        self._server.close()
+        await stop_listening(self._server)
         self.cut()
         self.resume()
-        await self._server.wait_closed()
+        for task in self._joining:
+            task.cancel()
+        await asyncio.gather(*self._joining, return_exceptions=True)
 
     def freeze(self) -> None:
         """Let nothing through any more, without a word to either side: a dead switch, a hung controller."""
@@ -67,15 +71,24 @@ class Link:
             writer.transport.abort()
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._joining.add(task)
+        task.add_done_callback(self._joining.discard)
+        ends = [writer]
         self._writers.add(writer)
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
-        except OSError:
-            writer.transport.abort()
-            self._writers.discard(writer)
-            return
-        self._writers.add(far_writer)
-        await asyncio.gather(self._carry(reader, far_writer), self._carry(far_reader, writer))
+            ends.append(far_writer)
+            self._writers.add(far_writer)
+            await asyncio.gather(self._carry(reader, far_writer), self._carry(far_reader, writer))
+        except (OSError, asyncio.CancelledError) as error:
+            for end in ends:
+                end.transport.abort()
+            if not isinstance(error, OSError):
+                raise
+        finally:
+            self._writers.difference_update(ends)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -87,7 +100,6 @@ class Link:
             pass
         finally:
             writer.close()
-            self._writers.discard(writer)
 
 
 class Tap:

@@ -21,6 +21,8 @@ from asyncua.ua.object_ids import ObjectIds
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from gateway.listening import stop_listening
+
 PATIENCE = 300.0
 """Seconds that a test waits for what must happen. It says nothing of how long that may take: another hundred processes
 may want the same two cores. How fast the gateway is, is told by the campaign, whose clock is its own."""
@@ -226,7 +228,7 @@ class OpcuaServer:
         """Stop it; clients lose their connection, and none gets another: the library waits for those for ever."""
         if self._server is not None:
             listener: Any = self._server.bserver
-            listener._server.close()
+            await stop_listening(listener._server)
             await self._server.stop()
             self._server = None
 

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from gateway.simulator.oden.model import OdenModel
 from gateway.simulator.oden.persistence import replay
-from gateway.simulator.oden.server import make_app
+from gateway.simulator.oden.server import listening, make_app
 from gateway.simulator.oden.store import Interval, Organization
 from tests.oden.test_transport import site
 from tests.peers import PATIENCE, Mosquitto, free_port, wait_until
@@ -144,12 +143,9 @@ async def secure_oden(folder: Path) -> AsyncIterator[tuple[OdenModel, str, Path]
     """The stand-in over TLS, whose answers show the right time: what it holds, its address, and who vouches for it."""
     ca, context = site(folder)
     model = OdenModel(Organization())
-    runner = web.AppRunner(make_app(model, TOKEN), access_log=None)
-    await runner.setup()
     port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port, ssl_context=context).start()
-    yield model, f"https://localhost:{port}/v2", ca
-    await runner.cleanup()
+    async with listening(make_app(model, TOKEN), "127.0.0.1", port, context):
+        yield model, f"https://localhost:{port}/v2", ca
 
 
 async def test_p11_a_clock_a_year_ahead_at_boot_is_put_right_by_odens_own(machine: Machine, tmp_path: Path) -> None:

@@ -10,10 +10,8 @@ import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from aiohttp import web
-
 from gateway.simulator.oden.model import OdenModel
-from gateway.simulator.oden.server import make_app
+from gateway.simulator.oden.server import listening, make_app
 from gateway.simulator.oden.store import Organization
 from tests.oden.test_transport import site
 from tests.peers import Mosquitto, OpcuaServer, free_port, wait_until
@@ -91,10 +89,8 @@ async def test_p8_p9_each_step_of_each_connection_is_in_the_log_and_no_secret(tm
         plc = OpcuaServer(ports["plc"])
         await plc.start(State=1)
         stack.push_async_callback(plc.stop)
-        runner = web.AppRunner(make_app(model, "PlantedToken"), access_log=None)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, "127.0.0.1", ports["oden"], ssl_context=context).start()
+        app = make_app(model, "PlantedToken")
+        await stack.enter_async_context(listening(app, "127.0.0.1", ports["oden"], context))
         with log.open("wb") as file:
             command = [sys.executable, "-m", "gateway", "run", "-c", str(tmp_path / "gateway.yaml")]
             process = await asyncio.to_thread(subprocess.Popen, command, stderr=file)

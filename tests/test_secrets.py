@@ -5,9 +5,11 @@ what it was asked with, as some do. It is stopped, started, reloaded with other 
 every command, page and socket, made to fail and to hang, and aborted.
 """
 
+import asyncio
 import base64
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -23,11 +25,12 @@ from typing import Any, cast
 from urllib.parse import quote
 
 import pytest
+from asyncua.server.internal_session import InternalSession
 from pydantic import BaseModel, SecretStr
 
 from gateway.cli.startup import read_config
 from gateway.config.schema_walk import alternatives
-from tests.peers import PATIENCE, Mosquitto, free_port, wait_for
+from tests.peers import PATIENCE, Mosquitto, OpcuaServer, free_port, wait_for, wait_until
 from tests.processes import whole_lines
 
 ROOT = Path(__file__).parents[1]
@@ -325,6 +328,36 @@ def test_p8_each_setting_that_can_hold_a_secret_has_one(plant: Plant) -> None:
     texts = [secret.get_secret_value() for secret in settings(loaded.config) if isinstance(secret, SecretStr)]
     assert len(texts) == len([*settings(loaded.config)]) == 6
     assert {word for text in texts for word in PLANTED if word in text} == {*PLANTED} - {"PlantedLater"}
+
+
+async def test_p8_what_takes_up_a_session_stands_in_the_runtime_directory_alone(
+    plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P8: whoever has the token and the last nonce of a session with an OPC UA server is its user."""
+    runtime, server = tmp_path / "run", OpcuaServer()
+    runtime.mkdir()
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(runtime))
+    for counter in ("_counter", "_auth_counter"):  # from numbers that stand nowhere else
+        monkeypatch.setattr(InternalSession, counter, {"_counter": 918_273_600, "_auth_counter": 817_263_500}[counter])
+    await server.start(State=1)
+    config = re.sub(r'url: "opc.tcp.*\n.*', f'url: "{server.url}", security: none}}', plant.configure("a", "b", "c"))
+    (plant.folder / "gateway.yaml").write_text(config)
+    try:
+        await asyncio.to_thread(plant.start)
+        await wait_until(lambda: plant.logged("source_connected") > 1)
+        await asyncio.to_thread(ask_everything, plant)
+        await asyncio.to_thread(plant.command, "support-bundle", "-o", "bundle.tar.gz")
+        await asyncio.to_thread(plant.command, "outbox", "backup", "monday.backup")
+        kept = json.loads((runtime / "opcua" / "plc.json").read_text())
+        plant.signal(signal.SIGKILL)
+        everything = await asyncio.to_thread(plant.everything)
+    finally:
+        await server.stop()
+    number = kept["token"].removeprefix("i=")
+    assert number.startswith("8172635")
+    secrets = [number.encode(), b"9182736", kept["nonce"].encode(), bytes.fromhex(kept["nonce"])]
+    assert str(plant.folder / "monday.backup") in everything
+    assert [where for where, said in everything.items() if any(secret in said for secret in secrets)] == []
 
 
 def test_what_is_looked_for_is_found_however_it_was_coded() -> None:

@@ -1,6 +1,7 @@
 """Sparkplug through the whole path: broker, gateway and stand-in as processes, of which each goes away in turn."""
 
 import asyncio
+import time
 from pathlib import Path
 
 from gateway.simulator.oden.model import OdenModel
@@ -19,7 +20,7 @@ oden:
   settle: 1s
   rate: 4/s
   allow_faster_for_tests: true
-sources: {{floor: {{type: mqtt, url: "{mqtt}", client_id: edge-test, node_birth: {node_birth}}}}}
+sources: {{floor: {{type: mqtt, url: "{mqtt}", client_id: edge-test, node_birth: {node_birth}, history: {history}}}}}
 outbox: {{directory: outbox}}
 status: {{listen: "127.0.0.1:{status}"}}
 lines:
@@ -42,11 +43,13 @@ lines:
 class Floor(Commands):
     """The processes, and what the press has made."""
 
-    def __init__(self, folder: Path, node_birth: str = "needed") -> None:
+    def __init__(self, folder: Path, node_birth: str = "needed", history: str = "off") -> None:
         self.folder = folder
         self.broker = Mosquitto(folder / "mosquitto")
         ports = {"oden": free_port(), "status": free_port()}
-        config = written(folder / "gateway", CONFIG.format(mqtt=self.broker.url, node_birth=node_birth, **ports))
+        config = written(
+            folder / "gateway", CONFIG.format(mqtt=self.broker.url, node_birth=node_birth, history=history, **ports)
+        )
         self.status_port = ports["status"]
         self.ledger = folder / "ledger.jsonl"
         commands = {
@@ -170,5 +173,87 @@ async def test_p2_a_device_without_an_edge_node_over_a_restart(tmp_path: Path) -
             await says("DDATA")
             await wait_until(lambda: floor.at_oden()[2] == 17)
     finally:
+        for name in [*floor.processes]:
+            floor.kill(name)
+
+
+async def test_p13_what_an_edge_node_had_stored_is_at_oden_in_its_own_time(tmp_path: Path) -> None:
+    """An order, a stop and parts of while the node could not send, which it sends after its birth: at Oden each begins
+    when it was so, and the parts are each order's own, though the birth had shown all of them as the last order's."""
+    floor = Floor(tmp_path, history="auto")
+    press = "Press 7"
+    try:
+        with floor.broker:
+            floor.start("oden")
+            floor.edge.start()
+            floor.start("gateway")
+            await floor.ready()
+            await wait_until(lambda: floor.at_oden()[0] == ["A"])
+            await floor.make(3)
+            await wait_until(lambda: floor.at_oden()[2] == 3)
+
+            floor.edge.stop()
+            await wait_until(lambda: not floor.heard())
+            lost = float(int(time.time())) + 1.0
+            floor.edge.keep(press, lost + 1.0, Counts__Good=1)
+            floor.edge.keep(press, lost + 2.0, Status__State=3)
+            floor.edge.keep(press, lost + 3.0, Order="B", Status__State=1)
+            floor.edge.keep(press, lost + 4.0, Counts__Good=6)
+            floor.edge.keep(press, lost + 5.0, Counts__Good=13)
+            await wait_until(lambda: time.time() > lost + 6.0)
+            floor.edge.start()
+            await floor.ready()
+            floor.edge.send_kept()
+
+            def told() -> list[tuple[str, float, int]]:
+                model = floor.oden()
+                runs = model.intervals("RUN", "Factory A", "Line 01")
+                return [
+                    (
+                        str(run.name),
+                        run.start - lost,
+                        sum(int(str(entry.raw_data.get("yield", 0))) for entry in model.output(run)),
+                    )
+                    for run in runs
+                ]
+
+            def stopped() -> list[float]:
+                states = floor.oden().intervals("STATE", "Factory A", "Line 01")
+                return [state.start - lost for state in states if state.category != "Uptime"]
+
+            await wait_until(lambda: [(name, made) for name, _, made in told()] == [("A", 11), ("B", 12)])
+            assert told()[1][1] == 3.0
+            await wait_until(lambda: stopped() == [2.0])
+    finally:
+        floor.edge.stop()
+        for name in [*floor.processes]:
+            floor.kill(name)
+
+
+async def test_p9_a_compressed_message_is_refused_with_its_reason_and_nothing_is_missing(tmp_path: Path) -> None:
+    """The page says what to switch off at which edge node; what the message had counted is found in the birth that is
+    asked for, and the message is kept."""
+    floor = Floor(tmp_path)
+    try:
+        with floor.broker:
+            floor.start("oden")
+            floor.edge.start()
+            floor.start("gateway")
+            await floor.ready()
+            await floor.make(4)
+            await wait_until(lambda: floor.at_oden() == (["A"], ["Uptime"], 4))
+            births = floor.edge.births
+
+            floor.count, floor.total = 999, 9
+            floor.edge.change("Press 7", Counts__Good=999, pack=wire.compressed)
+            await wait_until(lambda: floor.edge.births > births)
+            await floor.make(2)
+            await wait_until(lambda: floor.at_oden() == (["A"], ["Uptime"], 11))
+            status = status_json(floor.status_port)
+            told = [notice["text"] for notice in status["notices"] if notice["kind"] == "reject"]
+            assert told == ["the payload is compressed; switch compression off at the edge node"]
+            assert status["rejected"]["kept"] == 1
+    finally:
+        floor.edge.stop()
         for name in [*floor.processes]:
             floor.kill(name)

@@ -65,13 +65,19 @@ class Budget:
 def check_live(
     loaded: Loaded, plans: Sequence[LinePlan], path: Path, seconds: float, budget: Budget, *, as_json: bool
 ) -> int:
-    """Print what is found; 1 where something will not work, else 0."""
+    """Print what is found, as JSON with the warnings of the file; 1 where something will not work, else 0."""
     looks, findings = asyncio.run(_looked(loaded, plans, path, seconds))
     findings += budget.findings
     wrong = sum(finding.level == "wrong" for finding in findings)
     if as_json:
         sources = [SOURCE_LOOK.dump_python(each, mode="json") for each in looks]
-        told = {"ok": not wrong, "findings": [*map(asdict, findings)], "sources": sources, "requests": budget.words}
+        told = {
+            "ok": not wrong,
+            "findings": [*map(asdict, findings)],
+            "warnings": [*map(asdict, loaded.warnings)],
+            "sources": sources,
+            "requests": budget.words,
+        }
         print(json.dumps(told))
     else:
         print("\n".join(_text(loaded.config, looks, findings, wrong, budget, AnchoredClock().now())))

@@ -31,7 +31,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     create = _action(actions, "create", "make the gateway's own certificate, once, for twenty years", _create)
     create.add_argument("--uri", help="the application URI; default: urn:HOST:oden-gateway")
     create.add_argument("--host", action="append", help="a name or address of this machine; default: its host name")
-    _action(actions, "list", "list all certificates with their thumbprints and ends", _list)
+    _action(actions, "list", "list all certificates, and lists of revoked ones, with their thumbprints and ends", _list)
     trust = _action(actions, "trust", "trust a rejected server", _trust)
     reject = _action(actions, "reject", "trust a server no more", _reject)
     for one in (trust, reject):
@@ -77,10 +77,18 @@ def _list(arguments: argparse.Namespace) -> int:
     now = datetime.now(UTC)
     for kind in ("own", "trusted", "issuers", "rejected"):
         for certificate in folder.certificates(kind):
-            end = certificate.not_valid_after_utc
-            ends = f"{'ended' if end < now else 'ends'} {end:%Y-%m-%d}"
+            ends = _ends(certificate.not_valid_after_utc, now)
             sys.stdout.write(f"{kind:8}  {thumbprint(certificate)}  {ends}  {common_name(certificate)}\n")
+    for revocations in folder.revocations():
+        count = sum(1 for _ in revocations)
+        revokes = f"revokes {count} certificate{'s' if count != 1 else ''}"
+        ends = _ends(revocations.next_update_utc, now)
+        sys.stdout.write(f"{'crl':8}  {thumbprint(revocations)}  {ends}  {common_name(revocations)}: {revokes}\n")
     return 0
+
+
+def _ends(end: datetime | None, now: datetime) -> str:
+    return f"{'ended' if end < now else 'ends'} {end:%Y-%m-%d}" if end is not None else "without end"
 
 
 def _trust(arguments: argparse.Namespace) -> int:

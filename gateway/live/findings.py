@@ -70,6 +70,12 @@ Case = tuple[str, str, str]
 
 _AWAY: Sequence[Case] = (
     ("does not speak OPC UA", "not_opcua", "correct `url` of {source}: another service answers at {host}"),
+    (
+        "no OPC UA server has answered",
+        "no_answer",
+        "see that {host} in `url` of {source} is where its OPC UA server listens (port 4840, as a rule); if it is, the "
+        "server hangs: restart it",
+    ),
     ("asks for security", "security_wanted", "set `security` of {source} to one of those"),
     ("does not offer", "security_not_offered", "set `security` of {source} to one of those"),
     ("has no certificate", "no_certificate", "sudo oden-gateway pki create --pki {pki}"),

@@ -36,7 +36,7 @@ from gateway.outbox.lanes import DEAD, LANE, Lane, StoredRecord, is_parked, star
 from gateway.outbox.record_rules import MOST_OPEN
 from gateway.outbox.rejects import KEPT_REJECT, counted
 from gateway.receipt_rows import BLOCK, HEAD
-from gateway.record_kinds import creates, end_of, kind_of, moves_amounts, was_over_before
+from gateway.record_kinds import creates, end_of, is_completed, kind_of, moves_amounts, was_over_before
 
 
 @dataclass(slots=True)
@@ -88,6 +88,8 @@ class _Structure:
     setting_entries: dict[str, SettingEntry] = field(default_factory=dict)
     waiting_settings: dict[str, Setting] = field(default_factory=dict)
     """By the key of their entries, those that wait."""
+    listed: dict[str, list[int]] = field(default_factory=dict)
+    """By the key of their entries, the dead letters that were in the index."""
     creating: set[tuple[str, int]] = field(default_factory=set)
     """Attempts that create something."""
     counts: dict[str, int] = field(default_factory=dict)
@@ -171,7 +173,11 @@ def _learn(structure: _Structure, key: str, text: str) -> None:
                 attempt = ATTEMPT.validate_json(text)
                 structure.attempts[lane, int(number)] = attempt
                 structure.carried |= {(lane, position): (lane, int(number)) for position in attempt.positions}
-            case "thing" | "awaited":
+            case "thing":
+                structure.drop.append(key)  # made anew from the records
+                with suppress(ValueError):
+                    structure.listed[key] = SETTING_ENTRY.validate_json(text).refused
+            case "awaited":
                 structure.drop.append(key)  # made anew from the records
             case "session":
                 HEAD.validate_json(text)
@@ -235,6 +241,10 @@ def _take_in(structure: _Structure, key: str, rest: str, text: str) -> None:
 
 def _take_setting(structure: _Structure, setting: Setting, position: int, *, dead: bool) -> None:
     key = setting_key(setting)
+    # Once a work order was begun again, a letter of the time before is in the index no more. What began it again may be
+    # delivered by now, so that only the index itself still says so.
+    if dead and is_completed(setting) and position not in structure.listed.get(key, ()):
+        return
     entry, known = structure.setting_entries.setdefault(key, SettingEntry()), structure.waiting_settings.get(key)
     at = entry.waiting_at
     if dead:

@@ -17,6 +17,8 @@ from uuid import uuid4
 
 import structlog
 
+from gateway.listening import stop_listening
+
 log = structlog.get_logger()
 
 WINDOW = 20
@@ -186,8 +188,8 @@ class Broker:
     async def stop(self) -> None:
         """Closes the port and every connection; sessions stay."""
         if self._server is not None:
-            self._server.close()
-            self._server = None
+            server, self._server = self._server, None
+            await stop_listening(server)
         for task in self._serving:
             task.cancel()
         if self._serving:

@@ -93,6 +93,11 @@ class Arrival:
         return size
 
     @property
+    def says_nothing(self) -> bool:
+        """Whether there is nothing to take in, to store or to acknowledge."""
+        return self.receipt is None and self == Arrival(self.source, weight=self.weight)
+
+    @property
     def samples(self) -> Iterator[Sample]:
         """The samples of all moments, in their order."""
         for moment in self.moments:

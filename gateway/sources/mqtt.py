@@ -246,7 +246,7 @@ class MqttSource(Source):
                 await self._hear_host(packet, connection, take)
             case Publish():
                 arrival = self._arrival(packet, connection)
-                if arrival.moments or arrival.notices or arrival.receipt or arrival.rejects:
+                if not arrival.says_nothing:
                     await take(arrival)
             case Confirmed():
                 await take(Arrival(self.name, confirmed=packet.numbers))

@@ -207,9 +207,11 @@ class TlsEntry(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
-        task = asyncio.get_running_loop().create_task(self._enter(cast("asyncio.Transport", transport)))
+        taken = cast("asyncio.Transport", transport)
+        task = asyncio.get_running_loop().create_task(self._enter(taken))
         self._pending.add(task)
         task.add_done_callback(self._pending.discard)
+        task.add_done_callback(lambda done: taken.abort() if done.cancelled() else None)
 
     async def _enter(self, transport: asyncio.Transport) -> None:
         early, loop = _Early(), asyncio.get_running_loop()

@@ -22,6 +22,7 @@ from aiohttp.typedefs import Handler
 from gateway.config.schema_process import PageTls, Status
 from gateway.errors import GatewayError
 from gateway.health import Condition
+from gateway.listening import stop_listening
 from gateway.status.actions import MOST_BODY, Actions, Ask
 from gateway.status.guard import HEADERS, PageCertificate, Reticent, TlsEntry, admission, at_most, may_read, own_names
 from gateway.status.history import History, Trend
@@ -181,7 +182,7 @@ class StatusServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._listening is not None:
-            self._listening.close()
+            await stop_listening(self._listening)
         for handshake in self._handshakes:
             handshake.cancel()
         await self._runner.cleanup()

@@ -1,6 +1,6 @@
 """`oden-gateway pki`: what it prints can be used, and what it cannot do it says."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -8,7 +8,7 @@ from cryptography import x509
 
 from gateway.__main__ import main
 from gateway.sources.opcua.certificates import PkiFolder, thumbprint
-from tests.sources.opcua.authority import Issued, key
+from tests.sources.opcua.authority import NOW, Issued, key
 
 
 def pki(folder: Path, action: str, *more: str) -> int:
@@ -40,6 +40,32 @@ def test_servers_are_listed_trusted_and_rejected(tmp_path: Path, capsys: pytest.
     assert capsys.readouterr().out == f"rejected: {print_}  press\n"
     assert pki(tmp_path, "trust", "0123456789") == 1
     assert "no certificate in" in capsys.readouterr().err
+
+
+def test_issuers_and_lists_of_revoked_certificates_are_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With when each ends; one that is out of date turns all servers of its authority away."""
+    until = datetime(2040, 1, 1, tzinfo=UTC)
+    authority = Issued.made("Plant CA", ca=True, ends=until)
+    press = Issued.made("press", authority)
+    lists = {"new": authority.revoking(press, until=until), "old": authority.revoking(until=NOW - timedelta(days=9))}
+    for kind, name, content in (
+        ("issuers", "plant.der", authority.der),
+        ("crl", "new.crl", lists["new"]),
+        ("crl", "old.crl", lists["old"]),
+    ):
+        (tmp_path / kind).mkdir(exist_ok=True)
+        (tmp_path / kind / name).write_bytes(content)
+    assert pki(tmp_path, "list") == 0
+    prints = {name: thumbprint(x509.load_pem_x509_crl(content)) for name, content in lists.items()}
+    assert sorted(capsys.readouterr().out.splitlines()) == sorted(
+        [
+            f"issuers   {thumbprint(authority.certificate)}  ends 2040-01-01  Plant CA",
+            f"crl       {prints['new']}  ends 2040-01-01  Plant CA: revokes 1 certificate",
+            f"crl       {prints['old']}  ended {NOW - timedelta(days=9):%Y-%m-%d}  Plant CA: revokes 0 certificates",
+        ]
+    )
 
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -104,7 +104,7 @@ HEADS: tuple[tuple[Slip, ...], ...] = (
         slip(
             'plc: {type: opcua, url: "opc.tcp://10.1.4.20:4840"}',
             'plc: {type: ▲mqtt, url: "mqtt://10.1.4.20", client_id: edge-02}',
-            "all 88 inputs of this source have 'node'",
+            "all 880 inputs of this source have 'node'",
             "write the other type",
         ),
     ),

@@ -46,7 +46,7 @@ lines:
 WRONG = """
   nobody: {type: opcua, url: "opc.tcp://127.0.0.1:1", security: none}
   broker_as_plc: {type: opcua, url: "opc.tcp://MQTT", security: none}
-  plc_as_broker: {type: mqtt, url: "mqtt://OPCUA", client_id: a}
+  plc_as_broker: {type: mqtt, url: "mqtt://OPCUA", client_id: "a b"}
   undecided: {type: opcua, url: "opc.tcp://OPCUA"}
 lines:
   - factory: Factory A
@@ -126,7 +126,11 @@ async def test_p14_what_is_wrong_is_found_with_its_cure(server: OpcuaServer, sit
         await broker.publish(ORDER, '{"number": "4711"}', retain=True)
         configure(site, server, broker, await stand_in(site), WRONG)
         checked = await site.run("check", "-c", "gateway.yaml", "--live", "--seconds", "5", "--json")
+        unconnected = await site.run("check", "-c", "gateway.yaml", "--json")
     assert checked.code == 1
+    warnings = json.loads(checked.output)["warnings"]
+    assert warnings
+    assert warnings == json.loads(unconnected.output)["warnings"]
     findings = found(checked)
     line = "Factory A/Line 01"
     cures = {
@@ -184,6 +188,7 @@ async def test_all_is_well_with_and_without_a_gateway(server: OpcuaServer, site:
         assert plc["granted"].keys() == {"publishing_interval", "sampling", "queue", "session"}
         assert floor["granted"] == {}
         assert json.loads(checked.output)["requests"].startswith("Requests: about ")
+        assert json.loads(checked.output)["warnings"] == []
         log = (tmp_path / "broker" / "mosquitto.log").read_text()
         assert log.count("as edge-test-check") == 1  # only while no gateway ran
 
@@ -320,6 +325,8 @@ def look(source: str, **about: Any) -> SourceLook:
 @pytest.mark.parametrize(
     ("seen", "kind", "cure"),
     [
+        ("what answers there does not speak OPC UA (x)", "not_opcua", "another service answers at 10.1.4.20"),
+        ("but no OPC UA server has answered within 5 s", "no_answer", "see that 10.1.4.20 in `url` of plc is where"),
         ("the server asks for security: it offers Basic256Sha256/Sign", "security_wanted", "set `security` of plc"),
         ("the server does not offer Basic256Sha256/Sign: it offers none", "security_not_offered", "set `security`"),
         ("the gateway has no certificate in /p", "no_certificate", "sudo oden-gateway pki create --pki "),

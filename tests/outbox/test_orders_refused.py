@@ -1,5 +1,6 @@
 """Work orders that Oden refuses, and that are begun again since: each time that one was done is told whole."""
 
+import json
 from collections.abc import Iterator
 
 from hypothesis import given, settings
@@ -8,10 +9,11 @@ from hypothesis import strategies as st
 from gateway.model import Setting
 from gateway.oden.exchange import iso
 from gateway.oden.orders import meant
-from gateway.outbox.entries import Work
+from gateway.outbox.entries import SETTING_ENTRY, Work
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.listing import Filter
 from gateway.outbox.operator_actions import retry
+from gateway.outbox.reindex import reindex
 from gateway.outbox.store import Outbox
 from tests.outbox import floor as things
 from tests.outbox.actions_rig import all_of, problems
@@ -81,3 +83,51 @@ def test_p5_each_time_that_an_order_was_done_is_told_whatever_is_refused(data: s
     assert problems(outbox) == []
     assert outbox.counts().dead == 0
     assert sorted(oden.there, key=lambda one: str(one["started_at"])) == [word.fields for word in said[1::2]]
+
+
+def things_of(rows: MemoryStore) -> dict[str, str]:
+    return {key: text for key, text in rows.items() if key.startswith("thing/")}
+
+
+def letters(rows: MemoryStore) -> list[object]:
+    """What was refused, oldest first."""
+    dead = sorted(item for item in rows.items() if item[0].startswith("record/dead/"))
+    return [json.loads(text)["record"]["fields"] for _, text in dead]
+
+
+def salvaged(rows: MemoryStore, *, lost: set[str]) -> MemoryStore:
+    """What a salvage makes of the rows that are not `lost`."""
+    copy = MemoryStore()
+    copy.apply({key: text for key, text in rows.items() if key not in lost}, [])
+    assert reindex(copy, damaged=True) == []
+    return copy
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_p7_what_a_salvage_makes_of_orders_is_what_was_known(data: st.DataObject) -> None:
+    """At any moment, whatever was refused; also where the row of the order itself is lost, while one of the times that
+    it was done still waits. And a letter of a time before stays whole when the order is completed once more."""
+    rows = MemoryStore()
+    outbox, oden = Outbox(rows), Orders()
+    under_way: list[Work] = []
+    for word in words(data.draw(st.integers(1, MANY))):
+        commit(outbox, word)
+        while bool(data.draw(CHANCE)):
+            if under_way:
+                send(outbox, oden, under_way.pop(), refused=bool(data.draw(CHANCE)))
+            elif works := outbox.work():
+                under_way.append(things.begun(outbox, works[0]))
+            known = things_of(rows)
+            assert things_of(salvaged(rows, lost=set())) == known
+            if any(SETTING_ENTRY.validate_json(text).waiting_at is not None for text in known.values()):
+                assert things_of(salvaged(rows, lost={*known})) == known
+    said = {"external_id": "MWO-1", "started_at": iso(T + 8_000)}
+    commit(outbox, Setting("anew", LINE, T + 8_000.0, "maintenance_work_order", said))
+    while works := outbox.work():
+        work = under_way.pop() if under_way else things.begun(outbox, works[0])
+        send(outbox, oden, work, refused=False)
+    before, after = letters(rows), salvaged(rows, lost=set())
+    said = {"external_id": "MWO-1", "completed_at": iso(T + 9_000)}
+    commit(Outbox(after), Setting("done", LINE, T + 9_000.0, "maintenance_work_order", said))
+    assert letters(after) == before

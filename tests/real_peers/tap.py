@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Literal
 
+from gateway.listening import stop_listening
+
 QUEUED = 256
 """Pieces of data that may wait in one direction of a connection; the sender has to wait beyond that."""
 
@@ -87,10 +89,9 @@ class ByteTap:
     async def stop(self) -> None:
         """Reset everything and listen no more."""
         if self._server is not None:
-            self._server.close()
+            await stop_listening(self._server)
             self.thaw()
             self.cut()
-            await self._server.wait_closed()
             self._server = None
 
     def freeze(self, *directions: Direction) -> None:

@@ -12,8 +12,8 @@ from gateway.__main__ import main
 from gateway.clock import AnchoredClock
 from gateway.errors import SourceError
 from gateway.sources.opcua.certificates import PkiFolder, thumbprint
-from gateway.sources.opcua.channel import Channel
-from gateway.sources.opcua.session_key import key_file
+from gateway.sources.opcua.channel import SESSION_TIMEOUT, SHORT_SESSION, Channel
+from gateway.sources.opcua.session_key import KeyFile, key_file
 from gateway.sources.opcua.source import OpcuaSource
 from tests.links import Link
 from tests.peers import wait_until
@@ -214,6 +214,47 @@ async def test_p2_a_user_with_a_certificate_loses_nothing_over_a_cut(policy: str
     finally:
         await link.stop()
         await server.kill()
+
+
+async def test_what_a_user_with_a_certificate_leaves_behind_is_gone_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server with two sessions that lets no such session be taken up: over cuts and crashes we come back each time,
+    and all but the first session are asked for so short that it drops them soon."""
+    server = NodeOpcua(
+        tmp_path / "server",
+        policies=["Basic256Sha256"],
+        modes=["SignAndEncrypt"],
+        anonymous=False,
+        capabilities={"maxSessions": 2},
+    )
+    link, pki = Link(server.port), tmp_path / "pki"
+    await link.start()
+    assert main(["pki", "create", "--pki", str(pki)]) == 0
+    settings: dict[str, object] = {"security": "Basic256Sha256/SignAndEncrypt", "pki": pki}
+    config = opcua_config(f"opc.tcp://127.0.0.1:{link.port}", **settings, **user_files(tmp_path))
+    granted = []
+    try:
+        await server.start(L01__State=0)
+        with pytest.raises(SourceError, match="is not trusted"):
+            await Channel(config, KeyFile(None)).open(AnchoredClock().now())
+        for each in PkiFolder(pki).certificates("rejected"):
+            PkiFolder(pki).move(thumbprint(each), "rejected", "trusted")
+        for number in range(3):
+            channel = Channel(config, key_file(tmp_path, "plc"))
+            source, intake = OpcuaSource("plc", config, opcua_tags([NODE], config), AnchoredClock(), channel), Intake()
+            async with running(source, intake):
+                await wait_until(lambda: intake.values(NODE) and source.granted)  # noqa: B023 - awaited at once
+                granted.append(source.granted["session"][0])
+                link.cut()
+                await server.write("L01.State", number + 1)
+                await wait_until(lambda: intake.values(NODE)[-1] == number + 1 and source.granted)  # noqa: B023
+                granted.append(source.granted["session"][0])
+                monkeypatch.setattr(channel, "close", _dies(channel))
+    finally:
+        await link.stop()
+        await server.kill()
+    assert granted == [SESSION_TIMEOUT, *[SHORT_SESSION] * 5]
 
 
 def user_files(folder: Path) -> dict[str, object]:

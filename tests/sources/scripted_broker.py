@@ -8,6 +8,7 @@ import asyncio
 import random
 from typing import Self
 
+from gateway.listening import stop_listening
 from tests.receipts.models import Model, Sent
 
 _CONNECT, _PUBACK, _SUBSCRIBE, _UNSUBSCRIBE, _PINGREQ, _DISCONNECT = 1, 4, 8, 10, 12, 14
@@ -42,9 +43,8 @@ class ScriptedBroker:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await stop_listening(self._server)
         self.cut()
-        self._server.close()
-        await self._server.wait_closed()
 
     @property
     def done(self) -> bool:

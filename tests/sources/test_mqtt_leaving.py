@@ -79,3 +79,18 @@ async def test_p12_a_flood_of_rubbish_is_counted(broker: Mosquitto) -> None:
         await wait_until(lambda: intake.values(ORDER) == [5])
         await wait_until(lambda: len(intake.session) == 0)
     assert [notice.address for notice in intake.notices] == [SCRAP] * 4_000
+
+
+async def test_topics_of_an_earlier_configuration(broker: Mosquitto) -> None:
+    """What the broker sends because the session had asked for it once is acknowledged: no value, no reject."""
+    source = mqtt_source(broker, SCRAP)
+    async with running(source, Intake()):
+        await wait_until(lambda: source.health.connected)
+    await broker.publish(SCRAP, b"\xff not text")  # kept for the session, which is subscribed to it no more then
+    intake, source = Intake(), mqtt_source(broker, ORDER)
+    async with running(source, intake):
+        await wait_until(lambda: source.health.connected)
+        await broker.publish(ORDER, "1")
+        await wait_until(lambda: intake.values(ORDER) == [1])
+    assert [arrival.moments == () for arrival, _ in intake.verdicts] == [True, False]
+    assert not intake.notices

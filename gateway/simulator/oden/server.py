@@ -18,9 +18,11 @@ import asyncio
 import hmac
 import json
 import logging
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from typing import cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -29,6 +31,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from gateway.clock import AnchoredClock
 from gateway.errors import GatewayError
+from gateway.listening import stop_listening
 from gateway.simulator.oden.bodies import ErrorAnswer
 from gateway.simulator.oden.fault_injection import FaultInjector
 from gateway.simulator.oden.faults import JSON_TYPE, FaultError, make_fault, text_type
@@ -38,6 +41,9 @@ from gateway.simulator.oden.persistence import Ledger, LedgerEntry, readable_bod
 
 LARGEST_BODY = 4 * 2**20
 """Bytes that a request may hold: 2,500 intervals, which is the most the document allows, are about 1 MiB."""
+
+BACKLOG = 128
+"""Connections that may wait to be taken."""
 
 MANNERS_AT = ("/manners", "/modes")
 
@@ -143,20 +149,32 @@ def _without_traceback(record: logging.LogRecord) -> bool:
 
 
 @asynccontextmanager
-async def listening(app: web.Application, host: str, port: int) -> AsyncIterator[str]:
+async def listening(
+    app: web.Application, host: str, port: int, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[str]:
     """Serve `app` within the `with` block; gives the API's base address. OSError where it cannot listen.
 
-    A request goes on when its client leaves, as at a real server: it may still take effect.
+    A request goes on when its client leaves, as at a real server: it may still take effect. At the end no connection
+    is left, also where its client does not take leave.
     """
     server_logger.addFilter(_without_traceback)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
+    server = cast("web.Server", runner.server)  # there is one after `setup`
+    listener = None
     try:
-        await web.TCPSite(runner, host, port).start()
-        address = runner.addresses[0]
-        yield f"http://{address[0]}:{address[1]}/v2"
+        listener = await asyncio.get_running_loop().create_server(server, host, port, ssl=tls, backlog=BACKLOG)
+        address = listener.sockets[0].getsockname()
+        yield f"{'https' if tls else 'http'}://{address[0]}:{address[1]}/v2"
     finally:
+        if listener is not None:
+            await stop_listening(listener)
+        left = [connection.transport for connection in server.connections]
         await runner.cleanup()
+        for transport in left:
+            if transport is not None:
+                transport.abort()  # over TLS it would wait for the client's goodbye, and nobody here waits for that
+        await asyncio.sleep(0)
 
 
 def make_admin(injector: FaultInjector, model: OdenModel) -> web.Application:

@@ -168,15 +168,16 @@ class PkiFolder:
             os.chown(path, above.st_uid, above.st_gid)
 
 
-def thumbprint(certificate: x509.Certificate) -> str:
+def thumbprint(certificate: x509.Certificate | x509.CertificateRevocationList) -> str:
     """SHA-1 in hexadecimal, as servers and their tools show it."""
     return certificate.fingerprint(hashes.SHA1()).hex().upper()  # noqa: S303 - a name, not a proof
 
 
-def common_name(certificate: x509.Certificate) -> str:
-    """What a person calls it."""
-    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return str(names[0].value) if names else certificate.subject.rfc4514_string()
+def common_name(certificate: x509.Certificate | x509.CertificateRevocationList) -> str:
+    """What a person calls it; of a list of revoked ones, its authority."""
+    whose = certificate.subject if isinstance(certificate, x509.Certificate) else certificate.issuer
+    names = whose.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value) if names else whose.rfc4514_string()
 
 
 def uris(certificate: x509.Certificate) -> list[str]:

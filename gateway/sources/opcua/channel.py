@@ -26,16 +26,17 @@ from gateway.errors import SourceError, obstacle
 from gateway.health import KindName
 from gateway.shown_address import shown_address
 from gateway.sources.opcua.certificates import split_chain
+from gateway.sources.opcua.greeting import greet
 from gateway.sources.opcua.security import (
     Protected,
     certificate_ends,
+    check_password_way,
     concerns,
     protect,
-    refuse_clear_password,
     user_of,
     why_not_open,
 )
-from gateway.sources.opcua.services import WELL, Link, service_level
+from gateway.sources.opcua.services import WELL, Link, LinkLost, service_level
 from gateway.sources.opcua.session_key import KeyFile, SessionKey
 
 T = TypeVar("T")
@@ -45,6 +46,9 @@ CHANNEL_LIFETIME = 3600.0
 """Seconds that the server is asked to keep a channel's keys; it may choose another time."""
 SESSION_TIMEOUT = 60.0
 """Seconds without a word after which the server may drop the session; it may choose another time."""
+SHORT_SESSION = 15.0
+"""The same at a server that does not let a session be taken up over another connection, so that each cut and each crash
+leaves one behind."""
 
 _RENEW_AFTER = 0.75  # of the lifetime: Part 4, 5.6.2
 _EXPORT = "what this prints: oden-gateway pki export"
@@ -56,10 +60,6 @@ _SESSION_GONE = {  # its subscriptions may be there
     StatusCodes.BadSecureChannelIdInvalid,
 }
 _CLOSING = 2.0  # seconds that a server gets for a farewell
-
-
-class LinkLost(SourceError):
-    """The way to the server is lost, or it does not answer; the session may stand, and can be taken up again."""
 
 
 class Connection(Link, Protocol):
@@ -116,7 +116,10 @@ class Channel:
         self._user = config.username or (unquote(address.username) if address.username else None)
         self._password = password or (unquote(address.password) if address.password else None)
         self._lifetime = lifetime
+        self._session_timeout = SESSION_TIMEOUT
         self._client = self._new_client()
+        self._at = 0.0
+        """When it was connected last, in seconds since 1970."""
         self._protected: Protected | None = None
         self._keys = keys
         self._key = keys.load()
@@ -125,7 +128,7 @@ class Channel:
         client = Client(with_port(self._config.url), timeout=self._config.timeout)
         client.name = client.description = "oden-gateway"
         client.application_uri = application_uri()
-        client.session_timeout = round(SESSION_TIMEOUT * 1000)
+        client.session_timeout = round(self._session_timeout * 1000)
         client.secure_channel_timeout = round(self._lifetime * 1000)
         return client
 
@@ -192,6 +195,7 @@ class Channel:
     async def _connect(self, now: float, then: Callable[[], Awaitable[T]]) -> T:
         """Open a connection and its channel, and do `then` what is to be done with the session."""
         self.drop()
+        self._at = now
         log.debug("opcua_connecting", url=shown_address(self._config.url), security=self._config.security)
         timeout = self._client.session_timeout
         self._client = client = self._new_client()
@@ -204,7 +208,7 @@ class Channel:
                 async with asyncio.timeout(self._config.timeout):
                     await client.connect_socket()
                     note_step(self._config.url, "tcp")
-                    await self._greet()
+                    await greet(client, self._config.timeout)
                     note_step(self._config.url, "hello")
                     await client.open_secure_channel()
                     note_step(self._config.url, "secure_channel", lifetime=client.secure_channel_timeout / 1000)
@@ -238,7 +242,7 @@ class Channel:
         return False
 
     async def _begin(self) -> None:
-        self._client.session_timeout = round(SESSION_TIMEOUT * 1000)
+        self._client.session_timeout = round(self._session_timeout * 1000)
         await self._client.create_session()
         note_step(self._config.url, "session", timeout=self._client.session_timeout / 1000)
         try:
@@ -260,12 +264,18 @@ class Channel:
             policy.peer_certificate = split_chain(endpoint.ServerCertificate)[0].public_bytes(Encoding.DER)
         client._server_nonce = bytes.fromhex(key.nonce) or None  # noqa: SLF001 - as above
         client.uaclient.session.restore_authentication_token(ua.NodeId.from_string(key.token))
-        await self._activate()
+        try:
+            await self._activate()
+        except UaStatusCodeError as error:
+            if error.code not in _SESSION_GONE:
+                self._session_timeout = SHORT_SESSION
+            raise
+        self._session_timeout = SESSION_TIMEOUT
 
     async def _activate(self) -> None:
         client: Any = self._client
         if self._password:
-            refuse_clear_password(client)
+            check_password_way(client, self._config, self._at)
         certificate = None
         if self._config.user_certificate is not None and self._config.user_key is not None:
             certificate, client.user_private_key = user_of(self._config.user_certificate, self._config.user_key)
@@ -276,19 +286,11 @@ class Channel:
         self._key = SessionKey(self._config.url, token, nonce)
         self._keys.save(self._key)
 
-    async def _greet(self) -> None:
-        try:
-            await self._client.send_hello()
-        except (ConnectionError, UaError) as error:
-            raise SourceError(
-                f"cannot connect: what answers there does not speak OPC UA ({reason_of(error)})"
-            ) from None
-
     async def _explained(self, error: Exception) -> str:
         """Why there is no session, with what helps."""
         if self._config.security in {None, "none"} and isinstance(error, UaError):
-            with suppress(OSError, UaError, ValueError):
-                reason = await why_not_open(self._new_client())
+            with suppress(OSError, UaError, ValueError, SourceError):
+                reason = await why_not_open(self._new_client(), self._config)
                 if reason is not None:
                     return f"cannot connect: {reason}"
         reason = f"cannot connect: {reason_of(error)}"

@@ -20,8 +20,7 @@ from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.uaerrors import UaStatusCodeError
 
 from gateway.errors import SourceError
-from gateway.sources.opcua.channel import LinkLost
-from gateway.sources.opcua.services import Link, republish
+from gateway.sources.opcua.services import Link, LinkLost, republish
 from gateway.sources.opcua.wire import Message, read_publish, read_republish
 
 LAST = 0xFFFF_FFFF

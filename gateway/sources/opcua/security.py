@@ -26,6 +26,7 @@ from gateway.config.schema import OpcuaConfig
 from gateway.errors import SourceError
 from gateway.health import KindName
 from gateway.sources.opcua.certificates import PkiError, PkiFolder, common_name, hosts, split_chain, thumbprint, uris
+from gateway.sources.opcua.greeting import endpoints_of
 
 EXPIRY_AHEAD = timedelta(days=60)
 """How long before its end a certificate becomes a problem."""
@@ -63,7 +64,7 @@ async def protect(client: Client, discovery: Client, config: OpcuaConfig, now: f
         own = folder.own()
     except PkiError as error:
         raise SourceError(str(error)) from None
-    endpoints = await discovery.connect_and_get_server_endpoints()
+    endpoints = await endpoints_of(discovery, config.timeout)
     endpoint = next((each for each in endpoints if _is(each, _POLICIES[name].URI, mode)), None)
     if endpoint is None:
         raise SourceError(f"the server does not offer {config.security}: it offers {offers(endpoints)}")
@@ -98,9 +99,9 @@ async def protect(client: Client, discovery: Client, config: OpcuaConfig, now: f
     return Protected(own.certificate, chain[0])
 
 
-async def why_not_open(discovery: Client) -> str | None:
+async def why_not_open(discovery: Client, config: OpcuaConfig) -> str | None:
     """What a server that refused a session without security asks for; None where that is not the reason."""
-    endpoints = await discovery.connect_and_get_server_endpoints()
+    endpoints = await endpoints_of(discovery, config.timeout)
     if any(each.SecurityPolicyUri == _NONE for each in endpoints):
         return None
     return f"the server asks for security: it offers {offers(endpoints)}"
@@ -130,12 +131,23 @@ def user_of(certificate: Path, key: Path) -> tuple[x509.Certificate, PrivateKeyT
         raise SourceError(f"{certificate} and {key} are not a certificate and a key without a password") from None
 
 
-def refuse_clear_password(client: Client) -> None:
-    """Raise SourceError where the password of a session that is created, but not activated yet, would go in clear."""
-    policy = client.server_policy(ua.UserTokenType.UserName)
-    encrypted_way = client.security_policy.Mode == ua.MessageSecurityMode.SignAndEncrypt
-    if policy.SecurityPolicyUri in {None, "", _NONE} and not encrypted_way:
-        raise SourceError("the server would have the password in clear: set `security` to what it offers")
+def check_password_way(client: Client, config: OpcuaConfig, now: float) -> None:
+    """Raise SourceError where the password of a session that is created, but not activated yet, could be read by
+    others: in clear, by a cipher that is broken, or because anybody may have said by what to encrypt it."""
+    policy, channel = client.server_policy(ua.UserTokenType.UserName), client.security_policy
+    name = str(policy.SecurityPolicyUri or "").rpartition("#")[2].replace("_", "")
+    if name not in _POLICIES and channel.Mode != ua.MessageSecurityMode.SignAndEncrypt:
+        weak = "" if name in {"", "None"} else f", or as good as that ({name})"
+        raise SourceError(f"the server would have the password in clear{weak}: set `security` to what it offers")
+    if channel.URI == _NONE:
+        host, time = urlsplit(config.url).hostname or "", datetime.fromtimestamp(now, UTC)
+        try:
+            chain = split_chain(channel.peer_certificate or b"")
+            check_server(PkiFolder(config.pki), chain, next(iter(uris(chain[0])), ""), host, time)
+        except Untrusted as error:
+            raise SourceError(f"the password is not sent: {error}") from None
+        except (ValueError, IndexError):
+            raise SourceError("the server's certificate cannot be read, so the password is not sent") from None
 
 
 def concerns(config: OpcuaConfig, protected: Protected | None, now: float) -> dict[KindName, str]:

@@ -15,6 +15,7 @@ from asyncua.ua.ua_binary import struct_from_binary
 from asyncua.ua.uaerrors import UaStatusCodeError
 
 from gateway.config.schema_base import Deadband
+from gateway.errors import SourceError
 from gateway.sources.opcua.decode import epoch
 from gateway.sources.opcua.wire import Reading, reading
 
@@ -37,6 +38,10 @@ LIFETIME = 60.0
 """Seconds without our asking after which the server may drop a subscription; it may choose another time."""
 _VALUES_PER_MESSAGE = 1_000
 UNREADABLE = "its value cannot be read: it is no OPC UA value"
+
+
+class LinkLost(SourceError):
+    """The way to the server is lost, or it does not answer; the session may stand, and can be taken up again."""
 
 
 class Link(Protocol):

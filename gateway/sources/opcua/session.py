@@ -21,14 +21,14 @@ from gateway.errors import SourceError
 from gateway.model import Notice, NoticeKind, Recovered, Sample
 from gateway.sources.base import TURN, Arrival, SourceHealth, Take, moments_of
 from gateway.sources.opcua.audit import Auditor
-from gateway.sources.opcua.channel import LinkLost, translated
+from gateway.sources.opcua.channel import translated
 from gateway.sources.opcua.decode import Decoded, says_null
 from gateway.sources.opcua.history import Told, read_history
 from gateway.sources.opcua.items import WatchedItems
 from gateway.sources.opcua.publishing import Published, Publisher
 from gateway.sources.opcua.reports import Reports
 from gateway.sources.opcua.server_clock import ServerClock
-from gateway.sources.opcua.services import UNREADABLE, Link, read_values
+from gateway.sources.opcua.services import UNREADABLE, Link, LinkLost, read_values
 from gateway.sources.opcua.wire import Message, Reading
 
 RESPONSES = 4

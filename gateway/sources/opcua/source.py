@@ -22,12 +22,12 @@ from gateway.connection_steps import note_step
 from gateway.errors import SourceError
 from gateway.model import Notice, Sample
 from gateway.sources.base import TURN, Arrival, Source, SourceHealth, Take, not_connected
-from gateway.sources.opcua.channel import Channel, Connection, LinkLost, reason_of, translated
+from gateway.sources.opcua.channel import Channel, Connection, reason_of, translated
 from gateway.sources.opcua.history import Told
 from gateway.sources.opcua.items import WatchedItems
 from gateway.sources.opcua.publishing import OUTSTANDING, Publisher
 from gateway.sources.opcua.server_clock import ServerClock
-from gateway.sources.opcua.services import Link, read_limits, transfer
+from gateway.sources.opcua.services import Link, LinkLost, read_limits, transfer
 from gateway.sources.opcua.session import RESPONSES, Incoming, Session
 from gateway.sources.opcua.session_key import KeyFile
 from gateway.sources.opcua.tags import Tag

@@ -11,11 +11,11 @@ from gateway.errors import SourceError
 from gateway.health import KindName
 from gateway.sources.base import SourceHealth
 from gateway.sources.opcua.audit import Auditor, grace
-from gateway.sources.opcua.channel import Connection, LinkLost, reason_of
+from gateway.sources.opcua.channel import Connection, reason_of
 from gateway.sources.opcua.decode import Decoded
 from gateway.sources.opcua.items import WatchedItems
 from gateway.sources.opcua.server_clock import reading_interval
-from gateway.sources.opcua.services import UNREADABLE, Link, read_values, standard
+from gateway.sources.opcua.services import UNREADABLE, Link, LinkLost, read_values, standard
 from gateway.sources.opcua.session import Finding
 from gateway.sources.opcua.wire import Reading
 

@@ -2,8 +2,10 @@
 // ahead of the line's), variables (name -> value), users (name -> password), anonymous, policies, modes, trustAll, capabilities
 // (as the library names them: maxSessions, operationLimits, ...), counting (prefix -> how many counters, and after how many
 // milliseconds each counts, once they are told to), alarms (name -> the limit from which on an alarm of the variable with this name is on; both are of the
-// object Press), history (how many values of each variable are kept). Commands come as JSON lines on standard input: add, write and delete with name, value, type, status and time; happen
-// with message, an event of the object Press; forget, which ends all sessions with their subscriptions; count and rest, which say that counters
+// object Press), history (how many values of each variable are kept), machine (whether Press tells of jobs, as ISA-95 has
+// them, and of cycles, as machines' own types do), serviceLevel. Commands come as JSON lines on standard input: add, write and delete with name, value, type, status and time; happen
+// with message, an event of the object Press; job with order, state and number, and cycle with count, bad and cavities, which are such events, too; level with level,
+// which is the ServiceLevel from then on; forget, which ends all sessions with their subscriptions; count and rest, which say that counters
 // are to count, and to stop, with how often they have counted in all; each is answered by a line {"ok": true, ...} or {"error": text}.
 'use strict'
 const path = require('path')
@@ -20,6 +22,40 @@ function kind (value, type) {
   if (typeof value === 'boolean') return opcua.DataType.Boolean
   if (typeof value === 'string') return opcua.DataType.String
   return Number.isInteger(value) ? opcua.DataType.Int32 : opcua.DataType.Double
+}
+
+// What a machine tells beside its variables: states of job orders by the types of ISA-95, and each of its cycles by a type of its own.
+function machine (space, namespace, press) {
+  const jobs = space.getNamespaceIndex('http://opcfoundation.org/UA/ISA95-JOBCONTROL_V2/')
+  const jobEvent = namespace.addEventType({
+    browseName: 'JobEventType', subtypeOf: space.findEventType('ISA95JobOrderStatusEventType', jobs), isAbstract: false
+  })
+  const cycleEvent = namespace.addEventType({ browseName: 'CycleEventType', subtypeOf: 'BaseEventType', isAbstract: false })
+  for (const [browseName, dataType, valueRank] of [['Count', 'UInt64', -1], ['Bad', 'UInt16', -1], ['Cavities', 'Int32', 1]]) {
+    namespace.addVariable({ propertyOf: cycleEvent, browseName, dataType, valueRank, modellingRule: 'Mandatory' })
+  }
+  const made = (type, fields) => space.constructExtensionObject(space.findDataType(type, jobs), fields)
+  const about = (message) => ({
+    message: { dataType: 'LocalizedText', value: { text: message } }, severity: { dataType: 'UInt16', value: 100 }
+  })
+  return {
+    job ({ order, state, number }) {
+      const jobState = made('ISA95StateDataType', { stateText: { text: state }, stateNumber: number })
+      press.raiseEvent(jobEvent, {
+        ...about(`${order} is ${state}`),
+        jobOrder: { dataType: 'ExtensionObject', value: made('ISA95JobOrderDataType', { jobOrderID: order }) },
+        jobState: { dataType: 'ExtensionObject', arrayType: 'Array', value: [jobState] }
+      })
+    },
+    cycle ({ count, bad, cavities }) {
+      press.raiseEvent(cycleEvent, {
+        ...about('cycle'),
+        count: { dataType: 'UInt64', arrayType: 'Scalar', value: [0, count] },
+        bad: { dataType: 'UInt16', value: bad },
+        cavities: { dataType: 'Int32', arrayType: 'Array', value: Int32Array.from(cavities) }
+      })
+    }
+  }
 }
 
 async function main () {
@@ -40,6 +76,7 @@ async function main () {
     securityModes: (settings.modes || ['None']).map((name) => opcua.MessageSecurityMode[name]),
     userManager: { isValidUser: (name, password) => name in users && users[name] === password },
     serverCapabilities: settings.capabilities,
+    nodeset_filename: [opcua.nodesets.standard, ...(settings.machine ? [opcua.nodesets.isa95JobControl] : [])],
     discoveryServerEndpointUrl: '',
     registerServerMethod: opcua.RegisterServerMethod.HIDDEN
   })
@@ -54,7 +91,15 @@ async function main () {
     organizedBy: space.rootFolder.objects, browseName: 'Press', nodeId: 's=Press', eventNotifier: 1, eventSourceOf: space.rootFolder.objects.server
   })
 
+  let serviceLevel = settings.serviceLevel ?? 255
+  space.findNode('i=2267').bindVariable({ get: () => new opcua.Variant({ dataType: 'Byte', value: serviceLevel }) }, true)
+  const ofPress = settings.machine ? machine(space, namespace, press) : {}
+
   const commands = {
+    ...ofPress,
+    level ({ level }) {
+      serviceLevel = level
+    },
     add ({ name, value, type }) {
       const dataType = kind(value, type)
       nodes[name] = namespace.addVariable({

@@ -17,7 +17,10 @@ from gateway.__main__ import main
 from gateway.clock import AnchoredClock
 from gateway.health import KindName
 from gateway.sources.opcua.certificates import PkiFolder, thumbprint
+from gateway.sources.opcua.channel import Channel
 from gateway.sources.opcua.security import Protected, concerns
+from gateway.sources.opcua.services import create_subscription
+from gateway.sources.opcua.session_key import key_file
 from gateway.sources.opcua.source import OpcuaSource
 from tests.peers import OpcuaServer, free_port, wait_until
 from tests.sources.harness import HandClock, Intake, opcua_config, opcua_tags, running
@@ -173,18 +176,27 @@ async def test_p8_no_password_goes_in_clear(pki: Path) -> None:
         await plc.stop()
 
 
-async def test_what_is_no_opcua_server_is_told_apart(pki: Path) -> None:
-    """A web server answers, too."""
+@pytest.mark.parametrize("security", ["none", "Basic256Sha256/Sign"])
+async def test_what_is_no_opcua_server_is_told_apart(pki: Path, security: str) -> None:
+    """A web server answers, too, and a server that hangs, or another service that waits for its own first word, takes
+    the connection and says nothing."""
 
     async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         writer.close()
 
-    web = await asyncio.start_server(answer, "127.0.0.1", 0)
-    port = web.sockets[0].getsockname()[1]
-    said = await refusal(source(f"opc.tcp://127.0.0.1:{port}", pki, security="none"))
-    assert "does not speak OPC UA" in said
-    web.close()
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    for service, said in (
+        (answer, "cannot connect: what answers there does not speak OPC UA"),
+        (listen, "cannot connect: the connection is taken there, but no OPC UA server has answered within 0.5 s"),
+    ):
+        other = await asyncio.start_server(service, "127.0.0.1", 0)
+        url = f"opc.tcp://127.0.0.1:{other.sockets[0].getsockname()[1]}"
+        assert (await refusal(source(url, pki, security=security, timeout="1s"))).startswith(said)
+        other.close()
 
 
 async def test_p8_a_file_of_today_keeps_running_and_says_what_it_lacks() -> None:
@@ -218,3 +230,36 @@ async def test_a_user_can_be_a_certificate(secure: str, pki: Path, tmp_path: Pat
     _Users.certificates.clear()
     await connects(source(secure, pki, **settings))
     assert user.der in _Users.certificates
+
+
+async def test_a_session_of_a_user_that_is_a_certificate_is_taken_up_and_closed_by_its_key(
+    secure: str, pki: Path, tmp_path: Path
+) -> None:
+    """Over another connection, with another signature over what the server said last: after a cut, after a crash, and
+    by the next start, which ends it."""
+    trust(pki)
+    user = Issued.made("operator", uri="urn:operator", hosts=[], ends=NOW + timedelta(days=9), private=key(7))
+    certificate, secret = tmp_path / "user.der", tmp_path / "user.pem"
+    certificate.write_bytes(user.der)
+    secret.write_bytes(user.key_pem)
+    settings = {"security": "Basic256Sha256/SignAndEncrypt", "pki": pki}
+    config = opcua_config(secure, **settings, user_certificate=certificate, user_key=secret)
+    keys, now = key_file(tmp_path, "plc"), NOW.timestamp()
+    first = Channel(config, keys)
+    await first.open(now)
+    await create_subscription(first, 1.0)  # without one, this server ends a session with its connection
+    first.drop()
+    assert await first.resume(now)
+    first.drop()
+    crashed = Channel(config, keys)
+    assert await crashed.resume(now)
+    crashed.drop()
+    left = keys.load()
+    assert left is not None
+    started = Channel(config, keys)
+    await started.open(now)
+    await started.close()
+    keys.save(left)
+    late = Channel(config, keys)
+    assert not await late.resume(now)
+    await late.close()

@@ -1,0 +1,48 @@
+"""The first words with whatever answers at an address: whether it is an OPC UA server at all, and what it offers."""
+
+import asyncio
+from collections.abc import Sequence
+
+from asyncua import ua
+from asyncua.client.client import Client
+from asyncua.ua.uaerrors import UaError
+
+from gateway.errors import SourceError
+from gateway.sources.opcua.services import LinkLost
+
+HELLO = 0.5
+"""The part of a source's `timeout` in which a server has to answer our first message, for which it has nothing to do:
+so a port that takes connections and says nothing is told before whoever looks for the fault has given up."""
+
+
+async def greet(client: Client, patience: float) -> None:
+    """Say hello over the connection that `client` has opened; `patience` is the `timeout` of the source, in seconds.
+    Raises SourceError where the answer is that of another service, LinkLost where there is none: a server can hang,
+    too."""
+    limit = HELLO * patience
+    try:
+        async with asyncio.timeout(limit):
+            await client.send_hello()
+    except TimeoutError:
+        raise LinkLost(
+            f"cannot connect: the connection is taken there, but no OPC UA server has answered within {limit:g} s"
+        ) from None
+    except (ConnectionError, UaError) as error:
+        reason = str(error) or type(error).__name__ if isinstance(error, UaError) else "connection cut"
+        raise SourceError(f"cannot connect: what answers there does not speak OPC UA ({reason})") from None
+
+
+async def endpoints_of(discovery: Client, patience: float) -> Sequence[ua.EndpointDescription]:
+    """What the server at the address of `discovery` offers, over a connection of its own without security. Raises as
+    `greet`, and OSError and UaError."""
+    await discovery.connect_socket()
+    try:
+        await greet(discovery, patience)
+        await discovery.open_secure_channel()
+        try:
+            offered: Sequence[ua.EndpointDescription] = await discovery.get_endpoints()
+        finally:
+            await discovery.close_secure_channel()
+    finally:
+        discovery.disconnect_socket()
+    return offered

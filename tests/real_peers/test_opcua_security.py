@@ -1,0 +1,152 @@
+"""Each policy, mode and kind of user with a server of another maker: let in and read, or refused with the reason."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from gateway.__main__ import main
+from gateway.clock import AnchoredClock
+from gateway.config.addresses import parse_node_id
+from gateway.errors import SourceError
+from gateway.sources.opcua.channel import Channel
+from gateway.sources.opcua.services import Limits, namespaces, read_values, value_of
+from gateway.sources.opcua.session_key import KeyFile
+from gateway.sources.opcua.views import node_id
+from tests.real_peers.opcua_servers import NodeOpcua
+from tests.real_peers.test_opcua_source import user_files
+from tests.sources.harness import opcua_config
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+POLICIES = ["Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss"]
+MODES = ["Sign", "SignAndEncrypt"]
+USERS = ["anonymous", "password", "certificate"]
+NODE = "nsu=urn:acme:line;s=L01.State"
+RIGHT, WRONG = "correct-horse", "battery-staple"
+
+
+class Line:
+    """The way to a server, which remembers what has gone there."""
+
+    def __init__(self, port: int) -> None:
+        self.sent = bytearray()
+        self._to = port
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> int:
+        """On which port."""
+        self._server = await asyncio.start_server(self._relay, "127.0.0.1", 0)
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+
+    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        back, forth = await asyncio.open_connection("127.0.0.1", self._to)
+        await asyncio.gather(self._pass(reader, forth, self.sent), self._pass(back, writer, bytearray()))
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: bytearray) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65_536):
+                seen += data
+                writer.write(data)
+        writer.close()
+
+
+@dataclass(frozen=True)
+class Site:
+    """A server that offers everything, and the folders of a gateway that trusts it."""
+
+    line: Line
+    url: str
+    pki: Path
+    users: dict[str, dict[str, object]]
+
+    def channel(self, security: str, user: str, **settings: object) -> Channel:
+        config = opcua_config(self.url, **{"security": security, "pki": self.pki, **self.users[user], **settings})
+        return Channel(config, KeyFile(None))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    folder = tmp_path_factory.mktemp("site")
+    server = NodeOpcua(
+        folder / "server",
+        policies=["None", "Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss"],
+        modes=["None", *MODES],
+        users={"operator": RIGHT},
+    )
+    pki = folder / "pki"
+    assert main(["pki", "create", "--pki", str(pki)]) == 0
+    users: dict[str, dict[str, object]] = {
+        "anonymous": {},
+        "password": {"username": "operator", "password": RIGHT},
+        "wrong password": {"username": "operator", "password": WRONG},
+        "certificate": user_files(folder),
+    }
+    line = Line(server.port)
+    try:
+        await server.start(L01__State=7)
+        site = Site(line, f"opc.tcp://127.0.0.1:{await line.start()}", pki, users)
+        with pytest.raises(SourceError, match="is not trusted") as refused:
+            await site.channel("Basic256Sha256/Sign", "anonymous").open(AnchoredClock().now())
+        assert main(str(refused.value).partition("oden-gateway ")[2].split()) == 0
+        yield site
+    finally:
+        line.stop()
+        await server.kill()
+
+
+async def read(channel: Channel) -> Any:
+    """The value of NODE in a session that is begun for it."""
+    await channel.open(AnchoredClock().now())
+    try:
+        known = await namespaces(channel)
+        [told] = await read_values(channel, [value_of(node_id(parse_node_id(NODE), known))], Limits())
+        return told if isinstance(told, str) else told.value
+    finally:
+        await channel.close()
+
+
+@pytest.mark.parametrize("user", USERS)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("policy", POLICIES)
+async def test_p8_each_policy_mode_and_user(site: Site, policy: str, mode: str, user: str) -> None:
+    assert await read(site.channel(f"{policy}/{mode}", user)) == 7
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("policy", POLICIES)
+async def test_p8_a_wrong_password_is_refused_and_not_told(site: Site, policy: str, mode: str) -> None:
+    with pytest.raises(SourceError, match=r"BadUserAccessDenied|BadIdentityToken") as refused:
+        await read(site.channel(f"{policy}/{mode}", "wrong password"))
+    assert WRONG not in str(refused.value)
+
+
+async def test_without_security_nobody_needs_to_be_trusted(site: Site) -> None:
+    assert await read(site.channel("none", "anonymous", pki=Path("nowhere"))) == 7
+
+
+async def test_p8_without_security_a_password_goes_only_to_a_server_that_is_trusted(site: Site, tmp_path: Path) -> None:
+    """This server would have it encrypted, by a certificate that anybody could have put in the place of its own. It is
+    refused until the printed command has been run."""
+    pki = tmp_path / "pki"
+    with pytest.raises(SourceError, match=r"the password is not sent: .* is not trusted") as refused:
+        await read(site.channel("none", "password", pki=pki))
+    assert main(str(refused.value).partition("oden-gateway ")[2].split()) == 0
+    assert await read(site.channel("none", "password", pki=pki)) == 7
+
+
+async def test_p8_no_password_was_ever_on_the_line(site: Site) -> None:
+    """The last of this module: of all that it has sent. The user's name is there, where nothing is encrypted."""
+    assert b"operator" in site.line.sent
+    for secret in (RIGHT, WRONG):
+        assert secret.encode() not in site.line.sent
