@@ -91,8 +91,9 @@ def test_who_has_read_enough_of_what_comes_sees_no_traceback(tmp_path: Path) -> 
         text = "oden: {token: x}\n" + f'sources: {{floor: {{type: mqtt, url: "{broker.url}", client_id: a}}}}\n'
         text += "lines: [{factory: A, line: L, inputs: {x: {source: floor, topic: x}}, run: {key: x, product: P}}]\n"
         command = [*GATEWAY, "tail", "-c", str(written(tmp_path / "site", text))]
-        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        with subprocess.Popen(command, text=True, env=environment(), **streams) as process:
+        with subprocess.Popen(
+            command, text=True, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
             assert process.stdout is not None
             process.stdout.close()
             while process.poll() is None:

@@ -230,7 +230,7 @@ async def test_of_many_machines_one_is_taken_and_the_others_are_named(tmp_path: 
             await server.add("M01.Text", 7)
         place = ua.NodeId(ua.String(f"M{number:02}.Mode"), ua.Int16(index))
         mode = ua.Variant(value, ua.VariantType.Int32)
-        await server.server.nodes.objects.add_variable(place, place.Identifier, mode, datatype=modes.nodeid)
+        await server.server.nodes.objects.add_variable(place, f"M{number:02}.Mode", mode, datatype=modes.nodeid)
     try:
         with Mosquitto(tmp_path / "broker") as broker:
             for number in (1, 2, 3):
@@ -238,7 +238,7 @@ async def test_of_many_machines_one_is_taken_and_the_others_are_named(tmp_path: 
                 await broker.publish(f"hall/m{number}/speed", "1.5", retain=True)
             options = ("init", "--opcua", server.url, "--mqtt", broker.url, "--seconds", "2", "--overwrite")
 
-            def machines() -> set[str]:
+            def machines() -> set[tuple[str, str]]:
                 """Of which nodes and topics the file is."""
                 return set(re.findall(r"s=(M\d\d)\.|hall/(m\d)/", re.sub("#.*", "", site.config.read_text())))
 
