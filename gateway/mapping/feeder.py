@@ -14,8 +14,7 @@ of all that was heard, which it can show never to have been. Messages that come 
 in their places together, when none has come for some seconds (`Feed.settles_at`): a time of the line like that of any
 other timer, so that it makes no difference how what comes is cut into batches.
 
-One that is older than the trail is left to the line's rules for times that lie in the past; so are all, where the line
-is to remember nothing.
+One that is older than the trail is left to the line's rules for times that are past; so are all, with no trail.
 
 *The line's clock* stands for what rests on a source that is not heard (`hearing`). A source that is back is heard out
 first: until nothing has come of the time that it was lost for HEARD_OUT seconds, or for LONGEST_BACKLOG at most. Then
