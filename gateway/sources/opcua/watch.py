@@ -11,7 +11,8 @@ from gateway.errors import SourceError
 from gateway.health import KindName
 from gateway.sources.base import SourceHealth
 from gateway.sources.opcua.audit import Auditor, grace
-from gateway.sources.opcua.channel import Connection, reason_of
+from gateway.sources.opcua.channel import reason_of
+from gateway.sources.opcua.connection import Connection
 from gateway.sources.opcua.decode import Decoded
 from gateway.sources.opcua.items import WatchedItems
 from gateway.sources.opcua.server_clock import reading_interval
@@ -129,7 +130,7 @@ async def read_clock(connection: Connection, items: WatchedItems, clock: Clock, 
         otherwise: dict[KindName, str] = {"watched_otherwise": concern} if concern is not None else {}
         health.concerns = {**connection.concerns(clock.now()), **otherwise}
         await asyncio.sleep(every)
-        if await connection.is_ill():
+        if await connection.is_ill(clock.now()):
             raise SourceError("the server says that it is not well: another is looked for")
         now = clock.monotonic()
         if all(subscription.pulse.is_watched(now) for subscription in items.subscriptions.values()):

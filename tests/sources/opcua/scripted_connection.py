@@ -63,7 +63,7 @@ class ScriptedConnection:
             raise ConnectionError("cut")
         return answer
 
-    async def is_ill(self) -> bool:
+    async def is_ill(self, now: float) -> bool:
         return False
 
     async def keep(self) -> None:
