@@ -28,6 +28,7 @@ from gateway.health import KindName
 from gateway.shown_address import shown_address
 from gateway.sources.opcua.certificates import split_chain
 from gateway.sources.opcua.greeting import greet
+from gateway.sources.opcua.renewal import Stamps
 from gateway.sources.opcua.security import (
     Protected,
     certificate_ends,
@@ -86,6 +87,8 @@ class Channel:
         self._at = 0.0
         """When it was connected last, in seconds since 1970."""
         self._protected: Protected | None = None
+        self._stamps = Stamps(frozenset(), frozenset())
+        self._unused = ""
         self._keys = keys
         self._key = keys.load()
 
@@ -103,8 +106,11 @@ class Channel:
         return float(self._client.session_timeout) / 1000
 
     def concerns(self, now: float) -> dict[KindName, str]:
-        """See `security.concerns`."""
-        return concerns(self._config, self._protected, now)
+        """See `security.concerns`; and why certificates that were renewed are not used."""
+        told = concerns(self._config, self._protected, now)
+        if self._unused:
+            told["certificate_expires"] = f"the certificates that were renewed are not used yet: {self._unused}"
+        return told
 
     @property
     def alternatives(self) -> bool:
@@ -161,6 +167,29 @@ class Channel:
         await self._connect(now, self._replace)
         return self._config
 
+    async def heed_files(self, now: float) -> None:
+        """See `Connection.heed_files`. Certificates of ours are tried in another session first: a server that does not
+        trust them yet is not lost by that."""
+        if self._protected is None or self._protected.again is None:
+            return
+        before, self._stamps = self._stamps, Stamps.of(self._config)
+        if self._stamps.trust != before.trust:
+            self._protected.again(now)
+        waited = time.monotonic() >= self._looked_around + LOOK_AROUND
+        if self._stamps.ours == before.ours and not (self._unused and waited):
+            return
+        self._looked_around = time.monotonic()
+        other = Channel(self._config.model_copy(update={"redundant": []}), KeyFile(None))
+        try:
+            await other.open(now)
+        except SourceError as error:
+            self._unused = str(error)
+        else:
+            self._key = None  # it was begun by the other certificate, so it cannot be taken up
+            raise LinkLost("certificates were renewed, so a session with them is begun")
+        finally:
+            await other.close()
+
     async def resume(self, now: float) -> bool:
         """See `Connection.resume`."""
         return await self._connect(now, self._take_up_or_begin)
@@ -175,6 +204,7 @@ class Channel:
         client.session_timeout = timeout
         with translated("cannot connect"):
             if self._config.security not in {None, "none"}:
+                self._stamps, self._unused = Stamps.of(self._config), ""
                 self._protected = await protect(client, self._new_client(), self._config, now)
                 note_step(self._config.url, "endpoints", security=self._config.security)
             try:

@@ -36,6 +36,10 @@ class Connection(Link, Protocol):
         """Whether another server is to be chosen: this one says that it is less well than when it was, or it never was
         well, and another is better. Raises SourceError."""
 
+    async def heed_files(self, now: float) -> None:
+        """Take what has changed of the files that protect the session. Raises SourceError where it cannot go on:
+        LinkLost where another is to be begun, to which what is watched can be moved."""
+
     async def keep(self) -> None:
         """Do what must be done in time so that the session stands, for ever. Raises SourceError where that fails."""
 

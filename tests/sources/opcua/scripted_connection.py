@@ -66,6 +66,9 @@ class ScriptedConnection:
     async def is_ill(self, now: float) -> bool:
         return False
 
+    async def heed_files(self, now: float) -> None:
+        """There are none."""
+
     async def keep(self) -> None:
         await asyncio.Event().wait()
 
