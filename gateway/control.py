@@ -154,8 +154,11 @@ class Control:
                 path.unlink()
         listener = socket.socket(socket.AF_UNIX)
         try:
+            # Whatever the umask, it is never anybody else's, not even until the next line (Linux makes the file with
+            # the mode of the socket, bind(2)).
+            os.fchmod(listener.fileno(), 0o600)
             listener.bind(str(path))
-            path.chmod(0o660)  # nobody can have connected: it does not listen yet
+            path.chmod(0o660)  # before it listens: until then connections are refused
         except OSError:
             listener.close()
             raise

@@ -1,5 +1,6 @@
 """An Oden that gives every request the same answer, or none."""
 
+import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -17,6 +18,10 @@ class Oden(ThreadingHTTPServer):
 
     def answers(self, status: int, body: str, kind: str = "application/json") -> None:
         self.status, self.body, self.kind = status, body, kind
+
+    def by_tls(self, context: ssl.SSLContext) -> None:
+        """From now on by TLS alone."""
+        self.socket = context.wrap_socket(self.socket, server_side=True)
 
 
 class _Answer(BaseHTTPRequestHandler):

@@ -44,6 +44,27 @@ async def test_a_question_is_answered(tmp_path: Path) -> None:
         await answer(tmp_path, where)
 
 
+async def test_the_socket_is_never_anybody_elses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the umask: also between the moment in which it appears and that in which it gets its mode."""
+    made: list[int] = []
+    chmod = Path.chmod
+
+    def seen(path: Path, mode: int) -> None:
+        made.append(stat.S_IMODE(path.lstat().st_mode))
+        chmod(path, mode)
+
+    monkeypatch.setattr(Path, "chmod", seen)
+    for mask in (0o000, 0o022, 0o077):
+        before = os.umask(mask)
+        try:
+            async with Control(tmp_path, places(tmp_path, tmp_path / "none"), echo) as control:
+                assert control.path is not None
+                assert stat.S_IMODE(control.path.stat().st_mode) == 0o660
+        finally:
+            os.umask(before)
+    assert made == [0o600] * 3
+
+
 async def test_the_group_may_only_look(tmp_path: Path) -> None:
     """Who is neither root nor the gateway's user is answered what changes nothing, and nothing is done of the rest."""
     done: list[str] = []

@@ -12,6 +12,9 @@ What both promise:
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+SCARCE = 0.2
+"""Share of the limit: where less room than that is left it is said, while there is time to do something."""
+
 
 class KeyValueStore(Protocol):
     """Texts by key. Once damage was met, the rows are checked and mended when they are opened next."""
@@ -39,6 +42,9 @@ class KeyValueStore(Protocol):
 
     def full(self) -> str | None:
         """Why nothing more should be taken in, in words for a person; None while there is room."""
+
+    def scarce(self) -> str | None:
+        """How little room is left, in words for a person; None while that is a fifth of the limit or more."""
 
     def close(self) -> None:
         """Let go of it."""
@@ -80,6 +86,11 @@ class MemoryStore:
         if self._limit is None or self._used < self._limit:
             return None
         return f"the outbox holds {self._used} bytes, and {self._limit} are allowed"
+
+    def scarce(self) -> str | None:
+        if self._limit is None or self._limit - self._used >= SCARCE * self._limit:
+            return None
+        return f"it holds {self._used} bytes of {self._limit}"
 
     def close(self) -> None:
         """Nothing is held open."""

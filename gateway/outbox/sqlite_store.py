@@ -38,6 +38,7 @@ from gateway.outbox.directory import (
     sync_directory,
     whole_bytes,
 )
+from gateway.outbox.key_value import SCARCE
 from gateway.own_files import open_own
 
 LOG = "cache.db-wal"
@@ -173,14 +174,30 @@ class SqliteStore:
         if self._limit is not None and over and (used := self.used()) >= self._limit:
             return f"the outbox takes {in_words(used)}, and {in_words(self._limit)} are allowed"
         if self._min_free is not None:
-            with self._translated("read"):
-                within = self._database.number("freelist_count") * self._database.number("page_size")
-                share = (free_bytes(self._directory) + within) / whole_bytes(self._directory)
+            share = self._free() / whole_bytes(self._directory)
             if share < self._min_free:
                 return (
                     f"{share:.1%} of the disk of {self._directory} are free, and {self._min_free:.1%} shall stay free"
                 )
         return None
+
+    def scarce(self) -> str | None:
+        if self._limit is None:
+            return None
+        used, least = self.used(), SCARCE * self._limit
+        left = f"it takes {in_words(used)}, and"
+        if self._limit - used < least:
+            return f"{left} {in_words(self._limit)} are allowed (`size_limit`)"
+        on_disk = self._free() - (self._min_free or 0.0) * whole_bytes(self._directory)
+        if on_disk < least:
+            return f"{left} the disk of {self._directory} has room for {in_words(max(on_disk, 0.0))} more"
+        return None
+
+    def _free(self) -> int:
+        """Bytes that can still be written: on the disk, and within the file, which keeps free pages for what comes."""
+        with self._translated("read"):
+            within = self._database.number("freelist_count") * self._database.number("page_size")
+            return free_bytes(self._directory) + within
 
     def close(self) -> None:
         """What the journal holds is put in place; SQLite puts its log into the database and removes it."""

@@ -52,6 +52,8 @@ class Summary:
     intervals: Mapping[str, Interval] = field(default_factory=dict)
     """By key, what is known of the intervals that the dead letters are about."""
     pause: Pause | None = None
+    scarce: str | None = None
+    """How little room is left, where that is little."""
 
 
 def keep(transaction: Transaction, notice: Notice) -> None:
@@ -123,4 +125,5 @@ def summary(cache: OutboxCache, rows: KeyValueStore, newest: int) -> Summary:
         tuple(rejects.newest(cache.row, cache.totals.kept_rejects, newest)),
         {key: interval for key, interval in about if interval is not None},
         PAUSE.validate_json(cache.row("pause") or "null"),
+        rows.scarce(),
     )

@@ -40,6 +40,12 @@ def intake(health: IntakeHealth, full: str | None) -> Iterator[Condition]:
         yield Condition("line_not_mapped", line, f"Line {line} cannot be mapped: {reason}")
 
 
+def filling(scarce: str | None, full: str | None) -> Iterator[Condition]:
+    """There is still room, and little of it: said while there is time to do something."""
+    if scarce and not full:
+        yield Condition("outbox_filling", "", f"The outbox fills up: {scarce}. Nothing is lost yet.")
+
+
 def failing(failures: Mapping[str, str], outbox: str | None) -> Iterator[Condition]:
     """Intake or delivery that fails again and again, with the reason; `outbox`: why delivery waits for the outbox."""
     if "intake" in failures:

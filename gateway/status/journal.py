@@ -2,6 +2,7 @@
 an hour what was done.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -128,6 +129,8 @@ class Journal:
         self._refusals = Refusals()
         self._summed_at = clock()
         self._summed: Counter[str] | None = None
+        self._fills_until = -math.inf
+        """Until when it counts as said that the outbox fills up."""
 
     def noticed(self, notices: Sequence[Notice]) -> None:
         """Log `notices`, which have been stored."""
@@ -137,6 +140,7 @@ class Journal:
         """Log what has become due, and what has changed about addresses; for about once a second."""
         self.noticed(())
         self._sum_up(picture)
+        self._fills(picture)
         new, over = self._refusals.change(picture.sources)
         for (source, address), why in new.items():
             log.warning("address_refused", source=source, address=address, text=why)
@@ -152,6 +156,16 @@ class Journal:
         if before is not None:
             done = {name: number - before[name] for name, number in self._summed.items()}
             log.info("hour", **done, waiting=picture.outbox.to_do, text=picture.headline)
+
+    def _fills(self, picture: Snapshot) -> None:
+        """Log that the outbox fills up, and that again only where it has had room for an hour: at the edge it comes and
+        goes."""
+        now = self._clock()
+        for problem in picture.problems:
+            if problem.kind == "outbox_filling":
+                if now >= self._fills_until:
+                    log.warning("outbox_filling", text=problem.text)
+                self._fills_until = now + HOUR
 
     def close(self) -> None:
         """Log what is still withheld."""

@@ -84,6 +84,7 @@ def snapshot(
             *([Condition("not_turning", "", f"The gateway is stuck: {stuck}.")] if stuck else []),
             *parts.conditions(),
             *findings.intake(parts.intake.health, summary.full),
+            *findings.filling(summary.scarce, summary.full or parts.intake.health.full),
             *findings.failing(parts.failing(), parts.drain.health.outbox),
             *findings.damage(summary.damaged),
             *findings.paused(summary.pause, outbox, summary.full),

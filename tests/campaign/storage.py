@@ -75,6 +75,9 @@ class MortalStore:
     def full(self) -> str | None:
         return "the disk is full" if self._in_trouble("full") else None
 
+    def scarce(self) -> str | None:
+        return self._rows.scarce()
+
     def close(self) -> None:
         """The rows outlive the life."""
 

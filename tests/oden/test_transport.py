@@ -50,9 +50,13 @@ def authority() -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     return made, key
 
 
-def site(folder: Path, host: str = "localhost") -> tuple[Path, ssl.SSLContext]:
-    """The file with an authority's certificate, and a server's side of TLS with one for `host` that it vouches for."""
-    root, root_key = authority()
+def issued(
+    root: x509.Certificate,
+    root_key: ec.EllipticCurvePrivateKey,
+    host: str = "localhost",
+    valid: tuple[datetime, datetime] = (NOW - timedelta(days=1), NOW + timedelta(days=1)),
+) -> bytes:
+    """A certificate for `host` that an authority vouches for, with its key, as PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     names = [x509.DNSName(host), x509.IPAddress(ip_address("127.0.0.1"))]
     made = (
@@ -61,16 +65,22 @@ def site(folder: Path, host: str = "localhost") -> tuple[Path, ssl.SSLContext]:
         .issuer_name(root.subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW - timedelta(days=1))
-        .not_valid_after(NOW + timedelta(days=1))
+        .not_valid_before(valid[0])
+        .not_valid_after(valid[1])
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key()), critical=False)
         .sign(root_key, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM
-    (folder / "ca.pem").write_bytes(root.public_bytes(pem))
     secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "server.pem").write_bytes(secret + made.public_bytes(pem))
+    return secret + made.public_bytes(pem)
+
+
+def site(folder: Path, host: str = "localhost") -> tuple[Path, ssl.SSLContext]:
+    """The file with an authority's certificate, and a server's side of TLS with one for `host` that it vouches for."""
+    root, root_key = authority()
+    (folder / "ca.pem").write_bytes(root.public_bytes(serialization.Encoding.PEM))
+    (folder / "server.pem").write_bytes(issued(root, root_key, host))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "server.pem")
     return folder / "ca.pem", context

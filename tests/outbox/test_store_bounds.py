@@ -297,3 +297,19 @@ def cost(waiting: int) -> dict[str, int]:
 def test_p12_the_cost_of_a_record_does_not_grow_with_what_waits() -> None:
     """With 100,000 records waiting, opening, committing, delivering and counting touch as many rows as with 1,000."""
     assert cost(100_000) == cost(1_000)
+
+
+def test_p6_little_room_on_the_disk_is_told_before_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fifth of the limit beyond what shall stay free: less is scarce, and still not full."""
+    free = 0
+    monkeypatch.setattr("gateway.outbox.sqlite_store.free_bytes", lambda _: free)
+    monkeypatch.setattr("gateway.outbox.sqlite_store.whole_bytes", lambda _: 1000 * 2**20)
+    rows = SqliteStore(tmp_path / "rows", limit=100 * 2**20, min_free=0.05)
+    within = rows._free()
+    for share, scarce, full in ((70, False, False), (69, True, False), (50, True, False), (49, True, True)):
+        free = share * 2**20 - within
+        assert (rows.scarce() is not None, rows.full() is not None) == (scarce, full), share
+    assert (rows.scarce() or "").endswith(f"and the disk of {tmp_path / 'rows'} has room for 0.0 MB more")
+    rows.close()

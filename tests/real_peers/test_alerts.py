@@ -17,6 +17,7 @@ tests:
       - {{series: 'oden_gateway_source_connected{{instance="a", source="plc"}}', values: '0x20'}}
       - {{series: 'oden_gateway_problem{{instance="a", kind="clock_wrong"}}', values: '1x20'}}
       - {{series: 'oden_gateway_problem{{instance="a", kind="oden_held"}}', values: '1x20'}}
+      - {{series: 'oden_gateway_problem{{instance="a", kind="outbox_filling"}}', values: '1x20'}}
     alert_rule_test:
       - eval_time: 12m
         alertname: OdenGatewayNotTakingIn
@@ -30,6 +31,11 @@ tests:
         exp_alerts:
           - exp_labels: {{severity: warning, instance: a, source: plc}}
             exp_annotations: {{summary: The source plc of a is away}}
+      - eval_time: 12m
+        alertname: OdenGatewayOutboxFilling
+        exp_alerts:
+          - exp_labels: {{severity: warning, instance: a, kind: outbox_filling}}
+            exp_annotations: {{summary: The outbox of a has less than a fifth of its room left}}
       - eval_time: 12m
         alertname: OdenGatewayProblem
         exp_alerts:

@@ -58,6 +58,14 @@ def test_files_that_were_removed_are_no_full_disk_and_nothing_is_called_safe(pic
     assert " wait" in said
 
 
+def test_p6_little_room_is_a_problem_until_there_is_none() -> None:
+    """Then it is that nothing is taken in which counts."""
+    [condition] = findings.filling("it takes 1.7 GB, and 2.0 GB are allowed (`size_limit`)", None)
+    assert condition.kind == "outbox_filling"
+    assert condition.text.startswith("The outbox fills up: it takes 1.7 GB")
+    assert [*findings.filling("it takes 2.0 GB", "the outbox takes 2.0 GB"), *findings.filling(None, None)] == []
+
+
 def test_oden_answers_and_nothing_is_delivered(picture: Snapshot) -> None:
     """An answer of Oden's is told as that."""
     [said] = held(picture, "401: bad token", NOW + 60)

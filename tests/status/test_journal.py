@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from gateway.health import Problem
 from gateway.model import Notice
 from gateway.status.journal import HOUR, WINDOW, Journal, LogLine, Refusals, Throttle
 from gateway.status.snapshot import Snapshot, SourceStatus
@@ -105,6 +106,21 @@ def test_a_refused_address_is_told_once_and_once_when_it_is_right(picture: Snaps
         {"event": "address_refused", "log_level": "warning", "source": "floor", "address": "order", "text": "refused"},
         {"event": "address_accepted_again", "log_level": "info", "source": "floor", "address": "order"},
     ]
+
+
+def test_an_outbox_that_fills_up_is_told_once_and_again_where_it_had_room_for_an_hour(picture: Snapshot) -> None:
+    """At the edge it comes and goes with each record."""
+    now, filling = 0.0, replace(picture, sources=(), problems=(Problem("outbox_filling", "", 0.0, "fills up", ""),))
+    with capture_logs() as logs:
+        journal = Journal(lambda: now)
+        for now in (0.0, 1.0, HOUR - 1, HOUR, 2 * HOUR - 2):
+            journal.look(replace(filling, now=now))
+            journal.look(replace(filling, now=now, problems=()))
+        now = 3 * HOUR - 1
+        journal.look(filling)
+    assert [(line["event"], line["log_level"], line["text"]) for line in logs if line["event"] != "hour"] == [
+        ("outbox_filling", "warning", "fills up")
+    ] * 2
 
 
 def test_once_an_hour_it_is_told_what_was_done_in_it(picture: Snapshot) -> None:
