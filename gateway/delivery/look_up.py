@@ -19,7 +19,7 @@ from gateway.oden.classification import Answer
 from gateway.oden.exchange import iso
 from gateway.oden.http_answer import Keeps
 from gateway.oden.requests import Wording
-from gateway.oden.shown_starts import rounds_starts
+from gateway.oden.shown_starts import may_be_rounded, rounds_starts, telling
 from gateway.outbox import left_open
 from gateway.outbox.entries import Attempt, LineRef, Work
 from gateway.outbox.life import uncompared
@@ -84,7 +84,10 @@ class LookUps:
         if is_start and outcome.fate == "delivered":
             await self._notice_strangers(work, answer, known)
             starts = [one for one in work.records if isinstance(one, StartInterval)]
-            if rounds_starts(answer.body, starts, known, wording.reference) and not settlement.learned.start_step:
+            if not settlement.learned.start_step and (
+                rounds_starts(answer.body, starts, known, wording.reference)
+                or await self._shows_minutes_only(work, starts, answer, known, written)
+            ):
                 await settlement.learn(replace(settlement.learned, start_step=MINUTE))
         if await self._is_ended(work, attempt, answer, outcome):
             return
@@ -116,6 +119,25 @@ class LookUps:
             await settlement.give_up(work, attempt)
         else:
             await settlement.put_off(work, attempt, phase="retry", not_before=0.0, reason=attempt.reason)
+
+    async def _shows_minutes_only(
+        self,
+        work: Work,
+        starts: Sequence[StartInterval],
+        answer: Answer,
+        known: Mapping[str, int],
+        written: asyncio.Event,
+    ) -> bool:
+        """Where one of `starts` is in the answer only if Oden rounds them: whether it does, by another that is ours."""
+        settlement, another = self._settlement, telling(known)
+        if another is None or not may_be_rounded(answer.body, starts, known):
+            return False
+        request = requests.find_interval(starts[0].type, settlement.line_id(work.line), id=another)
+        chosen = settlement.clock.now()
+        shown = await self._client.post(request.endpoint, request.text(), written)
+        outcome = outcome_of(request.endpoint, shown, creates=False, none_is_success=True)
+        await settlement.note_answer(request.endpoint, work, shown, outcome, chosen)
+        return outcome.fate == "delivered" and rounds_starts(shown.body, (), known)
 
     async def _waiting(self, work: Work, attempt: Attempt, wording: Wording) -> list[Listed]:
         """Other output of the interval that is yet to be delivered: of a copy from before, which another life may have

@@ -67,6 +67,24 @@ def rounds_starts(
     return False
 
 
+def may_be_rounded(answer: object, records: Sequence[StartInterval], known: Collection[str]) -> bool:
+    """Whether the answer to a search for `records` has one of them only if Oden keeps the minutes of starts only."""
+    left = [
+        entry
+        for entry in entries_of(answer) or ()
+        if isinstance(entry, Mapping) and str(entry.get("id")) not in known
+        if (epoch_of(entry.get("start_time")) or 1) % MINUTE == 0
+    ]
+    missing = [record for record in records if answers.interval_id(answer, record) is None and record.start % MINUTE]
+    return any(is_near(entry, record, MINUTE) for entry in left for record in missing)
+
+
+def telling(known: Mapping[str, int]) -> str | None:
+    """Of intervals that are certainly ours, by their ids with the starts that were told, the one by which Oden shows
+    whether it keeps their seconds; None where none does."""
+    return max((oden_id for oden_id, start in known.items() if start % MINUTE), key=known.__getitem__, default=None)
+
+
 def is_near(entry: Mapping[str, object], record: StartInterval, step: int) -> bool:
     """Whether an entry begins where Oden may show the record's start, and says nothing else than the record."""
     start, metadata = epoch_of(entry.get("start_time")), entry.get("metadata")

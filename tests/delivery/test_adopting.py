@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from gateway.delivery.drain import DeliveryOptions
 from gateway.delivery.learned import learned
 from gateway.model import Setting, StartInterval
 from gateway.oden.answers import created_id, shown_start
@@ -76,12 +77,39 @@ def test_p4_starts_that_oden_rounds_to_the_minute_stop_nothing(ids: str, search:
     plant = live(story, Manners(rounds=60, ids=ids, range=search), LOST)
     counts = plant.outbox.counts()
     runs = plant.intervals("RUN")
-    if ids != "only" or search == "overlap":  # else nothing shows that starts are rounded: each is for its exact start
-        assert [run.name for run in runs] == [f"order {number}" for number in range(20)]
-        assert learned(told.learned(plant.outbox)).start_step == 60
-        assert plant.total() == sum(range(20))
+    assert [run.name for run in runs] == [f"order {number}" for number in range(20)]
+    assert learned(told.learned(plant.outbox)).start_step == 60
+    assert plant.total() == sum(range(20))
     assert all(run.start % 60 == 0 and run.end is not None for run in runs)
     assert (counts.dead, counts.unsettled, counts.parked) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("rounds", [0, 60])
+@pytest.mark.parametrize("ids", ["yes", "only", "no"])
+@pytest.mark.parametrize("search", ["overlap", "start"])
+def test_p4_what_a_copy_says_of_a_start_that_oden_has_rounded_makes_no_other(
+    ids: str, search: str, rounds: int
+) -> None:
+    """The outbox is put back to when the run waited, which has ended since: also where no answer has shown the start of
+    any, and a search for this one shows no other, that starts are rounded is seen by one that was told before."""
+
+    async def story(plant: Plant) -> None:
+        first, second = plant.start(37, name="first"), plant.start(437, name="second")
+        plant.commit(first, plant.end(first, 400))
+        await plant.drained()
+        plant.oden.up = False
+        plant.commit(second, plant.output(second, 450, 7))
+        copy = plant.copied()
+        plant.oden.up = True
+        await plant.drained()
+        plant.commit(plant.end(second, 500))
+        await plant.drained()
+        await plant.restart(DeliveryOptions(60.0, 30.0), copy, 900.0)
+        await plant.drained()
+
+    plant = live(story, Manners(rounds=rounds, ids=ids, range=search))
+    assert [(run.name, run.end) for run in plant.intervals("RUN")] == [("first", T + 400), ("second", T + 500)]
+    assert (plant.total(), plant.letters()) == (7, [])
 
 
 def test_p4_several_things_of_one_name_are_told_from_none() -> None:

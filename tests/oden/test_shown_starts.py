@@ -10,7 +10,7 @@ from gateway.delivery.adoption import Shown, is_of
 from gateway.model import StartInterval, interval_key
 from gateway.oden.answers import interval_id, shows_start
 from gateway.oden.exchange import iso
-from gateway.oden.shown_starts import rounds_starts, with_own_starts
+from gateway.oden.shown_starts import may_be_rounded, rounds_starts, telling, with_own_starts
 
 LINE, KEY = "Factory A/Line 01", "gateway_key"
 MINUTE = 1_800_000_120
@@ -81,6 +81,31 @@ def test_p4_of_the_starts_of_one_minute_those_are_found_that_are_there(data: st.
 def test_what_shows_that_starts_are_rounded(answer: object, known: dict[str, int], *, rounds: bool) -> None:
     """An interval of ours, by its id or its key, at the full minute before; nobody moves one just there."""
     assert rounds_starts(answer, [check(35), check(0)], known, KEY) == rounds
+
+
+@pytest.mark.parametrize(
+    ("answer", "known", "may"),
+    [
+        ([entry(check(35), keyed=False)], {}, True),
+        ([entry(check(35), keyed=False)], {f"id of {MINUTE + 35}": MINUTE + 35}, False),
+        ([entry(check(35), keyed=False, start_time=iso(MINUTE + 35))], {}, False),
+        ([entry(check(35), keyed=False, name="By hand")], {}, False),
+        ([entry(check(0), keyed=False)], {}, False),
+        ([{"id": "7"}], {}, False),
+        ([], {}, False),
+    ],
+)
+def test_what_leaves_open_whether_starts_are_rounded(answer: object, known: dict[str, int], *, may: bool) -> None:
+    """What says the same as a start that is not there, at the full minute before it, and is not known as another."""
+    assert may_be_rounded(answer, [check(35)], known) == may
+    assert not may_be_rounded(answer, [check(0)], known)
+
+
+def test_one_that_began_at_a_full_minute_does_not_tell_whether_starts_are_rounded() -> None:
+    """Nor does what is not known; of others the latest is asked for, which Oden surely still has."""
+    assert telling({}) is None
+    assert telling({"1": MINUTE}) is None
+    assert telling({"1": MINUTE, "2": MINUTE - 30, "3": MINUTE - 5}) == "3"
 
 
 def test_p4_what_another_life_left_open_is_not_another_of_its_minute() -> None:
