@@ -69,7 +69,7 @@ class Reports:
                 raise SourceError(f"the server ended the subscription ({message.ended})")
             for handle, reading in message.items:
                 node = self._items.node(handle)
-                if node is not None:
+                if node is not None and node not in self._items.readers:  # of these some servers tell a value, too
                     self._auditor.heard(node, reading)
                     if not self._recovered or not self._is_known(node, reading):
                         samples.append(self._sample(node, reading, now, notices))

@@ -5,7 +5,7 @@
 // object Press), history (how many values of each variable are kept), machine (whether Press tells of jobs, as ISA-95 has
 // them, and of cycles, as machines' own types do), serviceLevel. Commands come as JSON lines on standard input: add, write and delete with name, value, type, status and time; happen
 // with message, an event of the object Press; job with order, state and number, and cycle with count, bad and cavities, which are such events, too; level with level,
-// which is the ServiceLevel from then on; forget, which ends all sessions with their subscriptions; count and rest, which say that counters
+// which is the ServiceLevel from then on; sessions, which says how many there are; forget, which ends all sessions with their subscriptions; count and rest, which say that counters
 // are to count, and to stop, with how often they have counted in all; each is answered by a line {"ok": true, ...} or {"error": text}.
 'use strict'
 const path = require('path')
@@ -118,6 +118,9 @@ async function main () {
         message: { dataType: opcua.DataType.LocalizedText, value: { text: message } },
         severity: { dataType: opcua.DataType.UInt16, value: 300 }
       })
+    },
+    sessions () {
+      return { sessions: server.engine.currentSessionCount }
     },
     forget () {
       for (const token of Object.keys(server.engine._sessions)) server.engine.closeSession(opcua.coerceNodeId(token), true, 'Forcing')
