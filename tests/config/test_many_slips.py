@@ -24,6 +24,7 @@ NOT_BESIDE_ANY = (
     "▲alarms:",  # what stands below it is of a section that nobody knows
     "▲factory: B",  # twice only where the first is right
     '- ▲{count: good, raw_data: {yield: "{n}"}}',  # told twice only where the first is as it was
+    "▲t4: {source: plc,",  # the same of a tag
 )
 """Slips that are one, or hide others, because of what stands beside them."""
 OF_A_BLOCK = 6
