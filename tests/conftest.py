@@ -112,7 +112,7 @@ class _Keeper:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """What files that were run whole said before is out of date: a case may have gone, or have another name."""
         option, ended = session.config.option, (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
-        chosen = option.keyword or option.markexpr or option.lf or option.maxfail or option.deselect
+        chosen = option.keyword or option.markexpr or getattr(option, "lf", False) or option.maxfail or option.deselect
         in_part = chosen or any("::" in argument for argument in session.config.args)
         if self._ended:
             note(self._ended, set() if in_part or exitstatus not in ended else self._files)
