@@ -4,6 +4,8 @@ Nothing is written there. What past states do not show cannot be verified, which
 says why, and is not taken for an answer.
 """
 
+import json
+import shlex
 from collections.abc import Awaitable, Collection, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -22,8 +24,9 @@ DAYS = 7
 Model = TypeVar("Model", bound=models.Model)
 
 
-async def ask_oden(oden: Objects, config: Config, now: float) -> list[Finding]:
-    """What Oden does not know, or could not be asked; `now` in seconds since 1970. One request for the factories, one
+async def ask_oden(oden: Objects, config: Config, now: float, option: str) -> list[Finding]:
+    """What Oden does not know, or could not be asked; `now` in seconds since 1970, `option` how a command names the
+    configuration. One request for the factories, one
     for each factory's lines, one for the types of intervals, and one for the states of each line."""
     findings: list[Finding] = []
     types: set[str] | None = None
@@ -49,7 +52,7 @@ async def ask_oden(oden: Objects, config: Config, now: float) -> list[Finding]:
             if line.intervals:
                 if types is None:
                     types = _names(await _found(oden.interval_type.search(models.IntervalType(match="all"))))
-                findings += _types(line, about, types)
+                findings += _types(line, about, types, option)
             if line.states is not None:
                 findings += _states(line, about, await _past_states(oden, line, now))
         except OdenError as error:
@@ -90,11 +93,14 @@ def _nearest(name: str, known: Collection[str]) -> str:
     return f"; it knows {', '.join(sorted(known)[:10])}" if known else "; this token sees none"
 
 
-def _types(line: Line, about: str, known: Collection[str]) -> Iterator[Finding]:
+def _types(line: Line, about: str, known: Collection[str], option: str) -> Iterator[Finding]:
     for interval in line.intervals:
         if interval.type not in known:
             text = f"Oden knows no type of intervals {interval.type}{_nearest(interval.type, known)}"
-            cure = f"""oden-gateway call interval_type set --body '{{"name": "{interval.type}"}}'"""
+            body = shlex.quote(json.dumps({"name": interval.type}, ensure_ascii=False))
+            cure = (
+                f"write `type` as it is at Oden; or make it: oden-gateway call{option} interval_type set --body {body}"
+            )
             yield Finding("interval_type_unknown", "wrong", about, text, cure)
 
 
