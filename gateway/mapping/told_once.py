@@ -1,5 +1,6 @@
 """What is told once and not taken back where something comes late: settings, of which the last word is to be so, and
-tests, which stay where they were told. Pure.
+tests, which stay where they were told; and what was told since the time of a message that is older than all that is
+remembered. Pure.
 """
 
 from collections import Counter
@@ -8,10 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pydantic import JsonValue
 
 from gateway.frozen import replace
-from gateway.mapping.facts import Facts, Told, counted_off
+from gateway.mapping.compile import LinePlan
+from gateway.mapping.facts import LISTED, Facts, Told, counted_off
+from gateway.mapping.line import LineState, Step
 from gateway.mapping.times import clock
 from gateway.mapping.values import excerpt
-from gateway.model import Notice, Output, Setting
+from gateway.model import Notice, Output, Sample, Setting
 from gateway.record_kinds import begins_anew
 
 
@@ -98,6 +101,24 @@ def misplaced_tests(told: Facts, now: Facts, name: Callable[[str], str], at: flo
         of = f"{name(left.pop(place).interval)}'s" if place is not None else "of none that is known"
         said = f"a test of {clock(test.timestamp)} was told of {name(test.interval)} and stays there, though it is {of}"
         yield Notice("gap", at, "", "", f"{said} by what is known now: {excerpt(dict(test.raw_data))}")
+
+
+def with_what_stays(plan: LinePlan, before: LineState | None, step: Step, message: Sample, said: float) -> Step:
+    """What came of a message that is taken by itself, because it is older than all that is remembered, and what is to
+    be said of it: output that was told of the time since it spoke stays where it is, whosever that was. `before`: the
+    line before, where it is so."""
+    if before is None or message.received - said <= LISTED:
+        return step
+    outputs = (before.output, before.batch_output)
+    told = max((at for output in outputs for stamps in output.stamps.values() for at in stamps[-1:]), default=0)
+    if told <= said or plan.counts_each(message):
+        return step
+    text = (
+        f"came {message.received - said:.0f} s late, which is further back than is remembered of the line: output that "
+        f"was told until {clock(told)} stays where it is: {excerpt(message.value)}"
+    )
+    notice = Notice("gap", message.received, message.source, message.address, text)
+    return replace(step, notices=(*step.notices, notice))
 
 
 def _about(setting: Setting) -> str:

@@ -112,6 +112,7 @@ PROOFS: Mapping[str, Sequence[str]] = {
     "* What the gateway remembers for this": (
         "test_p13_a_late_message_after_a_restart_moves_what_it_owns",
         "test_p13_another_plan_begins_a_new_trail",
+        "test_p13_another_plan_table_or_version_seals_what_was_told",
     ),
     "How late messages come is counted": (
         "test_messages_are_counted_by_the_input_that_they_feed",
