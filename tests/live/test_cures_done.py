@@ -256,11 +256,23 @@ async def less_often(person: Person, finding: Mapping[str, str]) -> None:
         line["scrap_yield"]["every"] = "60s"
 
 
+async def schema_at_oden(person: Person, finding: Mapping[str, str]) -> None:
+    """The only one that there is."""
+    assert "write `quality_schema` as it is at Oden" in finding["cure"]
+    right = finding["text"].partition("it knows ")[2]
+    assert right == "66 (leak test)"
+    person.at(finding["about"])["rules"][0]["quality_schema"] = right.partition(" ")[0]
+
+
 async def made(person: Person, finding: Mapping[str, str]) -> None:
     """The command of the finding."""
     assert "OPERATOR" in await person.command(finding)
 
 
+PLANT = """
+factories: [{name: Factory A, timezone: Europe/Berlin, lines: [Line 01, Line 02, Line 03]}]
+quality_schemas: [{id: "66", factory: Factory A, description: leak test}]
+"""
 STAGES: tuple[Mapping[tuple[str, str], Do], ...] = (
     {("oden_unreachable", "Oden"): outside("start", "see that `oden.url` can be reached")},
     {("token_refused", "Oden"): outside("token", "put a token that is valid in the place of `oden.token`")},
@@ -270,6 +282,7 @@ STAGES: tuple[Mapping[tuple[str, str], Do], ...] = (
         ("factory_unknown", "Factory Z/Line 01"): meant("factory"),
         ("line_unknown", "Factory A/Line 3"): meant("line"),
         ("interval_type_unknown", "Factory A/Line 02"): made,
+        ("quality_schema_unknown", "Factory A/Line 02"): schema_at_oden,
         ("states_unverified", "Factory A/Line 02"): outside("states", "compare with the names at Oden: Uptme, Jamm"),
         ("budget", "Oden"): less_often,
     },
@@ -308,6 +321,8 @@ async def test_what_is_found_at_oden_is_gone_once_it_is_done(tmp_path: Path) -> 
             "inputs": inputs,
             "states": states,
             "intervals": [{"type": "OPERATOR", "key": "order"}],
+            "run": run,
+            "rules": [{"set": "quality_test", "event": "state", "quality_schema": "67", "raw_data": {"x": "{state}"}}],
         },
     ]
 
@@ -319,7 +334,8 @@ async def test_what_is_found_at_oden_is_gone_once_it_is_done(tmp_path: Path) -> 
                 assert answer.status < 300, await answer.text()
 
     async def start() -> None:
-        ports = ("--port", str(oden), "--admin-port", str(admin))
+        (tmp_path / "oden" / "site" / "plant.yaml").write_text(PLANT)
+        ports = ("--port", str(oden), "--admin-port", str(admin), "--plant", "plant.yaml")
         process = await site.start("simulate", "oden", *ports, "--token", TOKEN)
         assert process.stdout is not None
         assert await process.stdout.readline()
