@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = command_line(modules.get(argv[0]) if argv else None).parse_args(argv)
         if getattr(arguments, "config", arguments) is None:
             arguments.config = found_config(os.environ)
-        code: int = arguments.call(arguments)
+        code = _called(arguments)
         sys.stdout.flush()
     except ConfigError as error:
         print(error, file=sys.stderr)
@@ -80,6 +80,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    return code
+
+
+def _called(arguments: argparse.Namespace) -> int:
+    """The command's exit code. Of failures of several tasks at once the first is told, as if it were the only one."""
+    try:
+        code: int = arguments.call(arguments)
+    except ExceptionGroup as group:
+        error: Exception = group
+        while isinstance(error, ExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None
     return code
 
 

@@ -50,11 +50,11 @@ async def test_p6_p9_there_is_little_room_left(rig: Rig, tmp_path: Path) -> None
 
 
 @asynccontextmanager
-async def read_only(process: int, folder: Path) -> AsyncIterator[None]:
+async def unwritable(process: int, folder: Path, error: str = "EROFS") -> AsyncIterator[None]:
     """The files of an outbox cannot be written by `process`, as on a disk that the kernel has made read-only after an
-    error: what is open stays so, and every write of it fails."""
+    error, or that is full (`ENOSPC`): what is open stays so, and every write of it fails."""
     files = [f for name in ("cache.db", "cache.db-wal", "trial", "ballast") for f in ("-P", str(folder / name))]
-    inject = "inject=openat,pwrite64,write,ftruncate,fallocate,fsync,fdatasync:error=EROFS"
+    inject = f"inject=openat,pwrite64,write,ftruncate,fallocate,fsync,fdatasync:error={error}"
     command = ("strace", "-f", "-p", str(process), "-o", "/dev/null", *files, "-e", inject)
     tracer = await asyncio.create_subprocess_exec(*command, stderr=subprocess.PIPE)
     assert tracer.stderr is not None
@@ -76,7 +76,7 @@ async def test_p6_p9_the_disk_under_the_outbox_has_become_read_only(rig: Rig, tm
     await rig.broker.publish("plant/order", json.dumps({"number": "4711"}))
     await wait_until(lambda: rig.oden.requests)
     assert rig.process is not None
-    async with read_only(rig.process.pid, tmp_path / "outbox" / "outbox"):
+    async with unwritable(rig.process.pid, tmp_path / "outbox" / "outbox"):
         await rig.broker.publish("plant/order", json.dumps({"number": "4712"}))
         rig.oden.answers(200, "[]")
         rig.oden.let_go.set()
@@ -88,6 +88,27 @@ async def test_p6_p9_the_disk_under_the_outbox_has_become_read_only(rig: Rig, tm
     await wait_until(lambda: rig.status()["taking_in"]["state"] == "yes")
     await wait_until(lambda: rig.status()["delivering"]["state"] == "yes")
     assert await priorities(rig, '"outbox_works_again"') == {"<6>"}
+
+
+@pytest.mark.parametrize(("error", "kind"), [("EROFS", "outbox_unwritable"), ("ENOSPC", "outbox_full")])
+async def test_p9_stopped_while_nothing_can_be_written(rig: Rig, tmp_path: Path, error: str, kind: str) -> None:
+    """P9: it ends, and says why in sentences, never with a traceback. What was not stored comes again at the next
+    start."""
+    rig.oden.answers(200, "[]")
+    rig.start("tests.traced")
+    await wait_until(rig.is_connected)
+    assert rig.process is not None
+    async with unwritable(rig.process.pid, tmp_path / "outbox" / "outbox", error):
+        await rig.broker.publish("plant/order", json.dumps({"number": "4711"}))
+        await wait_until(lambda: kind in rig.kinds())
+        rig.process.terminate()
+        code = await asyncio.to_thread(rig.process.wait, PATIENCE)
+    assert code in (0, 1)
+    assert "Traceback" not in rig.log.read_text()
+    assert rig.logged('"gateway_stopped"')
+    rig.start()
+    await wait_until(rig.is_connected)
+    await wait_until(lambda: rig.oden.requests)
 
 
 NOW = datetime.now(UTC)

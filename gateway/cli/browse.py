@@ -213,6 +213,10 @@ class _Printer:
             print(csv_text(self._rows), end="")
 
 
+_COMPOUND = {"]": "an array, of which `index: 0` is the first", "ExtensionObject": "a structure: `field: NAME`"}
+"""What is shown of a value that is more than one."""
+
+
 def described(found: Found, *, indented: bool) -> Iterator[str]:
     """What was found, in a line or a few."""
     match found:
@@ -224,12 +228,20 @@ def described(found: Found, *, indented: bool) -> Iterator[str]:
                 return
             unit = f" {found.unit}" if found.unit else ""
             uncertain = f", {found.quality}" if found.quality not in {"good", ""} else ""
-            shown = found.problem or f"{json.dumps(found.value, ensure_ascii=False)}{unit}"
+            shown = (
+                found.problem
+                or _COMPOUND.get(found.type.partition("[")[2] or found.type)
+                or f"{json.dumps(found.value, ensure_ascii=False)}{unit}"
+            )
             kind = f" ({found.type}{uncertain})" if found.type else ""
             yield _printable(f"{indent}{found.name} = {shown}{kind}  {found.node}")
         case Topic():
             kept = ", kept by the broker" if found.retained else ""
-            heard = f"{found.messages} messages{kept}" if found.known_at is None else f"last {moment(found.known_at)}"
+            heard = (
+                f"{found.messages} message{'' if found.messages == 1 else 's'}{kept}"
+                if found.known_at is None
+                else f"last {moment(found.known_at)}"
+            )
             yield _printable(f"{found.topic}  {heard}: {found.problem or found.said}")
             for path, value in found.fields.items():
                 if path:

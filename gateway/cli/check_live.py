@@ -80,7 +80,7 @@ def check_live(
         }
         print(json.dumps(told))
     else:
-        print("\n".join(_text(looks, findings, wrong, budget, AnchoredClock().now())))
+        print("\n".join(_text(loaded.config, looks, findings, wrong, budget, AnchoredClock().now())))
     return 1 if wrong else 0
 
 
@@ -179,15 +179,17 @@ async def _visited(
 
 
 def _text(
-    looks: Sequence[SourceLook], findings: Sequence[Finding], wrong: int, budget: Budget, now: float
+    config: Config, looks: Sequence[SourceLook], findings: Sequence[Finding], wrong: int, budget: Budget, now: float
 ) -> Iterator[str]:
+    inputs = [(f"{line.factory}/{line.line}", name) for line in config.lines for name in line.inputs]
+    places = {each: place for place, each in enumerate(inputs)}
     for each in looks:
         clock = f", its clock {each.clock_ahead:+.1f} s" if each.clock_ahead is not None else ""
         seen = ", as the running gateway sees it" if each.by_gateway else ""
         yield f"{each.name}: {each.url} ({each.protection}): {each.detail}{clock}{seen}"
         if each.granted:
             yield f"  granted: {', '.join(_granted(each))}"
-        for reading in each.readings:
+        for reading in sorted(each.readings, key=lambda reading: places.get((reading.line, reading.input), 0)):
             yield f"  {_input(reading, each, now)}"
     if not budget.findings:  # which say the same
         yield budget.words
@@ -197,8 +199,9 @@ def _text(
         yield f"       {finding.cure}"
     yield ""
     silent = sum(finding.level == "unheard" for finding in findings)
+    things, were = "thing" if wrong == 1 else "things", "was" if silent == 1 else "were"
     yield (
-        f"{wrong} things will not work, {silent} were not heard, {len(findings) - wrong - silent} to know."
+        f"{wrong} {things} will not work, {silent} {were} not heard, {len(findings) - wrong - silent} to know."
         if findings
         else "All sources and Oden are as they should be."
     )

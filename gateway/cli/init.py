@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,9 +16,11 @@ from gateway.cli.schema import json_schema
 from gateway.cli.startup import DEFAULT_CONFIG, configure_logging, read_config
 from gateway.clock import AnchoredClock
 from gateway.config.environment import VARIABLE_PREFIX
+from gateway.config.schema import OpcuaConfig
 from gateway.config.schema_process import Log
 from gateway.errors import ConfigError, GatewayError
-from gateway.live.browse import SECONDS, BrowseQuestion, browse
+from gateway.live.branches import Branch, one_branch
+from gateway.live.browse import SECONDS, BrowseQuestion, browse, number_names
 from gateway.live.first_config import FirstLine, first_configuration, state_of
 from gateway.live.offer import Offer, Offers
 from gateway.shown_address import shown_address
@@ -75,14 +78,18 @@ def _init(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int
     if not arguments.opcua and not arguments.mqtt:
         parser.error("name a server with --opcua or a broker with --mqtt")
     sources = dict(_sources(arguments.opcua, arguments.mqtt))
-    offers = asyncio.run(_offers(sources, arguments))
-    if not offers:
+    found = asyncio.run(_offers(sources, arguments))
+    if not any(found.values()):
         raise GatewayError("nothing was found that an input could be: see what `oden-gateway browse` shows")
+    offers, others = _of_one_machine(found)
+    for sentence in others:
+        print(sentence, file=sys.stderr)
+    numbers = asyncio.run(_numbers(sources, offers))
     if sys.stdin.isatty() and not arguments.running:
-        _ask_for_running(arguments, offers)
-    line = FirstLine(arguments.factory or "", arguments.line or "", arguments.running)
+        _ask_for_running(arguments, offers, numbers)
+    line = FirstLine(arguments.factory or "", arguments.line or "", arguments.running, numbers)
     outbox = "" if output.absolute().parent == DEFAULT_CONFIG.parent else "outbox"
-    text = first_configuration(sources, offers, line, SCHEMA, outbox)
+    text = first_configuration(sources, offers, line, SCHEMA, outbox, others)
     try:
         output.write_text(text, encoding="utf-8")
         schema = output.parent / SCHEMA
@@ -91,7 +98,7 @@ def _init(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int
     except OSError as error:
         raise GatewayError(f"{output} cannot be written: {error.strerror}") from None
     _see_that_it_is_right(output)
-    print(_next_steps(output, len(offers), text.count("# TODO: ")))
+    print(_next_steps(output, sum(map(len, found.values())), text.count("# TODO: ")))
     return 0
 
 
@@ -109,12 +116,25 @@ def _ask(arguments: argparse.Namespace) -> None:
             setattr(arguments, name, sys.stdin.readline().strip())
 
 
-def _ask_for_running(arguments: argparse.Namespace, offers: Sequence[Offer]) -> None:
+async def _numbers(sources: Mapping[str, Mapping[str, str]], offers: Sequence[Offer]) -> Mapping[int, str]:
+    """What the server calls the values of the state, where it does."""
+    state = state_of(offers)
+    if state is None or "node" not in state.keys or not isinstance(state.value, int):
+        return {}
+    section = section_of(sources[state.keys["source"]]["url"])
+    if not isinstance(section, OpcuaConfig):
+        return {}
+    return await number_names(section, state.keys["node"], AnchoredClock())
+
+
+def _ask_for_running(arguments: argparse.Namespace, offers: Sequence[Offer], numbers: Mapping[int, str]) -> None:
     """Ask at which values of the state the line runs: no name says that."""
     state = state_of(offers)
     if state is None:
         return
     value = json.dumps(state.value, ensure_ascii=False)
+    if numbers:
+        print(f"Values of {state.name}: {', '.join(f'{n} {name}' for n, name in numbers.items())}", file=sys.stderr)
     question = f"Value of {state.name} at which the line runs; it is {value} now (several: 1, 2; empty: not known): "
     print(question, end="", file=sys.stderr, flush=True)
     arguments.running = [word for part in sys.stdin.readline().split(",") if (word := part.strip())]
@@ -133,11 +153,45 @@ def _sources(opcua: str | None, mqtt: str | None) -> Mapping[str, Mapping[str, s
     return sources
 
 
-async def _offers(sources: Mapping[str, Mapping[str, str]], arguments: argparse.Namespace) -> list[Offer]:
-    found: list[Offer] = []
+def _of_one_machine(found: Mapping[str, Sequence[Offer]]) -> tuple[list[Offer], list[str]]:
+    """What is offered for one line, and what is said of machines that are like it."""
+    offers: list[Offer] = []
+    said: list[str] = []
+    called: set[str] = set()
+    for source, each in found.items():
+        branch = one_branch(each, called)
+        called |= {branch.name} if branch.name else {word for offer in branch.offers for word in offer.path[:-1]}
+        offers += branch.offers
+        if branch.others:
+            said.append(_others(source, branch))
+    return offers, said
+
+
+def _others(source: str, branch: Branch) -> str:
+    """Which machines are left out, and how another is taken."""
+    topics = (offer.keys.get("topic", "").split("/") for offer in branch.offers)
+    levels = next((levels for levels in topics if branch.name in levels), None)
+    if levels is None:
+        option, wanted = "--match", branch.others[0]
+    else:
+        option, wanted = "--topics", "/".join([*levels[: levels.index(branch.name)], branch.others[0], "#"])
+    text = f"{source}: {branch.name} is taken, and not {_some(branch.others)}, which are like it: init {option} "
+    return "".join(each for each in text + shlex.quote(wanted) if each.isprintable())
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+async def _offers(
+    sources: Mapping[str, Mapping[str, str]], arguments: argparse.Namespace
+) -> Mapping[str, Sequence[Offer]]:
+    """What each source has that an input could be."""
+    everything: dict[str, list[Offer]] = {}
     names: set[str] = set()
     for name, keys in sources.items():
         offers, number = Offers(name, names), 0
+        found = everything.setdefault(name, [])
         nodes = keys["type"] == "opcua"
         start, match = (arguments.start, arguments.match) if nodes else (arguments.topics, "")
         question = BrowseQuestion(name, start, match=match, seconds=arguments.seconds)
@@ -154,7 +208,7 @@ async def _offers(sources: Mapping[str, Mapping[str, str]], arguments: argparse.
                     break
         if not number:
             print(f"{name}: nothing was found{' that matches' if start or match else ''}", file=sys.stderr)
-    return found
+    return everything
 
 
 def _see_that_it_is_right(output: Path) -> None:
@@ -177,7 +231,11 @@ def _next_steps(output: Path, found: int, to_do: int) -> str:
 3. {command} check -c {output} --live     is all of it there?
 4. {command} record -c {output} first.jsonl --for 10m, then\n   {command} replay -c {output} first.jsonl
                                              what would Oden be told?
-5. {command} run -c {output}"""
+5. Try it without Oden, with `demo-token` as the token, in two terminals (docs/simulator.md: it knows Factory A with
+   Line 01 to Line 40, or a plant of your own):
+   {command} simulate oden --port 8400 --ledger requests.jsonl
+   ODEN_GATEWAY_ODEN__URL=http://127.0.0.1:8400/v2 {command} run -c {output}
+6. {command} run -c {output}     with Oden's token, once the folder {output.parent / "outbox"} is deleted"""
 
 
 def _command() -> str:

@@ -54,8 +54,11 @@ def _tail(arguments: argparse.Namespace) -> int:
         names = ", ".join(loaded.config.sources)
         raise GatewayError(f"there is no source {arguments.source}; there are: {names}")
     clock = AnchoredClock()
+    shown = 0
 
     def show(reading: InputReading | int | str) -> None:
+        nonlocal shown
+        shown += not isinstance(reading, str)
         if isinstance(reading, str):
             say_beside(reading, as_json=arguments.json)
         elif isinstance(reading, int):
@@ -67,6 +70,8 @@ def _tail(arguments: argparse.Namespace) -> int:
             print(line_of(reading, clock.now()), flush=True)
 
     asyncio.run(_show(arguments.config, loaded, arguments.source, arguments.seconds, show, clock))
+    if not shown:
+        say_beside("no value came: wait longer, or see `oden-gateway check --live`", as_json=arguments.json)
     return 0
 
 

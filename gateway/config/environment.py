@@ -58,6 +58,11 @@ _OF_SYSTEMS = re.compile(
     re.IGNORECASE,
 )
 """Words in the names that people give secrets: those of systems, and what a secret is for."""
+_NAMED = re.compile(
+    r"(?:export\s+|set\s+)?(?:\w+[_.-])?(?:token|passw(?:or)?d|pwd|secret|api_?key|key)\s*(?:=|:\s)\s*\S",
+    re.IGNORECASE,
+)
+"""`NAME=value`, as in a file of variables."""
 _NUMBERED = re.compile(r"[A-Za-z]*\d{0,2}")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
@@ -91,9 +96,16 @@ def is_name_of_secret(text: str, folder: Path, environ: Mapping[str, str]) -> bo
     return True
 
 
+def is_named(text: str) -> bool:
+    """Whether what a file or a variable holds as a secret is most likely a line of a file of variables, `TOKEN=...`."""
+    return _NAMED.match(text) is not None
+
+
 def why_no_token(text: str) -> str | None:
     """Why `text`, which a file or a variable holds, cannot be Oden's token, and what helps; None: it can. It is not
     repeated."""
+    if is_named(text):
+        return "it begins with a name and a sign behind it, as in a file of variables: leave the token alone there"
     if re.match(r"(token|bearer|authorization:?)\s", text, re.IGNORECASE):
         return "it begins with a word that the gateway writes itself: leave the token alone there"
     if text[0] in _QUOTES or text[-1] in _QUOTES:

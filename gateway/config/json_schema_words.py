@@ -31,6 +31,8 @@ _WITHOUT_CHECK = frozenset(
 _CONDITIONS = ("not", "if")
 """Keywords whose schema may be one that nothing fits: then all fits the schema around it."""
 _NEAR = 0.82
+_NEAR_FIELD = 0.79
+"""How alike a field that is required and one that is not are, of which the one is most likely a slip."""
 """How alike a word and a keyword are of which the one is most likely a slip of the other."""
 
 
@@ -182,7 +184,8 @@ def _misfits(schema: Mapping[str, Any]) -> Iterator[Doubt]:
     properties, required = schema.get("properties"), schema.get("required")
     if isinstance(properties, dict) and isinstance(required, list):
         for name in required:
-            near = nearest(name, properties, _NEAR) if name not in properties else None
+            others = [other for other in properties if other not in required]
+            near = nearest(name, others, _NEAR_FIELD) if name not in properties else None
             if near is not None:
                 text = f"{quoted(name)} is required, and among 'properties' stands {quoted(near)}: are these two?"
                 yield Doubt(schema, "required", text)

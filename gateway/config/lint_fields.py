@@ -1,5 +1,5 @@
-"""Fields that are named where a message has none: of an input that is one field itself, and behind the name of an input
-where the message's own fields are meant."""
+"""Fields that are named where a message has none: of an input that is one field itself, behind the name of an input
+where the message's own fields are meant, and beside one that is nearly called so."""
 
 import re
 from collections import defaultdict
@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from gateway.config.lint_expressions import without_texts
 from gateway.config.lint_texts import sections_of, texts_of
+from gateway.config.near_words import one_slip_of_fields
 from gateway.config.schema import Line
 from gateway.config.schema_intervals import End
 from gateway.config.schema_io import Input
@@ -24,8 +25,9 @@ _IN_CONDITION = re.compile(r"(?<![\w.])([A-Za-z_]\w*)\.(\w+(?:\.\w+)*)(?![\w(])"
 
 def find_lost_fields(line: Line, loc: Loc, expressions: Iterable[tuple[Loc, str]]) -> Iterator[ConfigFault]:
     """The fields that `line`, which stands at `loc`, names in vain in its texts, `expressions` and inputs."""
-    texts = [*texts_of(line, loc)]
+    texts, expressions = [*texts_of(line, loc)], [*expressions]
     yield from _of_one_field(line, loc, texts, expressions)
+    yield from _near_others(line, loc, texts, expressions)
     referred: defaultdict[str, set[str]] = defaultdict(set)
     """By input, the fields by which others speak of it."""
     for _, text in texts:
@@ -67,6 +69,44 @@ def _of_one_field(
             rests_on: tuple[Loc, ...] = ((*loc, "inputs", name),)
             certain = name in plain
             yield ConfigFault(at, f"{said}: {cure}", rests_on=rests_on, at=(match.start(1),), warning=not certain)
+
+
+def _near_others(
+    line: Line, loc: Loc, texts: Iterable[tuple[Loc, str]], expressions: Iterable[tuple[Loc, str]]
+) -> Iterator[ConfigFault]:
+    """Fields of the messages of one topic of which one is a slip of another: that which is named less often, else the
+    later. What a schema says of its messages is told by that."""
+    named: list[tuple[str, str, Loc, int | None]] = []
+    for name, given in line.inputs.items():
+        at: Loc = (*loc, "inputs", name)
+        named += [(name, given.field, (*at, "field"), None)] if given.field is not None else []
+        named += [(name, path, place, None) for place, path in _paths(given, at)]
+    for place, text, pattern in (
+        *((place, text, _WITH_FIELD) for place, text in texts),
+        *((place, without_texts(source), _IN_CONDITION) for place, source in expressions),
+    ):
+        named += [(match[1], match[2], place, match.start(2)) for match in pattern.finditer(text)]
+    for index, entry in enumerate(line.scrap_yield.entries if line.scrap_yield is not None else ()):
+        name, way = entry.amount
+        named.append((name, ".".join(way), (*loc, "scrap_yield", "entries", index, "count"), None))
+    topics: defaultdict[tuple[object, ...], defaultdict[str, list[tuple[Loc, int | None]]]]
+    topics = defaultdict(lambda: defaultdict(list))
+    for name, path, place, begin in named:
+        other = line.inputs.get(name)
+        is_own = other is not None and place[len(loc) : len(loc) + 2] == ("inputs", name)
+        if other is None or other.topic is None or other.json_schema is not None or other.binary is not None:
+            continue
+        if path and path.isidentifier() and (is_own or other.field is None):
+            topics[other.source, other.topic, repr(other.split)][path].append((place, begin))
+    for fields in topics.values():
+        known: list[str] = []
+        for path in sorted(fields, key=lambda each: -len(fields[each])):
+            meant = next((other for other in known if path[0] == other[0] and one_slip_of_fields(path, other)), None)
+            known.append(path)
+            for place, begin in fields[path] if meant is not None else ():
+                text = f"others look at the field {quoted(meant)} of these messages: is it meant here too?"
+                found = (begin,) if begin is not None else ()
+                yield ConfigFault(place, text, at_key=place[-2] == "only", at=found, warning=True, rests_on=())
 
 
 def _is_one_field(given: Input) -> bool:

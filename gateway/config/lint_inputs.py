@@ -8,7 +8,7 @@ from gateway.config.addresses import JSON_PATH, SPARKPLUG, meant_node_id, own_pa
 from gateway.config.invisible import CURLY_QUOTES, TYPESET, in_curly_quotes, name_of
 from gateway.config.lint_paths import doubts_of_path
 from gateway.config.lint_texts import joined_by, texts_of
-from gateway.config.near_words import one_slip_apart, suggestion
+from gateway.config.near_words import is_turned, look_alike, one_slip_apart, suggestion
 from gateway.config.schema import Line, LookupTable
 from gateway.config.schema_io import Counter, Input
 from gateway.config.schema_messages import OwnTime
@@ -292,6 +292,8 @@ def find_near_topics(lines: Sequence[Line]) -> Iterator[ConfigFault]:
         for level, places in levels.items() if len(levels) <= _MOST_BESIDE else ():
             likely = [other for other in levels if len(levels[other]) > len(places)]
             meant = next((other for other in likely if _is_near(level, other)), None)
+            if meant is None and len(places) == 1:  # letters may be turned in what is as short as a code
+                meant = next((o for o in likely if len(levels[o]) >= _ENOUGH and is_turned(level, o, _ENOUGH)), None)
             for loc, topic in places if meant is not None else ():
                 text = f"{quoted(level)} in {quoted(topic)} is {quoted(meant)} in other {loc[-1]}s: are these two?"
                 if not level:
@@ -309,7 +311,7 @@ another is as often there as its lines."""
 
 
 def _is_near(level: str, other: str) -> bool:
-    return not level or level.casefold() == other.casefold() or one_slip_apart(level, other)
+    return not level or level.casefold() == other.casefold() or one_slip_apart(level, other) or look_alike(level, other)
 
 
 def _spelling(given: Input, loc: Loc, spelt: dict[tuple[str, str], str]) -> Iterator[ConfigFault]:

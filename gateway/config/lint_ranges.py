@@ -15,6 +15,7 @@ from gateway.errors import ConfigFault
 _SIDE = r"(?:[A-Za-z_][\w.]*|-?\d+(?:\.\d+)?|\0+)"
 _PLAIN = re.compile(rf"\s*{_SIDE}\s*(?:==|!=|<=?|>=?)\s*{_SIDE}\s*")
 """One comparison and nothing else, in an expression without its texts."""
+_BY_NOTHING = re.compile(r"[/%]\s*(0+(?:\.0*)?)(?![\w.])")
 _LESS, _MORE = frozenset({"<", "<="}), frozenset({">", ">="})
 
 
@@ -23,6 +24,10 @@ def find_doubtful_ranges(line: Line, loc: Loc, expressions: Iterable[tuple[Loc, 
     that are never come to."""
     for at, source in expressions:
         yield from _of_condition(source, at, 0)
+        nothing = _BY_NOTHING.search(without_texts(source))
+        if nothing is not None:
+            text = "nothing can be divided by 0, so that this is never known: write another number"
+            yield ConfigFault(at, text, rests_on=(), at=(nothing.start(1),))
     if line.states is not None:
         yield from _rungs(line.states, (*loc, "states", "ladder"))
 

@@ -3,8 +3,10 @@ keep to."""
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
+from gateway.config.lint_texts import joined_by
 from gateway.config.near_words import nearest
 from gateway.config.schema import Config, OpcuaConfig
 from gateway.config.schema_mqtt import MqttConfig
@@ -25,6 +27,9 @@ _PORTS_OF_OTHERS: Mapping[int, str] = {
 """Port -> what usually speaks there."""
 _WITHOUT_PATH = {"mqtt": "ws", "mqtts": "wss"}
 """MQTT over TCP -> the same over WebSocket."""
+_EMPTIED = ("/tmp", "/run", "/var/run", "/dev/shm")  # noqa: S108 - told of, never written to
+_SOON = 1.0
+"""Seconds: a connection that is lost takes longer to come back."""
 _ODEN = "oden.app"
 _NEAR_HOST = 0.85
 """How like Oden's own name that of a host is at least which is most likely a slip of it."""
@@ -52,7 +57,34 @@ def find_doubtful_sources(config: Config) -> Iterator[ConfigFault]:
         if isinstance(source, MqttConfig):
             yield from _session(source, ("sources", name))
             yield from _own_presence(source, name, config)
+    yield from _one_server(config)
+    yield from _emptied(config.outbox.directory)
+    for index, host in enumerate(config.status.hosts):
+        if (sign := joined_by(host)) is not None:
+            text = f"this is one name with a '{host[sign]}' in it: between the items of a list stands ','"
+            yield ConfigFault(("status", "hosts", index), text, warning=True, at=(sign,))
     yield from _too_fast(config)
+
+
+def _one_server(config: Config) -> Iterator[ConfigFault]:
+    """Sources that are one server, as the same user: it would be asked twice."""
+    seen: dict[tuple[object, ...], str] = {}
+    for name, source in config.sources.items():
+        if isinstance(source, OpcuaConfig):
+            user = (source.username, source.user_certificate, source.security)
+            first = seen.setdefault((source.url.rstrip("/").casefold(), *user), name)
+            if first != name:
+                text = f"{quoted(first)} is this server too: is the address of another meant? If not, one is enough,"
+                text += " since each input can say how often its tag is looked at"
+                yield ConfigFault(("sources", name, "url"), text, warning=True, rests_on=())
+
+
+def _emptied(directory: Path) -> Iterator[ConfigFault]:
+    """A folder in which nothing outlives a start of the machine."""
+    of = next((folder for folder in _EMPTIED if directory.is_relative_to(folder)), None)
+    if of is not None:
+        text = f"{of} is empty after each start of the machine, so that what waits and what was counted would be lost:"
+        yield ConfigFault(("outbox", "directory"), f"{text} leave it out for /var/lib/oden-gateway", warning=True)
 
 
 def _session(source: MqttConfig, loc: Loc) -> Iterator[ConfigFault]:
@@ -106,6 +138,10 @@ def _port(url: str) -> int | None:
 def _too_fast(config: Config) -> Iterator[ConfigFault]:
     """Tags that are to change or come sooner than their server tells of it: they would be quiet all the time."""
     for index, line in enumerate(config.lines):
+        if line.states is not None and line.states.offline is not None and line.states.offline.after < _SOON:
+            text = "a connection that is cut takes longer to come back, so that each short cut would be a state: is 60s"
+            place = ("lines", index, "states", "offline", "after")
+            yield ConfigFault(place, f"{text} meant?", warning=True, rests_on=())
         for name, given in line.inputs.items():
             source = config.sources.get(given.source or "")
             if not isinstance(source, OpcuaConfig) or given.node is None:

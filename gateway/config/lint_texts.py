@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from gateway.config.invisible import CURLY_QUOTES, in_curly_quotes, looks_like, mixed_letter
-from gateway.config.near_words import nearest, one_slip_apart
+from gateway.config.near_words import look_alike, nearest, one_slip_apart, without_signs
 from gateway.config.schema import Line
 from gateway.config.schema_intervals import Categories, Interval, Operator, PerformanceTarget, StateCode
 from gateway.config.schema_rules import IntervalTypeRule, ProductAttributeRule
@@ -50,7 +50,8 @@ _STAND_IN = re.compile(r"\|([A-Za-z_]\w*)\}")
 _LOOKED_UP = re.compile(r"[A-Za-z_]\w*\[([A-Za-z_]\w*)(?:\.\w+)*\]\.\w+(?:\.\w+)*")
 _MOST_COMPARED = 200
 """Names of a kind of which each is compared with each."""
-_SLIPS_IN = ("category", "reason", "factory", "metric group", "type", "attribute")
+_LINES_OF = "line of "
+"""Names of lines are meant to be nearly the same, and are looked at for what looks the same alone."""
 _NEAR_TYPE = 0.7
 """How alike the name that a rule has and a type of intervals are, of which the one is most likely a slip."""
 USUAL_CATEGORIES = ("Uptime", "Planned Downtime", "Unplanned Downtime", "No Data")
@@ -216,8 +217,8 @@ def find_near_misses(lines: Collection[Line], tones: Collection[str]) -> Iterato
             for name in names.keys() - {first}:
                 text = f"this {kind} is written {quoted(first)} elsewhere: are these two? Write both alike"
                 yield ConfigFault(names[name], text, at_key=names[name][0] == "status", warning=True)
-    for kind in _SLIPS_IN:
-        yield from _slips(kind, seen.get(kind, {}), rank)
+    for kind, groups in seen.items():
+        yield from _slips(kind, groups, rank)
     yield from _types_of_rules(lines)
     categories = {name: loc for names in seen.get("category", {}).values() for name, loc in names.items()}
     yield from _nearly_usual(categories, tones)
@@ -252,7 +253,7 @@ def _nearly_usual(categories: Mapping[str, Loc], known: Collection[str]) -> Iter
 
 def _names(line: Line, loc: Loc) -> Iterator[tuple[str, str, Loc]]:
     yield "factory", line.factory, (*loc, "factory")
-    yield f"line of {line.factory}", line.line, (*loc, "line")
+    yield f"{_LINES_OF}{line.factory}", line.line, (*loc, "line")
     for section, at in sections_of(line, loc):
         match section:
             case StateCode():
@@ -290,7 +291,11 @@ def sections_of(value: Any, loc: Loc) -> Iterator[tuple[BaseModel, Loc]]:
 
 
 def _folded(name: str) -> str:
-    return re.sub(r"[\W_]+", "", looks_like(name)).casefold() or name
+    return without_signs(looks_like(name)) or name
+
+
+def _is_slip(name: str, other: str) -> bool:
+    return one_slip_apart(name, other) or look_alike(name, other)
 
 
 def _slips(
@@ -299,10 +304,10 @@ def _slips(
     """Names of a kind, by what is equal in them, that are one slip apart: that of the lower `rank`, else
     the later."""
     known: list[str] = []
+    is_near = look_alike if kind.startswith(_LINES_OF) else _is_slip
     for name in (next(iter(names)) for names in islice(groups.values(), _MOST_COMPARED)):
-        first = next(
-            (other for other in known if abs(len(name) - len(other)) < 2 and one_slip_apart(name, other)), None
-        )
+        near = (other for other in known if abs(len(name) - len(other)) < 2 and is_near(name, other))
+        first = next(near, None)
         known.append(name)
         if first is not None:
             slip, other = (first, name) if rank(first) < rank(name) else (name, first)

@@ -18,6 +18,7 @@ from gateway.config.environment import (
     FOLDER,
     SecretError,
     is_name_of_secret,
+    is_named,
     is_near_reference,
     is_reference,
     override_layer,
@@ -342,6 +343,9 @@ class _Resolver:
                 return text
             if loc == _TOKEN and (why := why_no_token(secret)) is not None:
                 self.faults.append(ConfigFault(loc, f"what the secret '{name}' holds is no token: {why}"))
+            elif loc != _TOKEN and is_named(secret):
+                text = f"what the secret '{name}' holds begins with a name and a sign, as in a file of variables: is"
+                self.faults.append(ConfigFault(loc, f"{text} what follows meant alone?", warning=True))
             return secret
         if is_near_reference(text) or is_name_of_secret(text, self.folder, self.environ) or self._is_file(text):
             reason = "this would be taken for the secret itself: write ${secret:NAME}, or the secret alone"

@@ -25,7 +25,35 @@ def one_slip_apart(name: str, other: str) -> bool:
     if len(words) != len(others):
         words, others = ["".join(words)], ["".join(others)]
     different = [pair for pair in zip(words, others, strict=True) if pair[0] != pair[1]]
-    return len(different) == 1 and sum(map(len, different[0])) > 2 * _SHORTEST and _is_slip(*different[0])
+    if len(different) != 1:
+        return False
+    is_long = sum(map(len, different[0])) > 2 * _SHORTEST
+    return _is_slip(*different[0]) if is_long else is_turned(*different[0], _SHORTEST)
+
+
+def is_turned(word: str, other: str, shortest: int) -> bool:
+    """Whether two letters beside each other make one word of the other, of so many letters at least."""
+    apart = [place for place in range(len(word)) if word[place] != other[place]] if len(word) == len(other) else []
+    return len(word) >= shortest and len(apart) == 2 and apart[1] == apart[0] + 1 and _is_slip(word, other)
+
+
+def look_alike(name: str, other: str) -> bool:
+    """Whether both look the same and are not: a small L, a capital i and a one, or an O and a nought; or are the same
+    but for the signs between letters, or between a letter and a number."""
+    names = [name.translate(_ALIKE).casefold(), other.translate(_ALIKE).casefold()]
+    return name != other and (names[0] == names[1] or without_signs(name) == without_signs(other))
+
+
+_ALIKE = str.maketrans({"l": "1", "I": "1", "O": "0", "o": "0"})
+
+
+def without_signs(name: str) -> str:
+    """`name` without its case, blanks and signs, but for what parts two numbers: `Line 1-1` is not `Line 11`."""
+    return ".".join(_SIGNS.sub("", part) for part in _BETWEEN_NUMBERS.split(name)).casefold()
+
+
+_SIGNS = re.compile(r"[\W_]+")
+_BETWEEN_NUMBERS = re.compile(r"(?<=\d)[\W_]+(?=\d)")
 
 
 def _is_slip(word: str, other: str) -> bool:
@@ -52,9 +80,7 @@ def one_slip_of_fields(path: str, other: str) -> bool:
     if len(one) < 3 or any(map(str.isdigit, one + two)) or two == f"{one}s":
         return False
     if len(one) == len(two):
-        apart = [place for place in range(len(one)) if one[place] != two[place]]
-        turned = len(apart) == 2 and [one[place] for place in apart] == [two[place] for place in reversed(apart)]
-        return not apart or (turned and apart[1] == apart[0] + 1)
+        return one == two or is_turned(one, two, 3)
     return len(two) == len(one) + 1 and any(two[:place] + two[place + 1 :] == one for place in range(len(two)))
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from gateway.config.csv_tables import Row, Sheet, doubtful_headings, empty_columns, misspelt_key, row_as_section
 from gateway.config.files import Files, resolve_path
+from gateway.config.lint_templates import find_written_out
 from gateway.config.near_words import meant_key, nearest, one_slip_apart, suggestion
 from gateway.config.schema import Config, Line, LineKeys, TopLevelKeys
 from gateway.config.schema_walk import child_annotation, section_keys
@@ -60,7 +61,8 @@ class _Expander:
         self._templates: Mapping[Key, Node] = {}
         self._unread = False
         """Whether there may be templates that could not be read."""
-        self._used: set[Key] = set()
+        self._given: dict[Key, list[Mapping[Key, Node]]] = {}
+        """Name of a template -> the parameters of each line that uses it."""
         self._lost: Position | None = None
         """A line that most likely uses a template, which it does not say or which there is not."""
         self._sheets: list[Sheet] = []
@@ -79,6 +81,7 @@ class _Expander:
         }
         if templates is not None and not self._unread:
             self._report_sections(templates)
+        self._files.findings += find_written_out(self._templates, self._given)
         return Node(root.position, sections, root.keys, incomplete=root.incomplete)
 
     def _section(self, key: Key, node: Node) -> Node:
@@ -111,7 +114,7 @@ class _Expander:
         names = [name for name in self._templates if name not in bases] if use is None else [use.value]
         lines = []
         for name in names:
-            if isinstance(name, str) and name not in self._used:
+            if isinstance(name, str) and name not in self._given:
                 entries: dict[Key, Node] = {key: Node(at, None, incomplete=True) for key in LINE_PARAMETERS}
                 entries |= {"use": Node(at, name), "with": Node(at, {}, incomplete=True)}
                 line = Node(at, entries, dict.fromkeys(entries, at), incomplete=use is None)
@@ -294,7 +297,7 @@ class _Expander:
             text = "write what the lines have in common here: 'key: value' lines, indented below"
             self._report(template.position, text)
         else:
-            self._used.add(name)
+            self._given.setdefault(name, []).append(given.values or {})
             return self._expand(template, template.value, given, line, (*chain, name))
         return Node(line, {}, incomplete=True)
 
@@ -356,7 +359,7 @@ class _Expander:
         of_templates = {*section_keys(Line), *section_keys(LineKeys), "defaults"}
         for name, template in self._templates.items():
             is_template = isinstance(template.value, dict) and of_templates.issuperset(template.value)
-            if name in section_keys(Line) and name not in self._used and not is_template:
+            if name in section_keys(Line) and name not in self._given and not is_template:
                 text = f"no line uses a template {quoted(name)}: indent it further, as a part of the template above it"
                 self._report(templates.keys[name], text)
 

@@ -1,26 +1,21 @@
-"""One line of YAML by itself: where its quotes, brackets and comment are, and the ways in which it could be mended.
+"""One line of YAML by itself, and the ways in which it could be mended.
 
 It is looked at only where the file as a whole cannot be read, so that what is guessed here is tried before it counts.
 """
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import accumulate
-from typing import NamedTuple
 
 from gateway.config.addresses import JSON_PATH, own_path
 from gateway.config.invisible import BLANKS, QUOTES, WIDE, name_of
 from gateway.config.schema_walk import every_key, may_stand_below
+from gateway.config.yaml_brackets import STRAIGHT, Line, Repair, closed_brackets, missing_brackets, opened_bracket, scan
 from gateway.config.yaml_words import NO_COMMENT, PARTED_NODE, WORD_ALONE, of_value, parted_node
 
 NEVER_CLOSED = "the quote that is opened here is never closed"
 NO_BULLET = "'- ' is missing before this: each item of a list begins with it"
 DASH_TOO_MANY = "this '- ' is one too many: its neighbours are keys, not items of a list"
-_CLOSERS = {"{": "}", "[": "]"}
-_BEFORE_TOKEN = frozenset(" \t[{,:-")
-_DOUBTFUL = re.compile(r",[ \t]|[ \t]#")
-"""In quotes: the quote may have been meant to end before this."""
 _FILLED_IN = re.compile(r"[^\s{}\[\],]*(?:\{[^{}]*\}|\[[^\[\]]*\])[^\s{}\[\],]*")
 _SIGN = re.compile(r"(?P<before>[ \t]*(?:- +)?[\w.-]+)(?P<sign>[ \t]*(?:=>|->|=|:=|;)[ \t]*)(?P<value>\S.*)")
 _NO_CODE = re.compile(r"[ \t]*(?P<key>\*|[>|]=?[ \t]*[\d.]+)(?=[ \t]*:(?:[ \t]|\Z))")
@@ -35,7 +30,6 @@ leave."""
 _OPENED_KEY = re.compile(r"[ \t]*(?:- +)?(?P<quote>[\"'])(?=\w[\w-]*:(?:[ \t]|\Z))")
 _SECRET = re.compile(r"\$\{secret:(?P<blank>[ \t]+)(?=[\w.-]+\})")
 _SLASHES = re.compile(r"(?:^|[ \t])(//)(?=[ \t]|\Z)")
-_STRAIGHT = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'')
 _ONE_MORE = re.compile(
     r"(?<=[\s{\[,:])(?P<quote>[\"'])(?:(?!(?P=quote)).)+(?P=quote)(?P<more>(?P=quote))(?=\s*(?:[,}\]]|\Z|#))"
 )
@@ -60,70 +54,6 @@ _NO_BLANK = re.compile(r"[ \t]*(?:- +)?[A-Za-z_]\w*(?P<colon>:)(?=[^\s/:])")
 _NO_COLON = re.compile(r"[ \t]*(?:- +)?(?P<word>[A-Za-z_]\w*|\d+(?=[ \t]*\Z))(?P<rest>[ \t]+[^\s#].*|[ \t]*\Z)")
 
 
-class Repair(NamedTuple):
-    """A line that may have been meant; `column` (from 1) and `text` say what is wrong with the one that is there.
-
-    `unsure` is the column in `line` of a value that may be more than one thing; 0: there is none.
-    """
-
-    column: int
-    text: str
-    line: str
-    unsure: int = 0
-    likely: int = 0
-    """How much speaks for it beside others of its kind."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """Where a line has quotes that may not be closed as they were meant, its comment, and its brackets without an end.
-
-    `open_quote`: the last of the quotes is not closed. `flow`: it has brackets at all.
-    """
-
-    text: str
-    quotes: tuple[int, ...]
-    open_quote: bool
-    comment: int | None
-    brackets: str
-    flow: bool
-
-
-def scan(text: str) -> Line:
-    """The parts of `text`, a line that begins outside of quotes and brackets."""
-    quote: int | None = None
-    quotes: list[int] = []
-    brackets: list[str] = []
-    comment: int | None = None
-    flow = False
-    at = 0
-    while at < len(text) and comment is None:
-        character, before = text[at], text[at - 1] if at else " "
-        if quote is not None:
-            if character == "\\" and text[quote] == '"':
-                at += 1
-            elif character == text[quote]:
-                if character == "'" and text.startswith("''", at):
-                    at += 1
-                else:
-                    if _DOUBTFUL.search(text, quote, at):
-                        quotes.append(quote)
-                    quote = None
-        elif character in "\"'" and before in _BEFORE_TOKEN:
-            quote = at
-        elif character == "#" and before in " \t":
-            comment = at
-        elif character in _CLOSERS and (brackets or before in _BEFORE_TOKEN):
-            brackets.append(character)
-            flow = True
-        elif brackets and character == _CLOSERS[brackets[-1]]:
-            brackets.pop()
-        at += 1
-    if quote is not None:
-        quotes.append(quote)
-    return Line(text, tuple(quotes), quote is not None, comment, "".join(brackets), flow)
-
-
 def likely_repairs(text: str) -> Iterator[Repair]:
     """What is visibly wrong with a line by itself: a blank that is none, a quote or a bracket that is not closed."""
     blank = next((index for index, character in enumerate(text) if character in BLANKS), None)
@@ -133,6 +63,7 @@ def likely_repairs(text: str) -> Iterator[Repair]:
     line = scan(text)
     yield from _narrow(line)
     yield from _glued(line) if line.flow else ()
+    yield from opened_bracket(line)
     for match in _ONE_MORE.finditer(text):
         at = match.start("more")
         yield Repair(
@@ -182,7 +113,7 @@ def likely_repairs(text: str) -> Iterator[Repair]:
     for quote in reversed(line.quotes):
         yield from _closed_quote(line, quote)
     if line.brackets and not line.open_quote:
-        yield from _closed_brackets(line)
+        yield from closed_brackets(line)
 
 
 def repairs_at(text: str, index: int, said: str) -> Iterator[Repair]:
@@ -246,7 +177,7 @@ def repairs_at(text: str, index: int, said: str) -> Iterator[Repair]:
 def _end_of_value(text: str, index: int) -> int:
     """Where the value in brackets ends that has the character at `index` in it: before a sign that is in no quotes, nor
     in brackets of its own."""
-    plain = _STRAIGHT.sub(lambda match: "\0" * len(match[0]), text)
+    plain = STRAIGHT.sub(lambda match: "\0" * len(match[0]), text)
     depth = 0
     for at in range(index, len(plain)):
         if depth == 0 and plain[at] in "}],":
@@ -306,7 +237,7 @@ def missing_signs(text: str) -> Iterator[Repair]:
 def comma_at_end(text: str, around: Iterable[str]) -> Iterator[Repair]:
     """The line with a comma that may be missing at its end, where the lines `around` it, from the first on, have
     brackets that one of the others closes."""
-    plain = (_STRAIGHT.sub("", line) for line in around)
+    plain = (STRAIGHT.sub("", line) for line in around)
     open_ = list(accumulate(sum(map(line.count, "{[")) - sum(map(line.count, "}]")) for line in plain))
     content = text[: scan(text).comment].rstrip()
     if content and content[-1] not in ",{[" and open_ and open_[0] > 0 and min(open_) <= 0:
@@ -340,7 +271,7 @@ def _glued(line: Line) -> Iterator[Repair]:
 def _narrow(line: Line) -> Iterator[Repair]:
     """The line with signs of YAML in the place of the wide ones of Chinese and Japanese keyboards, but for those that
     stand in quotes or in its comment."""
-    plain = _STRAIGHT.sub(lambda match: "\0" * len(match[0]), line.text)[: line.comment]
+    plain = STRAIGHT.sub(lambda match: "\0" * len(match[0]), line.text)[: line.comment]
     wide = [at for at, character in enumerate(plain) if character in WIDE]
     if not wide:
         return
@@ -368,24 +299,10 @@ def _closed_quote(line: Line, quote: int) -> Iterator[Repair]:
         closed = f"{text[:end]}{text[quote]}{text[end:]}"
         unsure = 0 if text.count("{", quote, end) == text.count("}", quote, end) else quote + 1
         yield Repair(quote + 1, NEVER_CLOSED, closed, unsure)
-        missing = _missing_brackets(scan(closed)) if line.flow and not text[end:].strip() else ""
+        missing = missing_brackets(scan(closed)) if line.flow and not text[end:].strip() else ""
         if missing:
             reason = f"{NEVER_CLOSED}, and at the end a closing bracket is missing: '{missing}'"
             yield Repair(quote + 1, reason, closed.rstrip() + missing, unsure)
-
-
-def _closed_brackets(line: Line) -> Iterator[Repair]:
-    text, missing = line.text, _missing_brackets(line)
-    if line.comment is not None:
-        reason = "' #' begins a comment, so that the rest of this line is not read; put the text in quotes"
-        yield Repair(line.comment + 1, reason, f"{text[: line.comment]}_{text[line.comment + 1 :]}")
-    end = len(text[: line.comment].rstrip())
-    reason = f"a closing bracket is missing: '{missing}'"
-    yield Repair(end + 1, reason, f"{text[:end]}{missing}{text[end:]}")
-
-
-def _missing_brackets(line: Line) -> str:
-    return "".join(_CLOSERS[bracket] for bracket in reversed(line.brackets))
 
 
 def without_value(text: str) -> str | None:

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 from gateway.config.moved_lines import put_back
 from gateway.config.tree import NO_YAML, BrokenFileError, Finding, Node, Position, all_of, mark_unread
+from gateway.config.yaml_brackets import Repair
 from gateway.config.yaml_lines import (
     NEVER_CLOSED,
     NO_BULLET,
-    Repair,
     comma_at_end,
     likely_repairs,
     missing_signs,

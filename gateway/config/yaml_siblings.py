@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from gateway.config.schema_walk import in_one_section
-from gateway.config.yaml_lines import Repair
+from gateway.config.yaml_brackets import Repair
 
 _FARTHEST = 400
 """Lines that are looked through in each direction."""

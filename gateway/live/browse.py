@@ -5,7 +5,7 @@ acknowledged.
 """
 
 import re
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from fnmatch import translate as pattern_of
@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 
 from gateway.clock import Clock
+from gateway.config.addresses import BrowsePath, parse_place
 from gateway.config.schema import OpcuaConfig, SourceConfig
+from gateway.errors import SourceError
 from gateway.live.visit import visitor
 from gateway.sources.found import Found, TreeNode, found_adapter
 from gateway.sources.mqtt_topics import EVERYTHING, Heard, listen
@@ -66,6 +68,23 @@ async def browse(
     yield [*topics, *metrics], _said(heard, question)
 
 
+async def number_names(section: OpcuaConfig, node: str, clock: Clock) -> Mapping[int, str]:
+    """What a server calls the numbers of an enumeration; none where `node` holds none, or the server does not say."""
+    from gateway.sources.opcua.channel import Channel, translated  # noqa: PLC0415 - as above
+    from gateway.sources.opcua.description import number_names as ask  # noqa: PLC0415
+    from gateway.sources.opcua.session_key import KeyFile  # noqa: PLC0415
+
+    link = Channel(section, KeyFile(None))
+    try:
+        await link.open(clock.now())
+        with translated("cannot read"):
+            return await ask(link, node)
+    except SourceError:
+        return {}
+    finally:
+        await link.close()
+
+
 async def _nodes(
     section: OpcuaConfig, question: BrowseQuestion, clock: Clock, link: "Link | None"
 ) -> AsyncGenerator[list[TreeNode]]:
@@ -76,7 +95,7 @@ async def _nodes(
     matches = matcher(question.match)
 
     def wanted(node: TreeNode) -> bool:
-        return matches(node.node) or matches(node.path) or matches(node.name)
+        return any(map(matches, _names_of(node)))
 
     own = None
     try:
@@ -91,6 +110,14 @@ async def _nodes(
     finally:
         if own is not None:
             await own.close()
+
+
+def _names_of(node: TreeNode) -> Iterator[str]:
+    """What a person may call it: also by its address and its path without their namespaces."""
+    yield from (node.name, node.node, node.path, node.node.rpartition(";")[2].partition("=")[2])
+    place = parse_place(node.path) if node.path else None
+    if isinstance(place, BrowsePath):
+        yield "/".join(name for _, name in place.steps)
 
 
 def matcher(text: str) -> Callable[[str], bool]:

@@ -6,29 +6,44 @@ What a name can tell is written as it is. What only somebody who knows the line 
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from gateway.config.model_files import yaml_scalar
 from gateway.config.substitution import escaped
-from gateway.live.offer import Offer, words_of, yaml_line
+from gateway.live.offer import Offer, one_line, words_of, yaml_line
 
 MOST_INPUTS = 30
 """Inputs that are written into a first configuration."""
 
+
+def _set_of(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
 _WORDS: Mapping[str, frozenset[str]] = {
-    "state": frozenset({"state", "status"}),
-    "order": frozenset({"order", "job", "workorder", "wo", "number"}),
-    "product": frozenset({"product", "sku", "material", "article", "item"}),
-    "scrap": frozenset({"scrap", "reject", "rejected", "rejects", "bad", "nok", "waste"}),
-    "good": frozenset({"good", "ok", "parts", "count", "counter", "produced", "total", "output"}),
+    "state": _set_of("state status mode zustand betriebsart betriebszustand etat estado stato"),
+    "order": _set_of(
+        "order job workorder wo number auftrag auftragsnummer auftragsnr nummer nr ordre commande orden pedido ordine"
+    ),
+    "product": _set_of(
+        "product sku material article item artikel artikelnummer produkt produit producto articulo prodotto articolo"
+    ),
+    "scrap": _set_of(
+        "scrap reject rejected rejects bad nok waste ausschuss schlecht schlechtteile nio rebut rebuts rechazo "
+        "rechazos scarto scarti"
+    ),
+    "good": _set_of(
+        "good ok parts count counter produced total output gut gutteile gutmenge stueckzahl bons buenas buenos buoni"
+    ),
 }
 """What each role of a line is called, in names of inputs; of two roles the first counts."""
 
 _RAW_DATA = {"good": "yield", "scrap": "scrap"}
 """Under which name each role's amounts are told."""
-_AMOUNTS = frozenset({"qty", "quantity", "amount", "pieces", "pcs"})
+_AMOUNTS = _set_of("qty quantity amount pieces pcs menge anzahl stueck quantite cantidad quantita")
 """How a field is called whose number is that of one message, and does not go on from message to message."""
-_CAUSES = frozenset({"code", "reason", "cause", "defect"})
+_CAUSES = _set_of("code reason cause defect grund ursache fehler motif motivo causa")
 
 _TURNS = {
     "Byte": "rollover: 256",
@@ -60,28 +75,45 @@ class _Counted:
 @dataclass(frozen=True, slots=True)
 class FirstLine:
     """What is known of a line before anything was found: its names at Oden, empty where nobody has said them, and the
-    values of the state, as text, at which it runs."""
+    values of the state, as text, at which it runs. `numbers` are what the server calls the values of the state."""
 
     factory: str = ""
     line: str = ""
     running: Sequence[str] = ()
+    numbers: Mapping[int, str] = field(default_factory=dict)
 
 
 def first_configuration(
-    sources: Mapping[str, Mapping[str, str]], offers: Sequence[Offer], line: FirstLine, schema: str, outbox: str = ""
+    sources: Mapping[str, Mapping[str, str]],
+    offers: Sequence[Offer],
+    line: FirstLine,
+    schema: str,
+    outbox: str = "",
+    remarks: Sequence[str] = (),
 ) -> str:
     """The text of the file. `sources` are the keys of each source, `schema` is where the JSON Schema lies, `outbox` the
-    folder of the outbox, if it has to be said. There is at least one offer."""
+    folder of the outbox, if it has to be said; `remarks` are sentences about what there is beside these offers, of
+    which there is at least one."""
     booked = list(_booked(offers))
     of_messages = {(each.offer.keys["source"], each.offer.keys["topic"]) for each in booked}
     others = [each for each in offers if (each.keys["source"], each.keys.get("topic", "")) not in of_messages]
     roles = _roles(others)
     counted = [*(_Counted(role, roles[role]) for role in _RAW_DATA if role in roles), *booked]
     chosen = [*roles.values(), *(each.offer for each in booked)]
-    chosen += [each for each in others if each not in chosen][: max(0, MOST_INPUTS - len(chosen))]
+    chosen += _some_of_each([each for each in others if each not in chosen], MOST_INPUTS - len(chosen))
     left_out = len(others) + len(booked) - len(chosen)
     head, inputs = _head(sources, schema, outbox), _inputs(line, counted, chosen, left_out)
-    return "\n".join([*head, *inputs, *_tracks(line, roles, counted, chosen), ""])
+    beside = [f"      # {sentence}" for sentence in remarks]
+    return "\n".join([*head, *inputs, *beside, *_tracks(line, roles, counted, chosen), ""])
+
+
+def _some_of_each(offers: Sequence[Offer], most: int) -> list[Offer]:
+    """At most `most` of `offers`, as many of each source: one with much leaves room for the others."""
+    by_source: dict[str, list[int]] = {}
+    for place, offer in enumerate(offers):
+        by_source.setdefault(offer.keys["source"], []).append(place)
+    in_turns = [place for turn in zip_longest(*by_source.values()) for place in turn if place is not None]
+    return [offers[place] for place in sorted(in_turns[: max(0, most)])]
 
 
 def state_of(offers: Sequence[Offer]) -> Offer | None:
@@ -122,7 +154,6 @@ def _inputs(line: FirstLine, counted: Sequence[_Counted], chosen: Sequence[Offer
         yield f"    {yaml_line(offer, f', counter: {{{turn}}}' if is_counter else '')}"
     if left_out:
         yield f"      # {left_out} more that were found: oden-gateway browse --yaml"
-        yield "      # Where these are of another line: init again, with --from, --match or --topics"
 
 
 def _tracks(
@@ -145,7 +176,7 @@ def _tracks(
     plain = (each for each in chosen if each is not order and each not in [of.offer for of in counted])
     state = roles.get("state") or (next(plain, chosen[0]) if order is None else None)
     if state is not None:
-        yield from _states(state, line.running)
+        yield from _states(state, line)
 
 
 def _entry(counted: _Counted) -> str:
@@ -154,9 +185,12 @@ def _entry(counted: _Counted) -> str:
     return f'{{count: {name}{field}, raw_data: {{{_RAW_DATA[counted.role]}: "{{n}}"{cause}}}}}'
 
 
-def _states(state: Offer, running: Sequence[str]) -> Iterator[str]:
+def _states(state: Offer, line: FirstLine) -> Iterator[str]:
+    running = line.running
     yield "    states:"
     yield f"      input: {state.name}"
+    if line.numbers:
+        yield f"      # At the server: {one_line(', '.join(f'{n} {name}' for n, name in sorted(line.numbers.items())))}"
     if not running:
         yield f"      # TODO: what each value of {state.name} means, in the categories and reasons that Oden knows"
         yield "      # As in: codes: {1: {category: Uptime}, 3: {category: Unplanned Downtime, reason: Jam}}"
@@ -200,15 +234,16 @@ def _called(offer: Offer, words: frozenset[str]) -> bool:
 
 
 def _roles(offers: Sequence[Offer]) -> dict[str, Offer]:
-    """The first offer that is called like each role, and has a value that fits it."""
+    """The first offer that is called like each role, and has a value that fits it: by its own name or, where none is,
+    by what it stands in too."""
     roles: dict[str, Offer] = {}
     for role, words in _WORDS.items():
-        for offer in offers:
-            if offer in roles.values() or not words & {*offer.name.split("_")}:
-                continue
-            if _fits(role, offer):
-                roles[role] = offer
-                break
+        fitting = [offer for offer in offers if offer not in roles.values() and _fits(role, offer)]
+        by_name = (offer for offer in fitting if words & words_of(offer.path[-1] if offer.path else offer.name))
+        around = (offer for offer in fitting if words & {*offer.name.split("_")}.union(*map(words_of, offer.path[-2:])))
+        found = next(by_name, None) or next(around, None)
+        if found is not None:
+            roles[role] = found
     return roles
 
 

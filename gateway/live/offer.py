@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -17,10 +18,17 @@ from gateway.sources.found import Found, Metric, Topic, TreeNode
 COLUMNS = ("node", "topic", "field", "time", "device", "metric")
 """The keys by which an input says where it comes from, beside its source, and which time its messages say."""
 
-_TIMES = ("at", "timestamp", "time", "ts", "datetime")
+LONGEST_REMARK = 100
+
+_TIMES = ("at", "timestamp", "time", "ts", "datetime", "zeitstempel", "zeit", "zeitpunkt", "heure", "hora", "ora")
 """Words by which the field of a message is called that says when it was, the likeliest first."""
 _FIRST_TIME = 946_684_800.0
 """The year 2000: what lies before it is a duration, or a clock that nobody has set."""
+
+_SPELT = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss", "ø": "o", "æ": "ae"}
+)
+"""How letters are written where there are only those of English; of others the accent is left out."""
 
 _AVOIDED = {"true", "false", "null", "in", "n", "as", "break", "const", "continue", "else", "for", "function", "if"}
 _AVOIDED |= {"import", "let", "loop", "package", "namespace", "return", "var", "void", "while", "start", "duration"}
@@ -29,14 +37,15 @@ _AVOIDED |= {"import", "let", "loop", "package", "namespace", "return", "var", "
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """An input that could be: its `name`, its keys, what is to be said beside it, the value that was seen, and the type
-    that the source states for it, empty where it states none."""
+    """An input that could be: its `name`, its keys, what is to be said beside it, the value that was seen, the type
+    that the source states for it, empty where it states none, and the words that lead to it."""
 
     name: str
     keys: dict[str, str]
     remark: str
     value: Scalar = None
     type: str = ""
+    path: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -72,14 +81,17 @@ class Offers:
                     yield self._offer(words, keys, f"{found.type}, {_shown(found.value)}", found.value, found.type)
 
     def _offer(self, words: list[str], keys: dict[str, str], remark: str, value: Scalar, kind: str = "") -> Offer:
-        return Offer(self._name(words), {"source": self.source} | keys, remark, value, kind)
+        return Offer(self._name(words), {"source": self.source} | keys, remark, value, kind, tuple(words))
 
     def _name(self, words: list[str]) -> str:
         """A name from the last of `words`, with as many before it as make it the only one."""
         parts = [part for part in map(_identifier, words) if part]
         for count in range(1, len(parts) + 1):
             name = "_".join(parts[-count:])
-            name = f"_{name}" if name[0].isdigit() else name
+            if name[0].isdigit():
+                if count < len(parts):
+                    continue
+                name = f"_{name}"
             if name not in self.names and name not in _AVOIDED:
                 self.names.add(name)
                 return name
@@ -114,7 +126,7 @@ def words_of(name: str) -> frozenset[str]:
 def yaml_line(offer: Offer, more: str = "") -> str:
     """An input as a line below `inputs:`, with `more` keys as they are to be written."""
     keys = ", ".join(f"{key}: {yaml_scalar(escaped(text), quoted=True)}" for key, text in offer.keys.items())
-    return f"  {offer.name}: {{{keys}{more}}}  # {_one_line(offer.remark)}"
+    return f"  {offer.name}: {{{keys}{more}}}  # {one_line(offer.remark)}"
 
 
 def csv_text(offers: Iterable[Offer]) -> str:
@@ -139,8 +151,10 @@ def _parents(node: TreeNode) -> list[str]:
 
 
 def _identifier(word: str) -> str:
-    """`PartsGood 2` as `parts_good_2`."""
-    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", word)
+    """`PartsGood 2` as `parts_good_2`, `Stückzahl` as `stueckzahl`."""
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFC", word).translate(_SPELT))
+    plain = "".join(character for character in plain if not unicodedata.combining(character))
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", plain)
     return re.sub(r"[^a-z0-9]+", "_", apart.lower()).strip("_")[:40].strip("_")
 
 
@@ -156,5 +170,6 @@ def _shown(value: Scalar) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _one_line(text: str) -> str:
-    return "".join(character if character.isprintable() else " " for character in text)[:100]
+def one_line(text: str) -> str:
+    """`text` as a remark."""
+    return "".join(character if character.isprintable() else " " for character in text)[:LONGEST_REMARK]

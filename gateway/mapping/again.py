@@ -12,7 +12,7 @@ from math import inf
 from typing import TypeVar
 
 from gateway.frozen import replace
-from gateway.mapping import facts
+from gateway.mapping import facts, told_once
 from gateway.mapping.clocks import CALM
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.context import Full, Recorder, Refused, Share
@@ -270,9 +270,10 @@ class Again:
             key = recorder.output(at, kind, interval, stamp, (share,), corrects=True, after=after)
             if amount > 0:
                 of.append(key)
-        recorder.records += [replace(setting, at=at) for setting in facts.untold_settings(told, now)]
-        recorder.records += [replace(test, at=at) for test in facts.untold_tests(told, now)]
+        recorder.records += [replace(setting, at=at) for setting in told_once.untold_settings(told, now, self._older)]
+        recorder.records += [replace(test, at=at) for test in told_once.untold_tests(told, now)]
         notices, swings, because = [*facts.untold_notices(told, now, self._name, at)], self.line.swings, None
+        notices += told_once.misplaced_tests(told, now, self._name, at)
         if facts.corrects(told, now):
             waits, requests = [key for key, _ in moves_later], len(recorder.records)
             because = facts.because_of(self.plan, self.late, moves, self._name, requests, self.kept, waits)

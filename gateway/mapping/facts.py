@@ -31,7 +31,6 @@ from gateway.model import (
     StartInterval,
     UpdateInterval,
 )
-from gateway.record_kinds import begins_anew
 
 T = TypeVar("T", bound=Hashable)
 
@@ -212,60 +211,11 @@ def moved(told: Facts, now: Facts) -> list[tuple[SumKey, Number]]:
     return sorted((entry for entry in amounts if entry[1]), key=lambda entry: entry[1] < 0)
 
 
-def untold_settings(told: Facts, now: Facts) -> Iterator[Setting]:
-    """Settings that were not told yet: of one thing what they say of it, as the last of all that say it has it, where
-    that was not told last. A work order that was completed and is begun again is another thing; of the times before all
-    is said that is known, since only that tells them from the last."""
-    known = Counter(map(_setting, told.settings))
-    was: dict[str, list[Setting]] = {}
-    for setting in told.settings:
-        _say(was, setting)
-    is_so: dict[str, list[Setting]] = {}
-    news: dict[tuple[str, int], Setting] = {}
-    for setting in now.settings:
-        place = _say(is_so, setting)
-        if not _counted_off(known, _setting(setting)):
-            before = news.get(place)
-            news[place] = replace(setting, fields={**(before.fields if before else {}), **setting.fields})
-    for (about, time), setting in news.items():
-        said, is_last = is_so[about][time].fields, time == len(is_so[about]) - 1
-        fields = {name: said[name] for name in setting.fields}
-        known_of = _of_the_same(was.get(about, ()), said)
-        if any(name not in known_of or known_of[name] != value for name, value in fields.items()):
-            yield replace(setting, fields=fields if is_last else said)
-
-
-def _say(said: dict[str, list[Setting]], setting: Setting) -> tuple[str, int]:
-    """Add a setting to what was said of each thing, each time that it was begun by itself: of which, and which time."""
-    times = said.setdefault(about := _about(setting), [])
-    if not times or begins_anew(times[-1], setting):
-        times.append(setting)
-    else:
-        times[-1] = replace(setting, fields={**times[-1].fields, **setting.fields})
-    return about, len(times) - 1
-
-
-def _of_the_same(told: Sequence[Setting], said: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
-    """What was told of the time of which this is `said`: the last that does not differ in when it began, or in when it
-    was completed where that is all that is known of either."""
-    for setting in reversed(told):
-        both = [name for name in ("started_at", "completed_at") if name in setting.fields and name in said]
-        if not both or said[both[0]] == setting.fields[both[0]]:
-            return setting.fields
-    return {}
-
-
-def untold_tests(told: Facts, now: Facts) -> Iterator[Output]:
-    """Tests that were not told yet, of whatever interval."""
-    known = Counter(map(_test, told.tests))
-    yield from (test for test in now.tests if not _counted_off(known, _test(test)))
-
-
 def untold_notices(told: Facts, now: Facts, name: Callable[[str], str], at: float) -> Iterator[Notice]:
     """Notices that were not given yet; and of what was told of an interval and is not so, and no request takes off."""
     known = Counter((notice.kind, notice.source, notice.address, notice.text) for notice in told.notices)
     for notice in now.notices:
-        if not _counted_off(known, (notice.kind, notice.source, notice.address, notice.text)):
+        if not counted_off(known, (notice.kind, notice.source, notice.address, notice.text)):
             yield notice
     for key, before in told.intervals.items():
         fact = now.intervals.get(key)
@@ -276,19 +226,7 @@ def untold_notices(told: Facts, now: Facts, name: Callable[[str], str], at: floa
                 yield Notice("gap", at, "", "", f"{called} keeps its {kept} at Oden, which is not so")
 
 
-def _about(setting: Setting) -> str:
-    return repr((setting.type, setting.about))
-
-
-def _setting(setting: Setting) -> str:
-    return repr((setting.type, sorted(setting.fields.items(), key=repr)))
-
-
-def _test(test: Output) -> str:
-    return repr((test.quality_schema, sorted(test.raw_data.items(), key=repr)))
-
-
-def _counted_off(known: Counter[T], key: T) -> bool:
+def counted_off(known: Counter[T], key: T) -> bool:
     """Whether `key` is among what is known; each is so once."""
     known[key] -= 1
     return known[key] >= 0

@@ -14,8 +14,7 @@ of all that was heard, which it can show never to have been. Messages that come 
 in their places together, when none has come for some seconds (`Feed.settles_at`): a time of the line like that of any
 other timer, so that it makes no difference how what comes is cut into batches.
 
-One that is older than the trail is left to the line's rules for times that lie in the past; so are all, where the line
-is to remember nothing.
+One that is older than the trail is left to the line's rules for times that are past; so are all, with no trail.
 
 *The line's clock* stands for what rests on a source that is not heard (`hearing`). A source that is back is heard out
 first: until nothing has come of the time that it was lost for HEARD_OUT seconds, or for LONGEST_BACKLOG at most. Then
@@ -35,10 +34,10 @@ from gateway.mapping.compile import LinePlan
 from gateway.mapping.inputs import SOON, is_outdated, plant_time, stated_time
 from gateway.mapping.line import LineState, Step, Tick, after_absence
 from gateway.mapping.line import due as line_due
-from gateway.mapping.said import Said, stream_of
+from gateway.mapping.said import Said, left_out_again, stream_of
 from gateway.mapping.sessions import BEHIND, moved
+from gateway.mapping.told_once import with_what_stays
 from gateway.mapping.trail import Entry, Feed, Waiting, shortened, told_by, with_time
-from gateway.mapping.values import excerpt
 from gateway.model import Contact, Moment, Notice, Recovered, Sample
 
 Event = Sample | Moment | Contact | Recovered | Tick
@@ -182,13 +181,20 @@ def _take_timed(plan: LinePlan, line: Feed, event: Sample, said: float) -> tuple
     if is_late:
         return replace(line, late=(*line.late, Waiting(event, said, line.numbered))), passed
     if is_old:  # it is newer than the trail, so that was before it, and a restart
-        return line, both(passed, Step(line.state, notices=(_left_out(event),)))
+        return line, both(passed, Step(line.state, notices=(left_out_again(event),)))
+    forgotten = _forgotten(line, said)
     if event.received - said > BEHIND:
         line, result = _in_order(plan, line, event, said, at=said)
     else:
         came = event if event.received == said else replace(event, received=said)
         line, result = _in_order(plan, line.before(said), came, said, at=said)
-    return line, both(passed, result)
+    return line, both(passed, with_what_stays(plan, forgotten, result, event, said))
+
+
+def _forgotten(line: Feed, said: float) -> LineState | None:
+    """The line as its trail began anew, where that was after the time `said`: what was told by then is not known."""
+    after = line.base.after if line.base is not None and not line.base.at else None
+    return after if after is not None and said < after.now else None
 
 
 def _is_live(line: Feed, message: Sample) -> bool:
@@ -337,8 +343,9 @@ def _in_order(
 def _by_itself(plan: LinePlan, line: Feed, message: Sample, said: float) -> tuple[Feed, Step]:
     """Take a message by itself, whenever it comes: older than what was known of it, it is left out and listed."""
     if _is_outdated(plan, line.state, message, said):
-        return line, Step(line.state, notices=(_left_out(message),))
-    return _in_order(plan, line, message, said)
+        return line, Step(line.state, notices=(left_out_again(message),))
+    after, result = _in_order(plan, line, message, said)
+    return after, with_what_stays(plan, line.state, result, message, said)
 
 
 def _all_by_themselves(plan: LinePlan, line: Feed) -> tuple[Feed, Step]:
@@ -368,11 +375,12 @@ def _put_in_place(plan: LinePlan, line: Feed, at: float) -> Slices[tuple[Feed, S
         is_repeat, newest = before is not None, known.newest(sample)
         if said < entries[0].at or (is_repeat and before == newest):
             # Older than all that is remembered, or said again at once: the line's rules know what to make of it.
-            line, taken = _in_order(plan, line, sample, said, again=is_repeat)
-            result = both(result, taken)
+            known_then, (line, taken) = line.state, _in_order(plan, line, sample, said, again=is_repeat)
+            result = both(result, taken if is_repeat else with_what_stays(plan, known_then, taken, sample, said))
         elif is_repeat or ((newest is None or at_beginning) and _is_outdated(plan, entries[0].after, sample, said)):
-            result = both(result, Step(line.state, notices=(_left_out(sample),)))
+            result = both(result, Step(line.state, notices=(left_out_again(sample),)))
         else:
+            result = with_what_stays(plan, _forgotten(line, said), result, sample, said)
             new.append(waiting)
             together.add(sample, said)
     placed_ones = {id(each) for each in new}
@@ -382,11 +390,6 @@ def _put_in_place(plan: LinePlan, line: Feed, at: float) -> Slices[tuple[Feed, S
         line, placed = yield from corrected(plan, line, places, at, moved=others, heard=heard)
         line, result = reduce(_calming, heard, line), both(result, placed)
     return replace(line, corrected=line.corrected + 1), result
-
-
-def _left_out(sample: Sample) -> Notice:
-    text = f"an older message came again, which is left out: {excerpt(sample.value)}"
-    return Notice("reject", sample.received, sample.source, sample.address, text)
 
 
 def _is_outdated(plan: LinePlan, state: LineState | None, sample: Sample, said: float) -> bool:

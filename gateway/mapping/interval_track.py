@@ -194,7 +194,7 @@ class IntervalTrack:
             case ByCondition():
                 at = self.context.changed_at(end.condition.names, readings)
                 holds = self.context.holds(end.condition) if at is not None else None
-                if holds is not None and RUN in readings:
+                if holds is not None and RUN in readings and self.context.plans[RUN].of_run:
                     self.state = replace(self.state, end_holds=holds)  # because of the run: nobody has said so
                 elif at is not None and holds is not None:
                     self._on_end_condition(end.hold, end.wait, at, holds=holds, watched=True)

@@ -9,8 +9,8 @@ from math import inf
 
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.trail import Entry
-from gateway.mapping.values import find
-from gateway.model import Sample
+from gateway.mapping.values import excerpt, find
+from gateway.model import Notice, Sample
 
 Stream = tuple[str, str]
 """A source and an address of it."""
@@ -68,3 +68,9 @@ class Said:
             if isinstance(said, int | float | str):
                 return said
         return None
+
+
+def left_out_again(sample: Sample) -> Notice:
+    """What is said of a message that is older than what was said since, and left out."""
+    text = f"an older message came again, which is left out: {excerpt(sample.value)}"
+    return Notice("reject", sample.received, sample.source, sample.address, text)

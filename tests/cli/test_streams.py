@@ -1,5 +1,6 @@
 """What a command does where its streams cannot be used, or somebody ends it: never a traceback."""
 
+import asyncio
 import os
 import pty
 import signal
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.config.command import GOOD, environment, written
-from tests.peers import PATIENCE
+from tests.peers import PATIENCE, Mosquitto
 
 GATEWAY = [sys.executable, "-m", "gateway"]
 COMMANDS = (["version"], ["schema"], ["check", "-c"])
@@ -82,6 +83,24 @@ def test_a_person_who_interrupts_a_command_sees_no_traceback(tmp_path: Path) -> 
             process.send_signal(signal.SIGINT)
             _, said = process.communicate(timeout=PATIENCE)
     assert (process.returncode, said) == (130, b"")
+
+
+def test_who_has_read_enough_of_what_comes_sees_no_traceback(tmp_path: Path) -> None:
+    """`tail | head`: what writes is a task among others."""
+    with Mosquitto(tmp_path / "broker") as broker:
+        text = "oden: {token: x}\n" + f'sources: {{floor: {{type: mqtt, url: "{broker.url}", client_id: a}}}}\n'
+        text += "lines: [{factory: A, line: L, inputs: {x: {source: floor, topic: x}}, run: {key: x, product: P}}]\n"
+        command = [*GATEWAY, "tail", "-c", str(written(tmp_path / "site", text))]
+        with subprocess.Popen(
+            command, text=True, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.close()
+            while process.poll() is None:
+                asyncio.run(broker.publish("x", "1"))
+            assert process.stderr is not None
+            said = process.stderr.read()
+    assert (process.returncode, {*said.splitlines()} - {"floor: connected"}) == (1, set())
 
 
 @pytest.mark.parametrize("no_color", ["", "1"])

@@ -57,7 +57,7 @@ LISTS = tuple(
         (RULE, f"{RULE}\n      - {{set: interval_type, name: Fast, tags: [a▲; b]}}", "stands ','"),
         (SCRAP, SCRAP.replace("}", ", id: ▲[at; qty]}"), "write [at, qty]"),
         (SCRAP, SCRAP.replace("}", ", only: {type: ▲[a; b]}}"), "write [a, b]"),
-        (RULE, f"{RULE}\n      - {{set: interval_type, name: ▲Fats}}", "did you mean 'Fast'?"),
+        (RULE, f"{RULE}\n      - {{set: interval_type, name: ▲Fats}}", "from 'Fast': are these two?"),
         (RULE, f"{RULE}\n      - {{set: interval_type, name: ▲Recipee}}", "one letter apart from 'Recipe'"),
         (LOT, "{lot: ▲yes}", "this is the text 'yes'", "write true"),
         (LOT, "{lot: ▲Off}", "this is the text 'Off'", "write false"),

@@ -8,6 +8,7 @@ SCRAP = "topic: plant-a/L00/events/scrap, time: at"
 OTHER = 'other: {category: Unplanned Downtime, reason: "PLC code {state}"}'
 REASON = 'reason: "PLC code {state}"}'
 RECIPE = '{type: Recipe, key: sku, name: "{sku}"}'
+FAST = '- {type: Fast, start: {when: "speed > 5.0"}, end: {when: "speed < 4.0"}}'
 TARGET = '{set: target, product: "{sku}", metric_group: Speed, value: 12.5}'
 
 INDENTS = (
@@ -52,6 +53,18 @@ BRACKETS = (
     slip("field: number", "field: ▲$['number']", "JSONPath"),
     slip("field: sku}", "field: ▲$.sku['a']}", "JSONPath"),
 )
+INSIDE = (
+    slip(COUNTER, COUNTER.replace("{", "▲"), "a '{' is missing before this"),
+    slip("counter: {rollover: 65536, scale", "counter: ▲rollover: 65536, scale", "a '{' is missing before this"),
+    slip(f"- {RECIPE}", f"- ▲{RECIPE[1:]}", "a '{' is missing before this"),
+    slip(f"- {TARGET}", f"- ▲{TARGET[1:]}", "a '{' is missing before this"),
+    slip(FAST, FAST.replace("- {", "- ▲"), "a '{' is missing before this"),
+    slip(FAST, FAST.replace("start: {", "start: ▲"), "a '{' is missing before this"),
+    slip(FAST, FAST.replace("end: {", "end: ▲"), "a '{' is missing before this"),
+    slip(FAST, FAST.replace("}, end", "▲, end"), "a '}' is missing before this"),
+    slip(GOOD, GOOD.replace("- {", "- ▲"), "a '{' is missing before this"),
+    slip("- {count: scrap.qty", "- ▲count: scrap.qty", "a '{' is missing before this"),
+)
 KEYS = (
     slip(COUNTER, "▲rollover: 65536, max_rate: 5/s", "'rollover' and 'max_rate' stand under 'counter'"),
     slip(SCRAP, SCRAP.replace("topic", "▲node"), "write 'topic'"),
@@ -68,4 +81,5 @@ OF_PLACES: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
     "indents of sections": (IN_HEAD, INDENTS),
     "brackets and signs between": (IN_HEAD_2, BRACKETS),
     "keys one level out, tags": ((), KEYS),
+    "brackets inside a line": ((), INSIDE),
 }

@@ -19,6 +19,9 @@ from tests.config.command import GOOD, TOKEN, check, written
         (f"bearer {TOKEN}", "leave the token alone there"),
         (f'"{TOKEN}"', "remove them"),
         (f"{TOKEN} # Oden", "a token has no blanks"),
+        (f"token={TOKEN}", "as in a file of variables"),
+        (f"export ODEN_TOKEN={TOKEN}", "as in a file of variables"),
+        (f"api-key: {TOKEN}", "as in a file of variables"),
         (f"{TOKEN}ä", "a token has no blanks, and no letters but"),
     ],
 )
@@ -34,6 +37,20 @@ def test_p10_what_the_file_of_the_token_holds_is_no_token(held: str, told: str, 
     assert problem.split(": ")[0] == f"gateway.yaml:{place_of_the_token()}"
 
 
+@pytest.mark.parametrize(("held", "is_named"), [("PLC_PASSWORD=s3cret", True), ("a=b", False), ("Key=", False)])
+def test_p10_a_password_with_the_name_of_its_variable(held: str, is_named: bool, tmp_path: Path) -> None:
+    """It may be the password, so that it is a warning, which does not repeat it."""
+    right = 'floor: {type: mqtt, url: "mqtt://broker", client_id: e, username: edge, password: "${secret:broker}"}'
+    path = written(tmp_path / "c", WITH_ONE.replace("floor: {}", right))
+    for name, content in (("oden_token", TOKEN), ("broker", held)):
+        (path.parent / "secrets" / name).write_text(content + "\n", encoding="utf-8")
+        (path.parent / "secrets" / name).chmod(0o600)
+    answer = check(path)
+    told = [problem for problem in answer.problems if "as in a file of variables" in problem]
+    assert (answer.code, len(told)) == (0, int(is_named)), answer.problems
+    assert all("warning: " in problem and "s3cret" not in problem for problem in told)
+
+
 def test_p10_the_path_of_a_secret_is_no_secret(tmp_path: Path) -> None:
     """A token that is the path of a file beside the configuration was never meant as the token."""
     path = written(tmp_path / "c", GOOD.replace("${secret:oden_token}", "secrets/oden_token"))
@@ -47,6 +64,16 @@ def place_of_the_token() -> str:
     return f"{before.count(chr(10)) + 1}:{len(before) - before.rindex(chr(10))}"
 
 
+WITH_ONE = """
+oden: {token: "${secret:oden_token}"}
+sources:
+  floor: {}
+lines:
+  - factory: Factory A
+    line: Line 01
+    inputs: {state: {source: floor, topic: a/b}}
+    states: {input: state, codes: {1: {category: Uptime}}}
+"""
 WITH_SECRETS = """
 oden: {{url: "http://127.0.0.1:1/v2", token: {token}, proxy: {proxy}}}
 sources:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import yaml_lines, yaml_repair
+from gateway.config import yaml_brackets, yaml_lines, yaml_repair
 from gateway.config.tree import BrokenFileError, Position
 from gateway.config.yaml_file import read_yaml
 from gateway.config.yaml_repair import _Repaired
@@ -24,6 +24,7 @@ NOT_BESIDE_ANY = (
     "▲alarms:",  # what stands below it is of a section that nobody knows
     "▲factory: B",  # twice only where the first is right
     '- ▲{count: good, raw_data: {yield: "{n}"}}',  # told twice only where the first is as it was
+    "▲t4: {source: plc,",  # the same of a tag
 )
 """Slips that are one, or hide others, because of what stands beside them."""
 OF_A_BLOCK = 6
@@ -91,9 +92,9 @@ def test_p10_every_slip_in_a_plant_of_5000_inputs(third: int, head: tuple[Slip, 
 def test_a_long_line_is_looked_at_no_oftener_than_is_tried(lines: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many guesses a line gives, only those that are tried are made, and looked for in the lines beside it."""
     times = Counter[str]()
-    scan, true = yaml_lines.scan, _Repaired._true
+    scan, true = yaml_brackets.scan, _Repaired._true
 
-    def scanned(text: str) -> yaml_lines.Line:
+    def scanned(text: str) -> yaml_brackets.Line:
         times["scanned"] += 1
         return scan(text)
 

@@ -288,6 +288,7 @@ DOUBTS = (
     ('{"properties": {"code": {"type": "string", ▲"minimum": 0}}}', "'minimum' is for numbers"),
     ('{"type": "array", ▲"required": ["qty"]}', "'required' is for objects"),
     ('{"properties": {"quantity": {}}, ▲"required": ["quantitiy"]}', "stands 'quantity': are these two"),
+    ('{"properties": {"at": {}, "qty": {}}, ▲"required": ["att"]}', "stands 'at': are these two"),
 )
 CERTAIN = (
     ('{"properties": {"qty": {"minimum": ▲10, "maximum": 5}}}', "leaves nothing below 'maximum'"),

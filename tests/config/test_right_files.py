@@ -98,6 +98,16 @@ VARIANTS = (
     # A type is made by one line for another, and the reason is the category's own name.
     (TARGET, "value: 12.5}\n      - {set: interval_type, name: Speed"),
     ("reason: Jam}", "reason: Unplanned Downtime}"),
+    # Names that are nearly others and are not: several of one, other numbers, signs between numbers.
+    ("factory: Factory A", "factory: Factory A1-1"),
+    ('{lot: "{order}"}', '{lot: "{scrap.lot}", slot: "{scrap.slot}", lots: "{scrap.lots}", at: "{scrap.ta}"}'),
+    # Batches of a run by their number, by a key, or by what begins them.
+    ("    run:\n", '    batches: {every: 100, count: good, name: "{order}-{batch}"}\n    run:\n'),
+    ("    run:\n", '    batches: {key: sku, name: "{sku}"}\n    run:\n'),
+    # One amount as the whole and as a part of it, and half of what is there.
+    ('{yield: "{n}"}', '{yield: "{n}", total: "{n}"}'),
+    (WHEN, '"speed / 0.5 > 5.0 || speed / 2.0 > 10.0"'),
+    ("hold: 5s", "hold: 5s\n      offline: {after: 2s, category: No Data}"),
     # A scale shows three decimals.
     (SCRAP, "{max: 2.500, count: scrap.qty,"),
     (SCRAP, "{min: 1.250, count: scrap.qty,"),

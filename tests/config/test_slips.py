@@ -15,6 +15,7 @@ from tests.config.factory import HEAD as HEAD_OF_PLANT
 from tests.config.more_slips import MORE
 from tests.config.slips_of_filling import OF_FILLING
 from tests.config.slips_of_forms import OF_FORMS
+from tests.config.slips_of_likeness import OF_LIKENESS
 from tests.config.slips_of_meaning import OF_MEANING
 from tests.config.slips_of_places import OF_PLACES
 from tests.config.slips_of_plants import OF_PLANTS
@@ -323,6 +324,7 @@ GROUPS: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
     **OF_FILLING,
     **OF_MEANING,
     **OF_PURPOSE,
+    **OF_LIKENESS,
     "all kinds at once": (
         HEAD,
         (*SYNTAX[:6], *SYNTAX_2[:3], *SCHEMA[:6], *REFERENCES[:8], *CERTAIN[:6], *DOUBTFUL[:9]),

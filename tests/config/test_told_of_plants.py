@@ -159,6 +159,21 @@ def said(folder: Path, file: str, old: str, new: str) -> list[str]:
             "templates.yaml:10:32",
             "'good' is a running count",
         ),
+        (
+            "templates.yaml",
+            "s=${plc}.Sku",
+            "s=L07.Sku",
+            "templates.yaml:5:32",
+            r"'L07' is 'plc' of one line.*\$\{plc\}",
+        ),
+        ("templates.yaml", "plant/${plc}/lot", "plant/L24/lot", "templates.yaml:9:35", r"is \$\{plc\} meant"),
+        (
+            "templates.yaml",
+            'name: "{order}"',
+            'name: "L02 {order}"',
+            "templates.yaml:10:68",
+            "all lines of this template have it here",
+        ),
     ],
 )
 def test_p10_one_mistake_is_told_once_with_its_cure(
@@ -173,6 +188,21 @@ def test_p10_one_mistake_is_told_once_with_its_cure(
 def test_the_plant_is_right(tmp_path: Path) -> None:
     """Without any of these mistakes nothing is said."""
     assert said(tmp_path, "lines.csv", "line", "line") == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("s=${plc}.Sku", "s=${plc}.L07"),  # a tag that is called as a machine is
+        ("s=${plc}.Sku", "s=${plc}.L070"),
+        ("plant/${plc}/lot", "plant/${plc}/L25"),
+        ('name: "{order}"', 'name: "Film {order}"'),
+        ("  packer:\n", "  packer:\n    defaults: {plc: L07}\n"),
+    ],
+)
+def test_p10_what_a_template_has_of_its_own(old: str, new: str, tmp_path: Path) -> None:
+    """Words that are no parameter of any line, stand beside it, or stand for it where a line gives none."""
+    assert said(tmp_path, "templates.yaml", old, new) == []
 
 
 def test_p10_the_secret_of_another_system_is_not_meant(tmp_path: Path) -> None:

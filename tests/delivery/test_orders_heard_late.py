@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from gateway.mapping.facts import Facts, untold_settings
+from gateway.mapping.facts import Facts
+from gateway.mapping.told_once import untold_settings
 from gateway.model import Setting
 from gateway.oden.exchange import iso
 from gateway.outbox.control_handlers import Question

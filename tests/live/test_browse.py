@@ -69,7 +69,7 @@ async def test_p14_an_address_alone_shows_the_tree(server: OpcuaServer, site: Si
     place = lines.index("  Press: left/  nsu=urn:acme:line;s=Press")
     assert lines[place + 1 : place + 3] == [
         "    Speed = 1.5 m/min (Double)  nsu=urn:acme:line;s=Press.Speed",
-        "    Recipe = null (Int64[])  nsu=urn:acme:line;s=Press.Recipe",
+        "    Recipe = an array, of which `index: 0` is the first (Int64[])  nsu=urn:acme:line;s=Press.Recipe",
     ]
     assert server.asked_to_act == []
 
@@ -87,13 +87,26 @@ async def test_a_part_of_the_tree_by_node_by_path_and_by_name(server: OpcuaServe
     assert [found["path"] for found in objects(by_path.output)] == [path, f"{path}/Speed", f"{path}/Recipe"]
     shallow = objects((await site.run("browse", server.url, "--json", "--depth", "1")).output)
     assert {found["depth"] for found in shallow} == {0, 1}
-    matching = await site.run("browse", server.url, "--match", "press.sp*", "--json")
-    assert matching.output == ""
-    matching = await site.run("browse", server.url, "--match", "*PRESS.sp*", "--json")
-    assert [found["unit"] for found in objects(matching.output)] == ["m/min"]
+    for match in ("press.sp*", "*PRESS.sp*", "objects/press: left/sp*", "left/Speed"):
+        matching = await site.run("browse", server.url, "--match", match, "--json")
+        assert [found["unit"] for found in objects(matching.output)] == ["m/min"], match
     first = await site.run("browse", server.url, "--most", "2")
     assert len(first.output.splitlines()) == 2
     assert first.problems == ["There is more: --most 2 were asked for."]
+
+
+async def test_a_path_that_leads_nowhere_is_told_with_one_that_leads_on(server: OpcuaServer, site: Site) -> None:
+    """Namespaces are easily left out, and names easily written otherwise: what is said instead can be typed."""
+    path = "/Objects/nsu=urn:acme:line;Press&: left"
+    for wrong in ("/Objects/Press&: left/Speed", "/Objects/2:press&: left/2:speed"):
+        refused = await site.run("browse", server.url, "--from", wrong)
+        assert refused.problems[-1].endswith(f"at the path {wrong}; there is {path}"), refused.problems
+    refused = await site.run("browse", server.url, "--from", f"{path}/2:Speed")
+    right = refused.problems[-1].rpartition("there is ")[2]
+    shown = await site.run("browse", server.url, "--from", right, "--json")
+    assert [found["unit"] for found in objects(shown.output)] == ["m/min"]
+    several = await site.run("browse", server.url, "--from", f"{path}/Velocity")
+    assert several.problems[-1].endswith(f"there is {path}/Speed, {path}/Recipe"), several.problems
 
 
 async def test_what_is_not_there_is_said(server: OpcuaServer, site: Site) -> None:

@@ -3,12 +3,16 @@
 import asyncio
 import os
 import pty
+import re
+import shlex
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest_asyncio
+from asyncua import ua
+from asyncua.common.structures104 import new_enum
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,7 +29,7 @@ from gateway.sources.found import Found, Metric, Topic, TreeNode
 from tests.config.command import TOKEN, environment
 from tests.live.site import Site
 from tests.live.test_offer import METRICS, NODES, TOPICS, offers_of
-from tests.peers import PATIENCE, Mosquitto, OpcuaServer, free_port, wait_until
+from tests.peers import LINE, PATIENCE, Mosquitto, OpcuaServer, free_port, wait_until
 from tests.processes import whole_lines
 
 SOURCES = {
@@ -97,6 +101,38 @@ def test_what_things_are_is_guessed_from_their_names() -> None:
         'good_parts: {source: "plc", node: "ns=2;s=GoodParts", counter: {rollover: 65536}}  # UInt16, 65530',
     ):
         assert part in text, text
+
+
+def test_names_of_other_languages_are_understood_too() -> None:
+    """As machines of other countries have them; a name of its own counts more than what it stands in."""
+    found: list[Found] = [
+        TreeNode("ns=2;s=M.Status.Text", "", "Text", 1, variable=True, type="String", value="Automatik"),
+        TreeNode("ns=2;s=M.Status.Betriebsart", "", "Betriebsart", 1, variable=True, type="Int32", value=2),
+        TreeNode("ns=2;s=M.Auftrag.Nummer", "", "Nummer", 1, variable=True, type="String", value="FA-1"),
+        TreeNode("ns=2;s=M.Auftrag.Artikel", "", "Artikel", 1, variable=True, type="String", value="A"),
+        TreeNode("ns=2;s=M.Zaehler.Stueckzahl", "", "Stückzahl", 1, variable=True, type="UInt32", value=1),
+        Topic("werk/ausschuss", 1, fields={"menge": 2, "grund": "Grat", "zeit": 1_767_592_800_000}),
+    ]
+    text = _text(offers_of(found), FirstLine("Factory A", "Line 01", numbers={0: "Aus", 2: "Automatik"}))
+    for part in (
+        "input: betriebsart",
+        "# At the server: 0 Aus, 2 Automatik",
+        'run: {key: nummer, name: "{nummer}", product: "{artikel}"}',
+        '- {count: stueckzahl, raw_data: {yield: "{n}"}}',
+        '- {count: scrap.menge, raw_data: {scrap: "{n}", scrap_code: "{scrap.grund}"}}',
+        'topic: "werk/ausschuss", time: "zeit"',
+    ):
+        assert part in text, text
+
+
+def test_a_server_with_much_leaves_room_for_what_the_broker_has() -> None:
+    found = [TreeNode(f"ns=2;s=P{n}", "", f"P{n}", 1, variable=True, type="Double", value=1.0) for n in range(200)]
+    offers = [offer for each in found for offer in Offers("plc", set()).of(each)]
+    topics = [Topic(f"a/t{n}", 1, fields={"": 1}) for n in range(200)]
+    more = [offer for each in topics for offer in Offers("broker", set()).of(each)]
+    text = _text([*offers, *more])
+    assert (text.count('source: "plc"'), text.count('source: "broker"')) == (15, 15)
+    assert "# 370 more that were found" in text
 
 
 def test_what_a_state_means_is_not_guessed() -> None:
@@ -178,6 +214,46 @@ async def test_from_nothing_to_a_file_that_check_takes(server: OpcuaServer, tmp_
     wrong = await site.run("init", "--opcua", "http://127.0.0.1", "--output", "other.yaml")
     assert (wrong.code, "is no address" in wrong.problems[-1]) == (1, True)
     assert server.asked_to_act == []
+
+
+async def test_of_many_machines_one_is_taken_and_the_others_are_named(tmp_path: Path) -> None:
+    """Nothing of two machines is put together, at server and broker; what the values of its state are called is read;
+    the option that is named takes another."""
+    site, server = Site(tmp_path), OpcuaServer()
+    site.config.parent.mkdir()
+    await server.start()
+    index = await server.server.get_namespace_index(LINE)
+    modes = await new_enum(server.server, index, "Modes", ["Off", "Setup", "Production"])
+    for number, value in ((1, 7), (2, 2), (3, 1)):
+        await server.add(f"M{number:02}.Order", f"O-{number}")
+        if number == 1:
+            await server.add("M01.Text", 7)
+        place = ua.NodeId(ua.String(f"M{number:02}.Mode"), ua.Int16(index))
+        mode = ua.Variant(value, ua.VariantType.Int32)
+        await server.server.nodes.objects.add_variable(place, f"M{number:02}.Mode", mode, datatype=modes.nodeid)
+    try:
+        with Mosquitto(tmp_path / "broker") as broker:
+            for number in (1, 2, 3):
+                await broker.publish(f"hall/m{number}/scrap", '{"qty": 1}', retain=True)
+                await broker.publish(f"hall/m{number}/speed", "1.5", retain=True)
+            options = ("init", "--opcua", server.url, "--mqtt", broker.url, "--seconds", "2", "--overwrite")
+
+            def machines() -> set[tuple[str, str]]:
+                """Of which nodes and topics the file is."""
+                return set(re.findall(r"s=(M\d\d)\.|hall/(m\d)/", re.sub("#.*", "", site.config.read_text())))
+
+            made = await site.until(lambda _: machines() == {("M01", ""), ("", "m1")}, *options)
+            assert machines() == {("M01", ""), ("", "m1")}
+            assert "# At the server: 0 Off, 1 Setup, 2 Production" in site.config.read_text()
+            assert "plc: M01 is taken, and not M02, M03, which are like it: init --match M02" in made.problems
+            told = next(each for each in made.problems if each.startswith("broker: m1 is taken"))
+            another = ("--match", "M02", *shlex.split(told.rpartition("init ")[2]))
+            await site.until(lambda _: machines() == {("M02", ""), ("", "m2")}, *options, *another)
+            assert machines() == {("M02", ""), ("", "m2")}
+            await site.until(lambda _: machines() == {("M03", ""), ("", "m3")}, *options, "--match", "M03")
+            assert machines() == {("M03", ""), ("", "m3")}  # the topics are those of the same machine
+    finally:
+        await server.stop()
 
 
 async def test_it_asks_for_what_is_not_given(server: OpcuaServer, tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import pytest
 from pydantic import JsonValue
 
-from gateway.mapping.facts import Facts, untold_settings
+from gateway.mapping.facts import Facts
+from gateway.mapping.told_once import untold_settings
 from gateway.model import Setting
 
 Said = Mapping[str, JsonValue]

@@ -116,16 +116,20 @@ def test_p13_what_is_made_between_runs_waits_too(between: str, made: dict[str, i
 
 
 def test_p13_with_late_0_a_message_is_taken_by_itself_and_nothing_is_remembered() -> None:
-    """The order begins when it says, as far as that is not told otherwise yet; what was told stays."""
+    """The order begins when it says, as far as that is not told otherwise yet; what was told stays, which is listed."""
     made, known = line(late=0), Feed(LineState())
     records: list[Record] = []
+    listed = list[str]()
     events: list[Event] = [order(0, "A"), *counted(0, 190), order(190, "B", at=130), *counted(190, 300), tick(400)]
     for event in events:
         known, result = feed(made, known, event)
         records += result.records
+        listed += [notice.text for notice in result.notices if notice.kind == "gap"]
         assert (known.plan, known.base, known.newest, known.late) == (None, None, (), ())
     assert not any(record.corrects for record in records if isinstance(record, Output))
     assert sum(int(str(record.raw_data["yield"])) for record in records if isinstance(record, Output)) == 299
+    (text,) = listed
+    assert "output that was told until 06:03:00Z stays where it is" in text
 
 
 def test_p13_with_late_0_older_is_not_the_present_either() -> None:

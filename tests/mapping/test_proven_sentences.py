@@ -65,6 +65,11 @@ PROOFS: Mapping[str, Sequence[str]] = {
         "reason_of_a_later_stop_told_of_one_that_had_none",
         "what_was_entered_for_a_late_order_told_of_the_order_before_it",
     ),
+    "* A test that was told of another run": (
+        "test_p13_a_test_that_was_told_of_another_batch_is_listed_once",
+        "test_of_before_a_late_order_heard_before_it",
+        "test_p13_the_target_of_each_product_is_what_it_was_last_however_late_that_is_heard",
+    ),
     "* What is said once more for the same time": (
         "test_p13_messages_that_come_again_change_nothing",
         "test_p13_messages_that_come_again_change_nothing_at_oden",
@@ -107,6 +112,7 @@ PROOFS: Mapping[str, Sequence[str]] = {
     "* What the gateway remembers for this": (
         "test_p13_a_late_message_after_a_restart_moves_what_it_owns",
         "test_p13_another_plan_begins_a_new_trail",
+        "test_p13_another_plan_table_or_version_seals_what_was_told",
     ),
     "How late messages come is counted": (
         "test_messages_are_counted_by_the_input_that_they_feed",

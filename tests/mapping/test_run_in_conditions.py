@@ -146,3 +146,27 @@ def test_an_input_of_that_name_is_meant_where_there_is_one() -> None:
         scrap_yield=None,
     )
     assert not line.inputs["run"].of_run
+
+
+@pytest.mark.parametrize("hold", [{}, {"for": "5s"}])
+@pytest.mark.parametrize("word", ["run", "batch", "n", "at", "codes", "key", "name", "product", "state"])
+def test_what_an_input_is_called_makes_no_difference(word: str, hold: dict[str, str]) -> None:
+    """Also by a word that means something elsewhere: what begins and ends by it does so, and is counted."""
+
+    def told(called: str) -> list[str]:
+        by = {"start": {"when": called, **hold}, "end": {"when": f"!{called}", **hold}}
+        line = plan(
+            inputs={called: {"source": "plc", "node": "R"}, "parts": {"source": "plc", "node": "P", "counter": {}}},
+            run={**by, "product": "P", "name": "R"},
+            batches={**by, "name": "B"},
+            intervals=[{"type": "Tool", **by, "name": "T"}],
+            states={"ladder": [{"when": called, "category": "Up"}], "other": {"category": "Down"}},
+            scrap_yield={"entries": [{"count": "parts", "raw_data": {"yield": "{n}"}}]},
+        )
+        bits = [tag(at, "R", at in range(50, 200) or at > 300) for at in range(0, 400, 50)]
+        counts = [tag(at + 1, "P", at) for at in range(0, 400, 50)]
+        return fed(line, *sorted([*bits, *counts], key=lambda each: each.received), tick(500)).texts
+
+    expected = told("ready")
+    assert sum(text.startswith("end") for text in expected) >= 6
+    assert told(word) == expected

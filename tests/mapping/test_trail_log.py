@@ -9,16 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.config.schema import Line
+from gateway.mapping import trail_log
 from gateway.mapping.again import at_once
 from gateway.mapping.clocks import SenderClock
-from gateway.mapping.compile import LinePlan
+from gateway.mapping.compile import LinePlan, compile_line
 from gateway.mapping.feeder import Event, feed
 from gateway.mapping.line import LineState, dump, load
 from gateway.mapping.trail import Entry, Feed, forgotten
 from gateway.mapping.trail_log import _sample, _sample_of, addition, beginning, restored
-from gateway.model import Notice, Output, Record, Sample
+from gateway.model import Lookup, Notice, Output, Record, Sample, StartInterval
 from tests.mapping.laws import examples
-from tests.mapping.recording import T0, message, order, plan, scrap, tag, tick
+from tests.mapping.recording import LINE, T0, message, order, plan, scrap, tag, tick
 from tests.mapping.test_late_properties import PLANT, Made, arrivals, effective, made_plants
 
 
@@ -133,6 +135,35 @@ def test_p13_a_late_message_after_a_restart_moves_what_it_owns() -> None:
     feeds, result = feed(line, feeds, tick(400))
     amounts = [(record.timestamp, record.raw_data) for record in result.records if record.kind == "output"]
     assert [raw_data for _, raw_data in amounts] == [{"yield": 100}, {"yield": -100}]
+
+
+@pytest.mark.parametrize("changed", ["nothing", "plan", "table", "version"])
+def test_p13_another_plan_table_or_version_seals_what_was_told(changed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A late order begins at its time all the same; that output of before the change stays where it is told is listed,
+    with what came late."""
+    products = {"products": Lookup(frozenset({"name"}), {"FILM": {"name": "Film"}})}
+    renamed = {"products": Lookup(frozenset({"name"}), {"FILM": {"name": "Foil"}})}
+    line = Line.model_validate(LINE)
+    before, after = compile_line(line, (), products), compile_line(line, (), products)
+    store = Store(before)
+    for event in (order(0, "A"), tag(1, "Good", 0), tag(100, "Good", 100), tag(200, "Good", 200), tick(250)):
+        store.take(event)
+    store.commit(anew=True)
+    if changed == "version":
+        monkeypatch.setattr(trail_log, "__version__", "another")
+    store.plan = {"plan": plan(states=None), "table": compile_line(line, (), renamed)}.get(changed, after)
+    store.restart()
+    for event in (order(300, "B", at=150), tag(310, "Good", 310), tick(400)):
+        store.take(event)
+    starts = [
+        record.start - T0 for record in store.records if isinstance(record, StartInterval) and record.type == "RUN"
+    ]
+    assert starts == [0.0, 150.0]
+    moved = [record for record in store.records if isinstance(record, Output) and record.corrects]
+    stays = [
+        notice for notice in store.notices if "output that was told until 06:04:00Z stays where it is" in notice.text
+    ]
+    assert (len(moved), len(stays)) == ((2, 0) if changed == "nothing" else (0, 1))
 
 
 @pytest.mark.parametrize("corrected_at", [69.5, 45], ids=["after it", "before it"])

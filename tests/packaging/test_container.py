@@ -19,6 +19,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from ruamel.yaml import YAML
 
+from gateway.__main__ import main
 from gateway.config.check_files import page_context
 from gateway.config.schema import Config
 from gateway.config.schema_process import PageTls, Status
@@ -228,6 +229,15 @@ def test_what_the_docs_say_of_docker_fits_what_compose_has() -> None:
                 mounted = {each["source"]: each["target"] for each in services["broker"]["volumes"][:2]}
                 assert mounted[file.replace("/here", ".")] == "/mosquitto/config/passwords"
                 assert user in (ROOT / "config/gateway.yaml").read_text()
+            case ["compose", "up", "-d", "--build"]:
+                assert "build" in services["gateway"]
+            case ["compose", "run", "--rm", name, *command] | ["compose", "exec", name, "oden-gateway", *command]:
+                assert name in services
+                with pytest.raises(SystemExit) as ended:
+                    main([*command, "--help"])
+                assert ended.value.code == 0
+            case ["compose", "kill", "--signal", "HUP", name] | ["compose", "logs" | "restart", name]:
+                assert name in services
             case ["kill", "--signal", "HUP", *_] | ["exec", *_]:
                 pass  # `packaging/image` sends it to the image; `gateway.ways` makes both with the container's number
             case _:

@@ -45,9 +45,9 @@ STATES = (
 )
 
 
-def plant(lines: int, *, faulty: bool, now: float, paused: bool = False) -> Snapshot:
-    """A plant of so many lines at `now`, with delivery `paused` by a person."""
-    problems = _problems(now) if faulty else ()
+def plant(lines: int, *, faulty: bool, now: float, paused: bool = False, away: int = 1) -> Snapshot:
+    """A plant of so many lines at `now`, with delivery `paused` by a person; `away` sources are, if it is faulty."""
+    problems = _problems(now, away) if faulty else ()
     if paused:
         said = "Delivery to Oden was paused by anna (lines are renamed) at 2026-11-22 08:00 UTC; 4 records are safe"
         problems = (_problem("delivery_paused", "", f"{said}, until it is resumed.", now - 1_800), *problems)
@@ -221,7 +221,7 @@ def _problem(kind: KindName, object_: str, text: str, since: float) -> Problem:
     return Problem(kind, object_, since, text, BY_SYSTEMD.filled(KINDS[kind].remedy))
 
 
-def _problems(now: float) -> tuple[Problem, ...]:
+def _problems(now: float, away: int) -> tuple[Problem, ...]:
     said: tuple[tuple[KindName, str, str, float], ...] = (
         (
             "oden_held",
@@ -229,11 +229,9 @@ def _problems(now: float) -> tuple[Problem, ...]:
             "Oden cannot be reached (connection refused); 1,204 records are safe on disk; tried again in 42 s.",
             5400,
         ),
-        (
-            "source_away",
-            "floor",
-            "Source floor is not connected: connection refused by broker.plant-a.local",
-            900,
+        *(
+            ("source_away", name, f"Source {name} is not connected: connection refused by broker.plant-a.local", 900)
+            for name in ("floor", *(f"hall{number}" for number in range(2, away + 1)))
         ),
         ("dead_letters", "", "Oden refused 2 records for good (dead letters); 14 more wait for them.", 7000),
     )
@@ -281,11 +279,11 @@ async def _done(command: str, _: object) -> AsyncGenerator[dict[str, object], No
     yield answers.get(command, {})
 
 
-def server(lines: int, *, faulty: bool, paused: bool = False, port: int = 0) -> StatusServer:
+def server(lines: int, *, faulty: bool, paused: bool = False, port: int = 0, away: int = 1) -> StatusServer:
     """The page of such a plant. Its actions do nothing."""
     return StatusServer(
         f"127.0.0.1:{port}",
-        lambda: plant(lines, faulty=faulty, now=time.time(), paused=paused),
+        lambda: plant(lines, faulty=faulty, now=time.time(), paused=paused, away=away),
         lambda: None,
         history=history(lines, faulty=faulty, now=time.time()),
         trend=trend(time.time(), faulty=faulty),

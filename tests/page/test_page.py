@@ -165,6 +165,30 @@ async def test_a_line_that_is_not_heard_is_grey_whatever_it_was() -> None:
     assert len(set.union(*edges.values())) == len(edges)
 
 
+async def test_what_is_wrong_comes_first_and_what_is_alike_is_one_entry() -> None:
+    """However many sources are away, it is one problem with the others behind it; the strip counts every line once,
+    by how it is, and lines that need somebody come before those that run."""
+    async with plants.server(40, faulty=True, away=12) as server:
+        at = {"url": f"{server.url}/", "width": 1280, "height": 900, "scheme": "light", "name": ""}
+        problems, lines = await browse({**at, "script": "problems"}, {**at, "script": "lines"})
+    held, away, letters = problems["result"]["entries"]
+    assert (held["text"], held["more"], letters["more"]) == ("", "", ""), "the headline says it already"
+    assert away["text"].startswith("Source floor is not connected")
+    assert (away["more"], len(away["others"])) == ("and 11 more like it", 11)
+    assert away["others"][-1].startswith("Source hall12 is not connected")
+    strip = [re.split(r"\s+", text.strip(), maxsplit=1) for text in problems["result"]["tallies"]]
+    counted = {name: int(number) for number, name in strip}
+    assert next(iter(counted)) == "lines"
+    assert counted.pop("lines") == sum(counted.values()) == 40
+    tones = [line["tone"].split()[0] for line in lines["result"]]
+    assert {name: counted[name] for name in ("stopped", "unknown", "running")} == {
+        name: tones.count(name) for name in ("stopped", "unknown", "running")
+    }
+    waiting_for_a_person = [place for place, tone in enumerate(tones) if tone in ("unknown", "stopped")]
+    assert max(waiting_for_a_person) < tones.index("running")
+    assert problems["violations"] == lines["violations"] == []
+
+
 @pytest.mark.parametrize("size", ["wall", "tablet"])
 async def test_no_word_is_torn_and_what_was_made_can_be_read(size: str) -> None:
     """Neither on the wall nor on a tablet, with few lines and many; the wall has room for the run's good and scrap of

@@ -6,10 +6,11 @@ The library's own `connect` starts a supervisor, a watchdog and a publish loop b
 
 import asyncio
 import socket
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from operator import itemgetter
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import structlog
@@ -27,6 +28,7 @@ from gateway.health import KindName
 from gateway.shown_address import shown_address
 from gateway.sources.opcua.certificates import split_chain
 from gateway.sources.opcua.greeting import greet
+from gateway.sources.opcua.renewal import Stamps
 from gateway.sources.opcua.security import (
     Protected,
     certificate_ends,
@@ -36,7 +38,7 @@ from gateway.sources.opcua.security import (
     user_of,
     why_not_open,
 )
-from gateway.sources.opcua.services import WELL, Link, LinkLost, service_level
+from gateway.sources.opcua.services import WELL, LinkLost, service_level, state_of
 from gateway.sources.opcua.session_key import KeyFile, SessionKey
 
 T = TypeVar("T")
@@ -50,6 +52,9 @@ SHORT_SESSION = 15.0
 """The same at a server that does not let a session be taken up over another connection, so that each cut and each crash
 leaves one behind."""
 
+LOOK_AROUND = 60.0
+"""Seconds between two looks whether another server is better, while the one that is used says that it is not well."""
+
 _RENEW_AFTER = 0.75  # of the lifetime: Part 4, 5.6.2
 _EXPORT = "what this prints: oden-gateway pki export"
 _DISTRUST = ("BadSecurityChecksFailed", "BadCertificate")
@@ -60,46 +65,6 @@ _SESSION_GONE = {  # its subscriptions may be there
     StatusCodes.BadSecureChannelIdInvalid,
 }
 _CLOSING = 2.0  # seconds that a server gets for a farewell
-
-
-class Connection(Link, Protocol):
-    """What a source needs of a session: see `Channel`."""
-
-    @property
-    def session_timeout(self) -> float:
-        """Seconds without a request from us after which the server drops the session, as it has decided."""
-
-    @property
-    def alternatives(self) -> bool:
-        """Whether there are other servers that have the same."""
-
-    @property
-    def certificate_ends(self) -> float | None:
-        """When the first certificate ends by which the session is protected, in seconds since 1970."""
-
-    def concerns(self, now: float) -> dict[KindName, str]:
-        """What is wrong with the session although it works, by kind of problem."""
-
-    async def open(self, now: float) -> None:
-        """Connect, and begin a session, at `now` (seconds since 1970); the one before is ended where the server still
-        has it. Raises SourceError."""
-
-    async def resume(self, now: float) -> bool:
-        """Connect, and take up the session of before. False: the server has it no more, so a new one has begun. Raises
-        SourceError."""
-
-    async def is_ill(self) -> bool:
-        """Whether the server says that it is less well than when it was chosen, so that another may be better. Raises
-        SourceError."""
-
-    async def keep(self) -> None:
-        """Do what must be done in time so that the session stands, for ever. Raises SourceError where that fails."""
-
-    def drop(self) -> None:
-        """End the connection and leave the session to be taken up again."""
-
-    async def close(self) -> None:
-        """End session and connection, whatever state they are in."""
 
 
 class Channel:
@@ -113,6 +78,7 @@ class Channel:
         self._addresses = [config, *(config.model_copy(update={"url": url}) for url in config.redundant)]
         self._level = 0
         """How well the server said that it is when it was chosen."""
+        self._looked_around = -LOOK_AROUND
         self._user = config.username or (unquote(address.username) if address.username else None)
         self._password = password or (unquote(address.password) if address.password else None)
         self._lifetime = lifetime
@@ -121,6 +87,8 @@ class Channel:
         self._at = 0.0
         """When it was connected last, in seconds since 1970."""
         self._protected: Protected | None = None
+        self._stamps = Stamps(frozenset(), frozenset())
+        self._unused = ""
         self._keys = keys
         self._key = keys.load()
 
@@ -138,8 +106,11 @@ class Channel:
         return float(self._client.session_timeout) / 1000
 
     def concerns(self, now: float) -> dict[KindName, str]:
-        """See `security.concerns`."""
-        return concerns(self._config, self._protected, now)
+        """See `security.concerns`; and why certificates that were renewed are not used."""
+        told = concerns(self._config, self._protected, now)
+        if self._unused:
+            told["certificate_expires"] = f"the certificates that were renewed are not used yet: {self._unused}"
+        return told
 
     @property
     def alternatives(self) -> bool:
@@ -159,12 +130,19 @@ class Channel:
         else:
             await self._connect(now, self._replace)
 
-    async def is_ill(self) -> bool:
+    async def is_ill(self, now: float) -> bool:
         """See `Connection.is_ill`."""
         if not self.alternatives:
             return False
         with translated("the server does not answer"):
-            return await service_level(self) < min(self._level, WELL)
+            level = await service_level(self)
+        if level >= WELL or level < self._level:
+            return level < min(self._level, WELL)
+        if time.monotonic() < self._looked_around + LOOK_AROUND:
+            return False
+        self._looked_around = time.monotonic()
+        others = [config for config in self._addresses if config.url != self._config.url]
+        return any([state_of(await _level_of(config, now)) > state_of(level) for config in others])
 
     async def _best(self, now: float) -> OpcuaConfig:
         """Begin a session at the best of several addresses; which that is. Raises SourceError where none can be had."""
@@ -177,6 +155,7 @@ class Channel:
                 levels.append((await service_level(self), config))
             except (SourceError, OSError) as error:
                 failures.append(f"{shown_address(config.url)}: {error}")
+                await self.close()
                 continue
             self._level = levels[-1][0]
             if self._level >= WELL:
@@ -187,6 +166,29 @@ class Channel:
         self._level, self._config = max(levels, key=itemgetter(0))
         await self._connect(now, self._replace)
         return self._config
+
+    async def heed_files(self, now: float) -> None:
+        """See `Connection.heed_files`. Certificates of ours are tried in another session first: a server that does not
+        trust them yet is not lost by that."""
+        if self._protected is None or self._protected.again is None:
+            return
+        before, self._stamps = self._stamps, Stamps.of(self._config)
+        if self._stamps.trust != before.trust:
+            self._protected.again(now)
+        waited = time.monotonic() >= self._looked_around + LOOK_AROUND
+        if self._stamps.ours == before.ours and not (self._unused and waited):
+            return
+        self._looked_around = time.monotonic()
+        other = Channel(self._config.model_copy(update={"redundant": []}), KeyFile(None))
+        try:
+            await other.open(now)
+        except SourceError as error:
+            self._unused = str(error)
+        else:
+            self._key = None  # it was begun by the other certificate, so it cannot be taken up
+            raise LinkLost("certificates were renewed, so a session with them is begun")
+        finally:
+            await other.close()
 
     async def resume(self, now: float) -> bool:
         """See `Connection.resume`."""
@@ -202,6 +204,7 @@ class Channel:
         client.session_timeout = timeout
         with translated("cannot connect"):
             if self._config.security not in {None, "none"}:
+                self._stamps, self._unused = Stamps.of(self._config), ""
                 self._protected = await protect(client, self._new_client(), self._config, now)
                 note_step(self._config.url, "endpoints", security=self._config.security)
             try:
@@ -341,6 +344,18 @@ class Channel:
             farewell.cancel()
             if protocol is not None and protocol.transport is not None:
                 protocol.transport.abort()
+
+
+async def _level_of(config: OpcuaConfig, now: float) -> int:
+    """How well the server with one address says that it is, in a session of its own; 0 where it does not say."""
+    other = Channel(config.model_copy(update={"redundant": []}), KeyFile(None))
+    try:
+        await other.open(now)
+        return await service_level(other)
+    except (SourceError, OSError):
+        return 0
+    finally:
+        await other.close()
 
 
 def application_uri() -> str:

@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from asyncua import ua
 
 from gateway.config.addresses import BrowsePath, parse_place
+from gateway.sources.opcua.meanings import meanings_of
 from gateway.sources.opcua.services import Limits, Link, namespaces, read_each, read_limits, standard, value_of
+from gateway.sources.opcua.tags import Tag
 from gateway.sources.opcua.tree import type_name, unit_name
 from gateway.sources.opcua.views import Path, from_root, node_id, translate
 
@@ -44,6 +46,16 @@ async def describe(link: Link, places: Mapping[str, tuple[str, str | None]], now
     for address, value in zip(stated, await read_each(link, [*map(value_of, stated.values())], limits), strict=True):
         said.units[address] = unit_name(value)
     return said
+
+
+async def number_names(link: Link, node: str) -> Mapping[int, str]:
+    """What the server calls the numbers of an enumeration that `node`, as the configuration writes it, holds; none
+    where it is none. Raises as `services.call`."""
+    limits = await read_limits(link)
+    found = await _found(link, {node: (node, None)}, limits)
+    tag = Tag(node, parse_place(node), "", publishing=0.0, sampling=0.0, queue=1, named=True)
+    meanings = await meanings_of(link, limits, [(tag, id_) for id_ in found.values()])
+    return next((meaning.names or {} for meaning in meanings.values()), {})
 
 
 async def _found(link: Link, places: Mapping[str, tuple[str, str | None]], limits: Limits) -> dict[str, ua.NodeId]:

@@ -5,7 +5,7 @@ takes certificates for other hosts, outdated and other authorities' lists of rev
 keys, and servers signed by a trusted server for good ones.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -51,6 +51,8 @@ class Protected:
 
     ours: x509.Certificate
     servers: x509.Certificate
+    again: Callable[[float], None] | None = None
+    """Looks at a time, in seconds since 1970, whether the server is still to be trusted; raises SourceError."""
 
 
 async def protect(client: Client, discovery: Client, config: OpcuaConfig, now: float) -> Protected:
@@ -59,7 +61,7 @@ async def protect(client: Client, discovery: Client, config: OpcuaConfig, now: f
     Nothing but the question what it offers goes to the server before its certificate is trusted. Raises SourceError.
     """
     name, _, mode = (config.security or "").partition("/")
-    folder, time = PkiFolder(config.pki), datetime.fromtimestamp(now, UTC)
+    folder = PkiFolder(config.pki)
     try:
         own = folder.own()
     except PkiError as error:
@@ -70,22 +72,25 @@ async def protect(client: Client, discovery: Client, config: OpcuaConfig, now: f
         raise SourceError(f"the server does not offer {config.security}: it offers {offers(endpoints)}")
     host = urlsplit(config.url).hostname or ""
 
-    def check(data: bytes | None, server: ua.ApplicationDescription) -> list[x509.Certificate]:
+    def check(data: bytes | None, server: ua.ApplicationDescription, at: float) -> list[x509.Certificate]:
         try:
             chain = split_chain(data or b"")
-            check_server(folder, chain, str(server.ApplicationUri or ""), host, time)
+            check_server(folder, chain, str(server.ApplicationUri or ""), host, datetime.fromtimestamp(at, UTC))
         except Untrusted as error:
             raise SourceError(str(error)) from None
         except (ValueError, IndexError):
             raise SourceError("the server's certificate cannot be read") from None
         return chain
 
-    chain = check(endpoint.ServerCertificate, endpoint.Server)
+    chain = check(endpoint.ServerCertificate, endpoint.Server, now)
 
     async def check_again(certificate: x509.Certificate, server: ua.ApplicationDescription) -> None:
         """What the session says of itself counts, not what anybody may have said in its place before."""
         whole = [certificate, *chain[1:]]
-        check(b"".join(each.public_bytes(Encoding.DER) for each in whole), server)
+        check(b"".join(each.public_bytes(Encoding.DER) for each in whole), server, now)
+
+    def again(at: float) -> None:
+        check(endpoint.ServerCertificate, endpoint.Server, at)
 
     client.application_uri = own.uri
     client.certificate_validator = check_again
@@ -96,7 +101,7 @@ async def protect(client: Client, discovery: Client, config: OpcuaConfig, now: f
         server_certificate=CertProperties(chain[0].public_bytes(Encoding.DER), "der"),
         mode=getattr(ua.MessageSecurityMode, mode),
     )
-    return Protected(own.certificate, chain[0])
+    return Protected(own.certificate, chain[0], again)
 
 
 async def why_not_open(discovery: Client, config: OpcuaConfig) -> str | None:

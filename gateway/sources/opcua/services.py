@@ -277,6 +277,11 @@ async def republish(link: Link, subscription: int, number: int) -> Buffer:
     return await link.request(request)
 
 
+def state_of(level: int) -> int:
+    """Of what state a ServiceLevel is (Part 4, 6.6.2.4.2), from 0: maintenance, without data, degraded, well."""
+    return min(level, 2) if level < WELL else 3
+
+
 async def service_level(link: Link) -> int:
     """How well the server says that it is, from 0 to 255 (Part 5, 6.3.1); one that says nothing is well. Raises
     OSError as `Link.request`."""

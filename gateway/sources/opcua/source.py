@@ -22,7 +22,8 @@ from gateway.connection_steps import note_step
 from gateway.errors import SourceError
 from gateway.model import Notice, Sample
 from gateway.sources.base import TURN, Arrival, Source, SourceHealth, Take, not_connected
-from gateway.sources.opcua.channel import Channel, Connection, reason_of, translated
+from gateway.sources.opcua.channel import Channel, reason_of, translated
+from gateway.sources.opcua.connection import Connection
 from gateway.sources.opcua.history import Told
 from gateway.sources.opcua.items import WatchedItems
 from gateway.sources.opcua.publishing import OUTSTANDING, Publisher

@@ -20,13 +20,16 @@ from gateway.errors import SourceError
 from gateway.sources.found import TreeNode, shortened
 from gateway.sources.opcua.decode import Decoded, Raw
 from gateway.sources.opcua.services import Limits, Link, call, namespaces, read_each, read_limits, value_of
-from gateway.sources.opcua.views import from_root, node_id, translate
+from gateway.sources.opcua.views import from_root, node_id, standard_id, translate
 from gateway.sources.opcua.wire import reading
 
 START = "/Objects"
 """Where a tree begins unless another node is named."""
 MOST_NODES = 200_000
 """Nodes of one tree."""
+
+MOST_NEAR = 5
+"""Paths that are named where one is wrong."""
 
 _FIRST, _MOST = 8, 64
 """Nodes that one request asks about: few at first, so that something is there soon; never so many that to read the
@@ -139,7 +142,7 @@ class _Walk:
             if isinstance(place, BrowsePath):
                 [found] = await translate(self._link, [from_root(place, self._known)], self._limits)
                 if found is None:
-                    raise SourceError(f"the server has no node at the path {text}")
+                    raise SourceError(f"the server has no node at the path {text}{await self._near(place)}")
                 start, names = found, place.steps
             else:
                 start, names = node_id(place, self._known), None
@@ -151,6 +154,27 @@ class _Walk:
         self._seen.add(start)
         name = names[-1][1] if names is not None else text
         return _Entry(start, name, names, 0, variable=told.Value.Value == ua.NodeClass.Variable)
+
+    async def _near(self, path: BrowsePath) -> str:
+        """How far `path` leads, and what is there instead of its next name, that names it as it is called."""
+        length, node = 0, standard_id(ObjectIds.RootFolder)
+        for count in range(1, len(path.steps)):
+            [found] = await translate(
+                self._link, [from_root(BrowsePath(path.steps[:count]), self._known)], self._limits
+            )
+            if found is None:
+                break
+            length, node = count, found
+        there = BrowsePath(path.steps[:length])
+        entry = _Entry(node, "", there.steps, 0, variable=False)
+        below = (await self._below([entry])).get(id(entry), [])
+        name = path.steps[length][1]
+        same = [each for each in below if each.name.casefold() == name.casefold()]
+        paths = [text for each in same or below if each.names and (text := path_text(BrowsePath(each.names)))]
+        if not paths:
+            return ""
+        more = f" and {len(paths) - MOST_NEAR} more" if len(paths) > MOST_NEAR else ""
+        return f"; there is {', '.join(paths[:MOST_NEAR])}{more}"
 
     async def _below(self, asked: Sequence[_Entry]) -> dict[int, list[_Entry]]:
         """What stands directly behind each of `asked`, which are open no more but for those that the server had no room

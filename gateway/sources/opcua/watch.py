@@ -11,7 +11,8 @@ from gateway.errors import SourceError
 from gateway.health import KindName
 from gateway.sources.base import SourceHealth
 from gateway.sources.opcua.audit import Auditor, grace
-from gateway.sources.opcua.channel import Connection, reason_of
+from gateway.sources.opcua.channel import reason_of
+from gateway.sources.opcua.connection import Connection
 from gateway.sources.opcua.decode import Decoded
 from gateway.sources.opcua.items import WatchedItems
 from gateway.sources.opcua.server_clock import reading_interval
@@ -121,7 +122,8 @@ class Audit:
 
 async def read_clock(connection: Connection, items: WatchedItems, clock: Clock, health: SourceHealth) -> None:
     """Read the server's clock while there is a subscription that cannot be judged by it, and say so; see what the
-    connection is concerned about. For ever; raises SourceError where the server does not answer."""
+    connection is concerned about, and what has become of the files that protect it. For ever; raises SourceError where
+    the server does not answer, or the session cannot go on as it is."""
     every = reading_interval(connection.session_timeout)
     while True:
         health.certificate_ends = connection.certificate_ends
@@ -129,7 +131,8 @@ async def read_clock(connection: Connection, items: WatchedItems, clock: Clock, 
         otherwise: dict[KindName, str] = {"watched_otherwise": concern} if concern is not None else {}
         health.concerns = {**connection.concerns(clock.now()), **otherwise}
         await asyncio.sleep(every)
-        if await connection.is_ill():
+        await connection.heed_files(clock.now())
+        if await connection.is_ill(clock.now()):
             raise SourceError("the server says that it is not well: another is looked for")
         now = clock.monotonic()
         if all(subscription.pulse.is_watched(now) for subscription in items.subscriptions.values()):

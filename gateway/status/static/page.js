@@ -29,7 +29,6 @@ function showCommand(element, command) {
   };
 }
 
-/** Copies `text`; where the browser does not allow that over plain HTTP, it is selected and copied from `element`. */
 /** A command breaks at its blanks alone: an option that is torn in two would be typed as two. */
 function keepWords(code, command) {
   if (code.childElementCount > 0) return; // `fill` has left it as it was
@@ -41,6 +40,7 @@ function keepWords(code, command) {
   }));
 }
 
+/** Copies `text`; where the browser does not allow that over plain HTTP, it is selected and copied from `element`. */
 async function copied(text, element) {
   try {
     await navigator.clipboard.writeText(text);

@@ -131,6 +131,21 @@ const SCRIPTS = {
     });
   },
 
+  /** The entries of what is wrong: their sentence, what stands for the others like it, and these once that is opened. */
+  async problems(page) {
+    const entries = page.locator(".problems > li");
+    const seen = [];
+    for (const entry of await entries.all()) {
+      const more = entry.locator("summary");
+      const shown = await more.isVisible();
+      const said = { text: await entry.locator('[data-text="text"]').textContent(), more: shown ? await more.textContent() : "" };
+      if (shown) await more.click();
+      said.others = shown ? await entry.locator('[data-list="others"] > *').allInnerTexts() : [];
+      seen.push(said);
+    }
+    return { entries: seen, tallies: await page.locator(".tallies button").allInnerTexts() };
+  },
+
   /** How each line is coloured, and what stands in it. */
   async lines(page) {
     return page.locator(".lines article").evaluateAll((articles) => articles.map((article) => ({

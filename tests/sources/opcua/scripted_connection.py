@@ -63,8 +63,11 @@ class ScriptedConnection:
             raise ConnectionError("cut")
         return answer
 
-    async def is_ill(self) -> bool:
+    async def is_ill(self, now: float) -> bool:
         return False
+
+    async def heed_files(self, now: float) -> None:
+        """There are none."""
 
     async def keep(self) -> None:
         await asyncio.Event().wait()

@@ -96,6 +96,23 @@ async def test_a_condition_says_in_which_state_it_is() -> None:
 
 
 @simulated
+async def test_p2_a_value_of_a_node_with_events_is_no_event() -> None:
+    """node-opcua tells such a one of each event item when a session is taken up again: that it has events."""
+    server = plant()
+    async with connected(server, "press", inputs=ALL) as (source, intake):
+        await asyncio.sleep(2)
+        server.happen("press", Message="before")
+        for subscription in server.subscriptions.values():
+            told = ua.DataValue(ua.Variant(1, ua.VariantType.Byte))
+            subscription.waiting += [(handle, told) for handle, *_ in subscription.events.values()]
+        server.happen("press", Message="after")
+        await asyncio.sleep(1)
+        assert [type(sample.value) for sample in intake.samples] == [dict, dict]
+        assert events(intake) == ["before", "after"]
+        assert (source.health.failed, intake.notices) == ({}, [])
+
+
+@simulated
 async def test_p1_events_of_a_cut_come_once_and_in_their_order() -> None:
     """As values do: the server's queue goes on, and what it had sent is asked for again."""
     server = plant()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -263,3 +264,44 @@ async def test_a_session_of_a_user_that_is_a_certificate_is_taken_up_and_closed_
     late = Channel(config, keys)
     assert not await late.resume(now)
     await late.close()
+
+
+def own_certificate(pki: Path, issued: Issued) -> None:
+    """Write it as that of the gateway."""
+    (pki / "own" / "key.pem").write_bytes(issued.key_pem)
+    (pki / "own" / "cert.der").write_bytes(issued.der)
+
+
+async def test_a_certificate_that_was_renewed_is_taken_while_the_session_stands(secure: str, pki: Path) -> None:
+    """Ours: problem and metric follow, and no value is missed. What cannot be used is said, and costs nothing."""
+    trust(pki)
+    ours = partial(Issued.made, "oden-gateway", uri="urn:edge", hosts=["edge"], private=key(9))
+    own_certificate(pki, ours(ends=NOW + timedelta(days=30)))
+    one, intake = source(secure, pki), Intake()
+    async with running(one, intake) as errors:
+        await wait_until(lambda: "ends on" in one.health.concerns.get("certificate_expires", ""))
+        (pki / "own" / "cert.der").write_bytes(b"half of a certifi")
+        await wait_until(lambda: "not used yet" in one.health.concerns.get("certificate_expires", ""))
+        assert "cert.der is no certificate" in one.health.concerns["certificate_expires"]
+        assert one.health.connected
+        assert one.health.certificate_ends == pytest.approx((NOW + timedelta(days=30)).timestamp(), abs=1)
+        own_certificate(pki, ours(ends=NOW + timedelta(days=800)))
+        await wait_until(lambda: one.health.connected and one.health.concerns == {})
+        assert one.health.certificate_ends == pytest.approx((NOW + timedelta(days=800)).timestamp(), abs=1)
+        assert errors == []
+    assert intake.values(TAG) == [5]
+    assert intake.notices == []
+
+
+async def test_p8_a_server_that_is_trusted_no_more_is_left_at_once(secure: str, pki: Path) -> None:
+    """By the command, while the session stands; trusted again, it is connected to again."""
+    trust(pki)
+    one, intake = source(secure, pki), Intake()
+    print_ = thumbprint(CERTIFICATE.certificate)
+    async with running(one, intake) as errors:
+        await wait_until(lambda: one.health.connected)
+        assert main(["pki", "reject", print_, "--pki", str(pki)]) == 0
+        await wait_until(lambda: not one.health.connected and errors)
+        assert "is not trusted" in str(errors[0])
+        assert main(["pki", "trust", print_, "--pki", str(pki)]) == 0
+        await wait_until(lambda: one.health.connected)

@@ -1,0 +1,98 @@
+"""P13: what is told once and not taken back, settings and tests, where something comes late."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.mapping.line import Tick
+from gateway.model import Sample, Setting
+from tests.mapping.laws import examples
+from tests.mapping.recording import T0, Played, fed, message, plan, tick
+
+INPUTS: Mapping[str, Any] = {
+    "product": {"source": "mes", "topic": "product", "field": "v", "time": "at"},
+    "speed": {"source": "mes", "topic": "speed", "field": "v", "time": "at"},
+    "tank": {"source": "mes", "topic": "tank", "field": "v", "time": "at"},
+    "lab": {"source": "mes", "topic": "lab", "time": "at"},
+}
+TARGET = {"set": "target", "product": "{product}", "metric_group": "Speed", "value": "{speed}"}
+TEST = {"set": "quality_test", "event": "lab", "of": "batch", "quality_schema": 65, "raw_data": {"force": "{lab.v}"}}
+TARGETS = plan(inputs=INPUTS, run=None, states=None, scrap_yield=None, rules=[TARGET])
+TESTS = plan(
+    inputs=INPUTS,
+    run=None,
+    states=None,
+    scrap_yield=None,
+    batches={"key": "tank", "name": "T{tank}", "without_run": True},
+    rules=[TEST],
+)
+
+
+def said(topic: str, value: object, at: float, heard: float | None = None) -> Sample:
+    return message(at if heard is None else heard, topic, {"v": value, "at": T0 + at})
+
+
+def last_told(played: Played) -> dict[str, object]:
+    """The target of each product, as Oden shows it at the end."""
+    settings = [record.fields for record in played.records if isinstance(record, Setting)]
+    return {str(fields["product"]): fields["target_value"] for fields in settings}
+
+
+STORIES = st.lists(
+    st.tuples(st.sampled_from(["product", "speed"]), st.sampled_from("123"), st.integers(0, 300)),
+    min_size=1,
+    max_size=9,
+)
+
+
+@examples(100)
+@given(STORIES)
+def test_p13_the_target_of_each_product_is_what_it_was_last_however_late_that_is_heard(
+    story: Sequence[tuple[str, str, int]],
+) -> None:
+    """Also where what was told of a product turns out to have been of another, and nothing new is to be told."""
+    first = [said("product", "1", 0.0), said("speed", 1, 0.0)]
+    timed = [(topic, value, 10.0 * place, lag) for place, (topic, value, lag) in enumerate(story, 1)]
+    messages = [
+        (topic, value if topic == "product" else int(value) + 10 * number, at, lag)
+        for number, (topic, value, at, lag) in enumerate(timed)
+    ]
+    timely = fed(TARGETS, *first, *(said(topic, value, at) for topic, value, at, _ in messages), tick(900))
+    late = sorted(
+        (said(topic, value, at, at + lag) for topic, value, at, lag in messages), key=lambda one: one.received
+    )
+    disturbed = last_told(fed(TARGETS, *first, *late, tick(900)))
+    assert {product: disturbed[product] for product in last_told(timely)} == last_told(timely)
+
+
+def test_p13_a_test_that_was_told_of_another_batch_is_listed_once() -> None:
+    """It stays where it is, as tests do; later corrections of the same time do not say so again."""
+    events: list[Sample | Tick] = [
+        said("tank", 1, 0),
+        said("lab", 4, 95),
+        said("tank", 2, 90, 131),
+        said("tank", 3, 50, 160),
+        tick(900),
+    ]
+    played = fed(TESTS, *events)
+    assert [text for text in played.texts if text.startswith("test")] == ["test 65 of 1 at 95: force 4"]
+    assert [notice.text for notice in played.notices if notice.kind == "gap"] == [
+        'a test of 06:01:35Z was told of T1 and stays there, though it is T2\'s by what is known now: {"force": 4}'
+    ]
+
+
+def test_p13_of_two_equal_tests_the_one_is_listed_that_is_elsewhere() -> None:
+    """They are told apart by their times."""
+    events: list[Sample | Tick] = [
+        said("tank", 1, 0),
+        said("lab", 4, 20),
+        said("lab", 4, 95),
+        said("tank", 2, 90, 131),
+        tick(900),
+    ]
+    played = fed(TESTS, *events)
+    assert [notice.text.split(" was told")[0] for notice in played.notices if notice.kind == "gap"] == [
+        "a test of 06:01:35Z"
+    ]
