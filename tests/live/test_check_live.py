@@ -306,7 +306,7 @@ CONFIG = Config.model_validate(
                 "factory": "A",
                 "line": "L",
                 "inputs": {
-                    "tag": {"source": "plc", "node": "ns=2;s=L01.Tag"},
+                    "tag": {"source": "plc", "node": "ns=2;s=L01.Tag", "counter": {}},
                     "event": {"source": "floor", "topic": "a/b"},
                     "metric": {"source": "floor", "device": "G/E/D", "metric": "Counts/Good"},
                 },
