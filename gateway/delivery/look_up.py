@@ -84,11 +84,8 @@ class LookUps:
         if is_start and outcome.fate == "delivered":
             await self._notice_strangers(work, answer, known)
             starts = [one for one in work.records if isinstance(one, StartInterval)]
-            if not settlement.learned.start_step and (
-                rounds_starts(answer.body, starts, known, wording.reference)
-                or await self._shows_minutes_only(work, starts, answer, known, written)
-            ):
-                await settlement.learn(replace(settlement.learned, start_step=MINUTE))
+            if not settlement.learned.start_step:
+                outcome = await self._learn_rounding(work, starts, answer, outcome, known, written)
         if await self._is_ended(work, attempt, answer, outcome):
             return
         step = settlement.learned.start_step
@@ -120,24 +117,30 @@ class LookUps:
         else:
             await settlement.put_off(work, attempt, phase="retry", not_before=0.0, reason=attempt.reason)
 
-    async def _shows_minutes_only(
+    async def _learn_rounding(
         self,
         work: Work,
         starts: Sequence[StartInterval],
         answer: Answer,
+        outcome: Outcome,
         known: Mapping[str, int],
         written: asyncio.Event,
-    ) -> bool:
-        """Where one of `starts` is in the answer only if Oden rounds them: whether it does, by another that is ours."""
+    ) -> Outcome:
+        """Learn from the `answer` to a search for `starts` whether Oden rounds them; where one of these is in it only
+        if Oden does, by another that is ours. The `outcome` of the search, or that of asking for the other where that
+        failed: as long as it is not known, nothing is missing for certain."""
         settlement, another = self._settlement, telling(known)
-        if another is None or not may_be_rounded(answer.body, starts, known):
-            return False
-        request = requests.find_interval(starts[0].type, settlement.line_id(work.line), id=another)
-        chosen = settlement.clock.now()
-        shown = await self._client.post(request.endpoint, request.text(), written)
-        outcome = outcome_of(request.endpoint, shown, creates=False, none_is_success=True)
-        await settlement.note_answer(request.endpoint, work, shown, outcome, chosen)
-        return outcome.fate == "delivered" and rounds_starts(shown.body, (), known)
+        rounds = rounds_starts(answer.body, starts, known, settlement.options.wording.reference)
+        if not rounds and another is not None and may_be_rounded(answer.body, starts, known):
+            request = requests.find_interval(starts[0].type, settlement.line_id(work.line), id=another)
+            chosen = settlement.clock.now()
+            shown = await self._client.post(request.endpoint, request.text(), written)
+            outcome = outcome_of(request.endpoint, shown, creates=False, none_is_success=True)
+            await settlement.note_answer(request.endpoint, work, shown, outcome, chosen)
+            rounds = outcome.fate == "delivered" and rounds_starts(shown.body, (), known)
+        if rounds:
+            await settlement.learn(replace(settlement.learned, start_step=MINUTE))
+        return outcome
 
     async def _waiting(self, work: Work, attempt: Attempt, wording: Wording) -> list[Listed]:
         """Other output of the interval that is yet to be delivered: of a copy from before, which another life may have

@@ -237,6 +237,7 @@ class Again:
         told, now, at = self.told, self.now, max(self.state.now, at)
         recorder = Recorder(self.plan.key, self.state.seq)
         facts.with_details(told, now, self._older)
+        facts.with_counts(told, now)
         facts.record_intervals(told, now, recorder, at, deletes=self.plan.deletes_withdrawn)
         stamps = dict(self.line.stamps)
         outputs = (self.line.state.output, self.line.state.batch_output)

@@ -60,6 +60,9 @@ class IntervalFact:
     metadata: dict[str, JsonValue] = field(default_factory=dict)
 
 
+STOPS = frozenset({"short_stops", "short_stop_seconds"})
+"""What an interval has as metadata that was counted in it."""
+
 Shape = tuple[tuple[tuple[str, Scalar], ...], tuple[str, ...]]
 """Raw data without amounts, and the names of these."""
 
@@ -148,6 +151,14 @@ def _of(records: Iterable[Record], keys: Collection[str]) -> Iterator[Record]:
     for record in records:
         if isinstance(record, StartInterval | UpdateInterval) and record.interval in keys:
             yield record
+
+
+def with_counts(told: Facts, now: Facts) -> None:
+    """Let `now` say 0 of what was counted of an interval by mistake: no request takes off what is written there."""
+    for key, fact in told.intervals.items():
+        is_so = now.intervals.get(key)
+        if is_so is not None:
+            is_so.metadata |= dict.fromkeys((STOPS & fact.metadata.keys()) - is_so.metadata.keys(), 0)
 
 
 def vanished(told: Facts, now: Facts) -> Iterator[StartInterval]:

@@ -87,11 +87,13 @@ def test_p4_starts_that_oden_rounds_to_the_minute_stop_nothing(ids: str, search:
 @pytest.mark.parametrize("rounds", [0, 60])
 @pytest.mark.parametrize("ids", ["yes", "only", "no"])
 @pytest.mark.parametrize("search", ["overlap", "start"])
+@pytest.mark.parametrize("fault", ["", "error status=503", "close", "hang", "redirect"])
 def test_p4_what_a_copy_says_of_a_start_that_oden_has_rounded_makes_no_other(
-    ids: str, search: str, rounds: int
+    ids: str, search: str, rounds: int, fault: str
 ) -> None:
     """The outbox is put back to when the run waited, which has ended since: also where no answer has shown the start of
-    any, and a search for this one shows no other, that starts are rounded is seen by one that was told before."""
+    any, and a search for this one shows no other, that starts are rounded is seen by one that was told before; and not
+    before that one was shown, whatever the first answer to the question for it is."""
 
     async def story(plant: Plant) -> None:
         first, second = plant.start(37, name="first"), plant.start(437, name="second")
@@ -107,7 +109,9 @@ def test_p4_what_a_copy_says_of_a_start_that_oden_has_rounded_makes_no_other(
         await plant.restart(DeliveryOptions(60.0, 30.0), copy, 900.0)
         await plant.drained()
 
-    plant = live(story, Manners(rounds=rounds, ids=ids, range=search))
+    first = f"{(T if rounds else T + 37) * 1000:x}"  # its id
+    faults = [f'{fault} at=interval/search times=1 since=900 holding="{first}"'] if fault else []
+    plant = live(story, Manners(rounds=rounds, ids=ids, range=search), faults)
     assert [(run.name, run.end) for run in plant.intervals("RUN")] == [("first", T + 400), ("second", T + 500)]
     assert (plant.total(), plant.letters()) == (7, [])
 

@@ -64,6 +64,7 @@ PROOFS: Mapping[str, Sequence[str]] = {
         "reason_of_a_later_stop_told_of_the_stop_before_it",
         "reason_of_a_later_stop_told_of_one_that_had_none",
         "what_was_entered_for_a_late_order_told_of_the_order_before_it",
+        "test_p13_stops_that_were_counted_by_mistake_are_none",
     ),
     "* A test that was told of another run": (
         "test_p13_a_test_that_was_told_of_another_batch_is_listed_once",

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.mapping.line import Tick
-from gateway.model import Sample, Setting
+from gateway.model import Sample, Setting, StartInterval, UpdateInterval
 from tests.mapping.laws import examples
 from tests.mapping.recording import T0, Played, fed, message, plan, tick
 
@@ -96,3 +96,23 @@ def test_p13_of_two_equal_tests_the_one_is_listed_that_is_elsewhere() -> None:
     assert [notice.text.split(" was told")[0] for notice in played.notices if notice.kind == "gap"] == [
         "a test of 06:01:35Z"
     ]
+
+
+def test_p13_stops_that_were_counted_by_mistake_are_none() -> None:
+    """The uptime in which a short stop was counted had ended before it, by what is heard later."""
+    states = {
+        "input": "speed",
+        "codes": {1: {"category": "Uptime"}, 2: {"category": "Setup"}, 3: {"category": "Down"}},
+        "short_stops": {"under": "30s", "during": ["Uptime"]},
+    }
+    line = plan(inputs=INPUTS, run=None, states=states, scrap_yield=None)
+    timely = [(1, 7), (2, 13), (1, 43), (3, 55), (1, 79), (2, 85)]
+    events: list[Sample | Tick] = [said("speed", code, at) for code, at in timely]
+    played = fed(line, *events, said("speed", 2, 49, 115), tick(900))
+    begun = next(one for one in played.records if isinstance(one, StartInterval) and one.start == T0 + 43)
+    metadata = dict(begun.metadata)
+    for record in played.records:
+        if isinstance(record, UpdateInterval) and record.interval == begun.key:
+            metadata |= record.metadata
+    assert metadata == {"category": "Uptime", "short_stops": 0, "short_stop_seconds": 0}
+    assert not [notice for notice in played.notices if "keeps its" in notice.text]

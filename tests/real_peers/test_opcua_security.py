@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.__main__ import main
 from gateway.clock import AnchoredClock
@@ -21,6 +24,7 @@ from gateway.sources.opcua.views import node_id
 from tests.real_peers.opcua_servers import NodeOpcua
 from tests.real_peers.test_opcua_source import user_files
 from tests.sources.harness import opcua_config
+from tests.sources.opcua.authority import Issued
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -146,7 +150,52 @@ async def test_p8_without_security_a_password_goes_only_to_a_server_that_is_trus
 
 
 async def test_p8_no_password_was_ever_on_the_line(site: Site) -> None:
-    """The last of this module: of all that it has sent. The user's name is there, where nothing is encrypted."""
+    """Of all that was sent by the tests above. The user's name is there, where nothing is encrypted."""
     assert b"operator" in site.line.sent
     for secret in (RIGHT, WRONG):
         assert secret.encode() not in site.line.sent
+
+
+@pytest.mark.parametrize("wrong", ["expired", "another URI", "revoked", "another host"])
+async def test_p8_a_server_whose_certificate_is_not_right_is_refused_with_what_mends_it(
+    wrong: str, tmp_path: Path
+) -> None:
+    """Over the wire, although the certificate or its authority is trusted; no password has gone there."""
+    now, ours = datetime.now(UTC), "urn:acme:press"
+    begins, ends = now - timedelta(days=9), now + timedelta(days=9)
+    authority = Issued.made("Plant CA", ca=True, begins=begins, ends=ends)
+    made = partial(Issued.made, "press", uri=ours, begins=begins)
+    certificate, states, said = {
+        "expired": (made(hosts=["127.0.0.1"], ends=now - timedelta(days=1)), ours, "has expired on .*: renew it there"),
+        "another URI": (made(hosts=["127.0.0.1"], ends=ends), "urn:acme:other", f"its certificate says {ours}: renew"),
+        "revoked": (made(authority, hosts=["127.0.0.1"], ends=ends), ours, "was revoked by its authority: renew"),
+        "another host": (
+            made(authority, hosts=["plc.local"], ends=ends),
+            ours,
+            "another host than 127.0.0.1 .*plc.local",
+        ),
+    }[wrong]
+    pki = tmp_path / "pki"
+    assert main(["pki", "create", "--pki", str(pki)]) == 0
+    (pki / "trusted").mkdir()
+    (pki / "crl").mkdir()
+    trusted = certificate if wrong in {"expired", "another URI"} else authority
+    (pki / "trusted" / "one.der").write_bytes(trusted.der)
+    if wrong == "revoked":
+        (pki / "crl" / "plant.crl").write_bytes(authority.revoking(certificate, until=ends))
+    files = [tmp_path / "server.pem", tmp_path / "server.key"]
+    files[0].write_bytes(certificate.certificate.public_bytes(Encoding.PEM))
+    files[1].write_bytes(certificate.key_pem)
+    security = {"policies": ["Basic256Sha256"], "modes": ["SignAndEncrypt"], "users": {"operator": RIGHT}}
+    server = NodeOpcua(tmp_path / "server", **security, certificate=[*map(str, files)], uri=states)
+    settings = {"security": "Basic256Sha256/SignAndEncrypt", "pki": pki, "username": "operator", "password": RIGHT}
+    channel = Channel(opcua_config(server.url, **settings), KeyFile(None))
+    try:
+        await server.start(L01__State=7)
+        with pytest.raises(SourceError, match=said):
+            await channel.open(AnchoredClock().now())
+        if wrong == "another host":  # as the sentence says
+            (pki / "trusted" / "two.der").write_bytes(certificate.der)
+            assert await read(channel) == 7
+    finally:
+        await server.kill()

@@ -18,7 +18,7 @@ from gateway.sources.opcua.source import OpcuaSource
 from tests.links import Link
 from tests.peers import wait_until
 from tests.real_peers.opcua_servers import SERVERS, NodeOpcua, OpcuaPeer
-from tests.sources.harness import Intake, opcua_config, opcua_tags, running
+from tests.sources.harness import Intake, opcua_config, opcua_tag, opcua_tags, running
 from tests.sources.opcua.authority import Issued
 
 NODE = "nsu=urn:acme:line;s=L01.State"
@@ -73,6 +73,29 @@ async def test_p2_every_change_of_a_cut_comes_afterwards(server: OpcuaPeer, link
         assert overflowed == []
     if not overflowed:
         assert values == list(range(41 + times))
+
+
+@pytest.mark.parametrize("server", ["node-opcua", "asyncua"], indirect=True)
+async def test_p2_each_writing_of_a_value_counts_once_over_cuts(server: OpcuaPeer, link: Link) -> None:
+    """Also of the same value. There are servers that tell of all tags once more when a session is taken up again."""
+    await server.start(L01__State=0)
+    config = opcua_config(f"opc.tcp://127.0.0.1:{link.port}")
+    tag = opcua_tag(NODE, config, trigger="timestamp")
+    source, intake = OpcuaSource("plc", config, [tag], AnchoredClock()), Intake()
+
+    def writings() -> int:
+        return sum(not sample.initial and sample.quality == "good" for sample in intake.samples)
+
+    async with running(source, intake):
+        await wait_until(lambda: intake.values(NODE) == [0])
+        for number in range(1, 7):
+            await server.write("L01.State", 1)
+            await wait_until(lambda: writings() >= number)  # noqa: B023 - awaited at once
+            if number % 2:
+                link.cut()
+                await asyncio.sleep(1)  # that it comes back before the next, so that what is told again stands alone
+    assert writings() == 6
+    assert intake.notices == []
 
 
 async def test_p2_null_without_a_type_is_empty_where_the_tag_is_text(tmp_path: Path) -> None:

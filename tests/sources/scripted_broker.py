@@ -17,7 +17,8 @@ _CONNECT, _PUBACK, _SUBSCRIBE, _UNSUBSCRIBE, _PINGREQ, _DISCONNECT = 1, 4, 8, 10
 class ScriptedBroker:
     """Takes one client at a time and keeps its session. `swallow`: nothing that it sends arrives. `deaf`: it processes
     nothing but what a connection needs to begin. `answers`: it answers UNSUBSCRIBE and PINGREQ. `holds`: what is to be
-    sent again is not sent yet. `no_5` is what it sends before it ends a connection of MQTT 5."""
+    sent again is not sent yet. `no_5` is what it sends before it ends a connection of MQTT 5. `retains`: topics whose
+    messages it sends as those that it had kept."""
 
     def __init__(self, model: Model, seed: int = 0) -> None:
         self._model = model
@@ -26,6 +27,7 @@ class ScriptedBroker:
         self.swallow = self.deaf = self.holds = False
         self.answers = True
         self.no_5 = b""
+        self.retains: frozenset[str] = frozenset()
         self.levels: list[int] = []
         """Of MQTT, with which it was connected to: 4 is 3.1.1, 5 is 5."""
         self.sent: list[Sent] = []
@@ -83,7 +85,7 @@ class ScriptedBroker:
             topic, payload = self.messages[packet.message]
             name = topic.encode()
             body = len(name).to_bytes(2, "big") + name + packet.packet_id.to_bytes(2, "big") + payload
-            self._write(0x3A if packet.dup else 0x32, body)
+            self._write((0x3A if packet.dup else 0x32) | (topic in self.retains), body)
 
     def _write(self, first: int, body: bytes) -> None:
         length, left = b"", len(body)

@@ -176,6 +176,41 @@ async def test_p2_each_counts_once_whatever_was_lost_on_the_way(model: Model, tm
         assert await _settled(gateway, broker, published) == {f"code {number}": 1 for number in published}
 
 
+@EVERY
+async def test_p2_what_is_of_no_use_has_its_place_among_those_that_come_again(model: Model, tmp_path: Path) -> None:
+    """Kept by the broker, rubbish, and of a topic that nobody wants, all alike, between messages that count: by whose
+    places a broker that gives ids anew is followed."""
+    codes: list[int] = []
+
+    async with ScriptedBroker(model) as broker:
+        broker.retains = frozenset({ORDER})
+
+        def publish(number: int) -> None:
+            for code in range(len(codes), len(codes) + number):
+                codes.append(code)
+                broker.publish(BEGIN, (SCRAP, b"{"), *scrap(code), ("plant-a/L01/other", b"1"))
+
+        def acknowledged(before: int) -> bool:
+            return broker.pubacks > before
+
+        gateway = Gateway(broker, tmp_path)
+        for _ in range(2):
+            async with gateway.alive():
+                publish(4)
+                await wait_until(lambda: broker.done)
+                broker.swallow = True
+                publish(4)
+                broker.cut()
+                await wait_until(lambda: broker.done)
+                for _ in range(2):
+                    broker.deaf, before = True, broker.pubacks
+                    publish(3)
+                    await wait_until(partial(acknowledged, before))
+                    broker.cut()
+            publish(2)
+        assert await _settled(gateway, broker, codes) == {f"code {number}": 1 for number in codes}
+
+
 @pytest.mark.parametrize(
     "model", [KeepsIds(window=3000), NeverDup(window=3000)], ids=lambda model: type(model).__name__
 )

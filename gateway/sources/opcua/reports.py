@@ -57,6 +57,8 @@ class Reports:
         self._recovered_events = {node: ToldEvents(since) for node in self.events}
         """Which of them were read from the history: the server's queue can tell of those alone once more."""
         self._timestamps = {node: items.tag(node).timestamps for node in items.nodes}
+        self._each = {node for node in items.nodes if items.tag(node).trigger == "timestamp"}
+        """Of which each writing counts, also of the same value."""
         self._withheld: dict[str, tuple[float, int]] = {}
         """Tags whose values are of uncertain quality, which is not used: since when, and the status."""
 
@@ -70,9 +72,11 @@ class Reports:
             for handle, reading in message.items:
                 node = self._items.node(handle)
                 if node is not None and node not in self._items.readers:  # of these some servers tell a value, too
+                    again = node in self._each and self._is_told(node, reading)
                     self._auditor.heard(node, reading)
                     if not self._recovered or not self._is_known(node, reading):
-                        samples.append(self._sample(node, reading, now, notices))
+                        sample = self._sample(node, reading, now, notices)
+                        samples.append(replace(sample, initial=True) if again else sample)
             samples += self._events(message, self._items.subscriptions[published.subscription], now, notices)
         return samples, notices
 
@@ -83,7 +87,8 @@ class Reports:
             told = self._auditor.told(node)
             if node not in self._items.missing and isinstance(told, Decoded) and told.quality != "bad":
                 with suppress(ValueError):
-                    samples.append(self._made(node, told, now, self._value(node, told), initial=False))
+                    again = node in self._each  # it is no other writing
+                    samples.append(self._made(node, told, now, self._value(node, told), initial=again))
         return samples
 
     def recovered(self, since: float, history: History, now: float) -> Recovered:
@@ -115,6 +120,14 @@ class Reports:
         if last is None or isinstance(reading, str) or reading.source_time is None or node in self._items.unheard:
             return False
         return reading.source_time <= last
+
+    def _is_told(self, node: str, reading: Reading) -> bool:
+        """Whether a writing is the one that was told last: some servers tell of all tags once more when a session is
+        taken up again."""
+        told = self._auditor.told(node)
+        if not isinstance(told, Decoded) or not isinstance(reading, Decoded) or reading.source_time is None:
+            return False
+        return (reading.source_time, reading.value, reading.status) == (told.source_time, told.value, told.status)
 
     def resolution(self, samples: Sequence[Sample]) -> float:
         """How far the times of values can differ although they are of one moment: the tags are looked at one after the

@@ -3,7 +3,7 @@
 // (as the library names them: maxSessions, operationLimits, ...), counting (prefix -> how many counters, and after how many
 // milliseconds each counts, once they are told to), alarms (name -> the limit from which on an alarm of the variable with this name is on; both are of the
 // object Press), history (how many values of each variable are kept), machine (whether Press tells of jobs, as ISA-95 has
-// them, and of cycles, as machines' own types do), serviceLevel. Commands come as JSON lines on standard input: add, write and delete with name, value, type, status and time; happen
+// them, and of cycles, as machines' own types do), serviceLevel, certificate (the files of a certificate of its own and its key), uri (of the application). Commands come as JSON lines on standard input: add, write and delete with name, value, type, status and time; happen
 // with message, an event of the object Press; job with order, state and number, and cycle with count, bad and cavities, which are such events, too; level with level,
 // which is the ServiceLevel from then on; sessions, which says how many there are; forget, which ends all sessions with their subscriptions; count and rest, which say that counters
 // are to count, and to stop, with how often they have counted in all; each is answered by a line {"ok": true, ...} or {"error": text}.
@@ -70,6 +70,8 @@ async function main () {
     hostname: '127.0.0.1',
     port: settings.port,
     serverCertificateManager: certificates,
+    ...(settings.certificate ? { certificateFile: settings.certificate[0], privateKeyFile: settings.certificate[1] } : {}),
+    ...(settings.uri ? { serverInfo: { applicationUri: settings.uri } } : {}),
     userCertificateManager: certificates,
     allowAnonymous: settings.anonymous !== false,
     securityPolicies: (settings.policies || ['None']).map((name) => opcua.SecurityPolicy[name]),

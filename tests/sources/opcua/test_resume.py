@@ -177,3 +177,29 @@ async def test_p9_a_session_that_has_ended_in_silence_is_noticed_by_whatever_is_
             assert server.sessions == 2
             assert intake.values(node("a")) == list(range(21))
             assert gaps(intake) == []
+
+
+@simulated
+async def test_p2_a_writing_that_is_told_again_is_none() -> None:
+    """Of a tag of which each writing is an event: what is known again after a cut, and what a server tells once more
+    when the session is taken up, are marked as what was so before."""
+    server = Server(a=0)
+    async with connected(server, "a", inputs={"a": {"trigger": "timestamp"}}) as (source, intake):
+        await asyncio.sleep(2)
+        server.write("a", 1)
+        await asyncio.sleep(2)
+        server.write("a", 1)
+        await asyncio.sleep(2)
+        server.cut()
+        await asyncio.sleep(15)
+        server.reachable = True
+        await asyncio.sleep(10)
+        assert source.health.connected
+        for subscription in server.subscriptions.values():
+            items = subscription.items.values()
+            subscription.waiting += [(handle, server.values["a"]) for handle, _, name in items if name == "a"]
+        await asyncio.sleep(2)
+        server.write("a", 1)
+        await asyncio.sleep(2)
+    told = [(sample.value, sample.initial) for sample in intake.samples if sample.quality != "bad"]
+    assert told == [(0, True), (1, False), (1, False), (1, True), (1, True), (1, False)]
