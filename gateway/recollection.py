@@ -290,10 +290,13 @@ def _taken_off(
 ) -> Changed:
     """The line's state without what is shown and is not known to it by now, of messages that are yet to be put in their
     places, too; and what a person is told of that. `waits`: what waits did so when the life began."""
-    credited_until = max((output.credited for output in known_output(plan, state, waits=True)), default=0)
+    known = known_output(plan, state, waits=True)
+
+    def counts(at: int) -> bool:
+        return not any(output.is_credited(at) for output in known)
 
     def late_enough(found: Iterable[Entry]) -> list[Entry]:
-        return [one for one in found if one[0] > credited_until]
+        return [one for one in found if counts(one[0])]
 
     over = [replace(one, entries=tuple(late_enough(one.entries))) for one in shown.over]
     records, left = told_back(plan, state, over, now)
@@ -303,15 +306,15 @@ def _taken_off(
     for kind, found in left.items():
         last = entries.setdefault(max(entries, default=0), {})
         last[kind] = [*last.get(kind, ()), *found]
-    stamps = {key: [at for at in found if at > credited_until] for key, found in shown.stamps.items()}
+    stamps = {key: [at for at in found if counts(at)] for key, found in shown.stamps.items()}
     for record in records:
         stamps[record.interval] = [*stamps.get(record.interval, ()), record.timestamp]
-    after, taken, beyond = credited(plan, with_late(plan, state, late), entries, stamps, waits=waits)
+    after, taken, beyond = credited(plan, with_late(plan, state, late), entries, stamps, waits=waits, now=now)
     texts = [
         f"a {one.type.lower()} that was over is told {_amounts(one.raw_data)}: another life told it" for one in records
     ]
     texts += [f"{_amounts(_raw_data(one))} waited, and is taken to be within what Oden shows" for one in shown.within]
-    unsure = [_amounts(raw_data) for at, raw_data in shown.unsure if at > credited_until]
+    unsure = [_amounts(raw_data) for at, raw_data in shown.unsure if counts(at)]
     texts += [f"Oden shows {amounts} that may be told again, if another life told it" for amounts in unsure]
     texts += [
         f"Oden shows {amount} of {name} that came to another life: what of that comes here again is told again"

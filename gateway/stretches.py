@@ -9,6 +9,9 @@ from gateway.mapping.told_back import Counts, Over
 from gateway.model import IntervalType
 from gateway.outbox.listing import Listed
 
+AHEAD = 366 * 86_400
+"""Seconds by which the clock of another life may have been ahead."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stretch:

@@ -29,7 +29,7 @@ from gateway.outbox.merge import has_shape, taken_up, taken_up_by_time
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.outbox.told import LATEST, known_before
-from gateway.stretches import Place, Shown, Stretch, placed
+from gateway.stretches import AHEAD, Place, Shown, Stretch, placed
 
 PAUSE = 1.0
 """Seconds after an answer that tells nothing until the search is made again; twice as many after each further one."""
@@ -113,6 +113,7 @@ class _Search:
         self._outbox, self._client, self._plan = outbox, client, plan
         self._line_id, self._reference, self._by_now, self._sends = line_id, reference, by_now, sends
         self.found = Shown()
+        self._before = inf  # up to when entries can be of the last of the stretches
         self._times: dict[str, set[int]] = defaultdict(set)
         """By the id of an interval at Oden, the time stamps of its entries."""
         self._taken: dict[str, set[Place]] = defaultdict(set)
@@ -124,6 +125,7 @@ class _Search:
 
     async def look_at_all(self, stretches: Sequence[Stretch], untils: Sequence[float]) -> None:
         """Look at each stretch, with time stamps up to its time of `untils`."""
+        self._before = max(untils, default=0.0)
         for stretch, until in zip(stretches, untils, strict=True):
             self.found.entries.setdefault(stretch.number, defaultdict(list))
             if not stretch.looked:
@@ -148,7 +150,8 @@ class _Search:
                 untold[output.interval] = output
         for unknown in {output.type: replace(output, interval="", stamps=()) for output in stretch.known}.values():
             type_, since = unknown.type, stretch.begun_since(unknown.type)
-            shown = await self._begun(type_, (since, stretch.until))
+            # Before anything is mapped, whatever begins later is another life's, too: its clock may have been ahead.
+            shown = await self._begun(type_, (since, stretch.until + AHEAD * (until == inf)))
             begun = [(oden_id, start) for oden_id, start in shown if oden_id not in ids and start >= since]
             begun.sort(key=itemgetter(1))
             own = {one: key for key, one in await self._outbox(known_before, self._plan.key, type_, LATEST)}
@@ -180,8 +183,8 @@ class _Search:
         for unknown in {output.type: output for output in stretch.known}.values():
             since = stretch.begun_since(unknown.type)
             for key, oden_id in (await self._outbox(known_before, self._plan.key, unknown.type, since))[-MOST_OLDER:]:
-                credited = max(unknown.credited, stretch.since)
-                found.append((KnownOutput(key, unknown.type, credited=credited, start=since), oden_id))
+                credited, ahead = max(unknown.credited, stretch.since), unknown.ahead
+                found.append((KnownOutput(key, unknown.type, (), credited, since, ahead=ahead), oden_id))
         return found
 
     async def _new(self, oden_id: str, known: KnownOutput, until: float) -> list[Entry]:
@@ -196,15 +199,17 @@ class _Search:
         interval = await self._outbox(Outbox.interval, known.interval) if known.interval else None
         sent = {*interval.sent.values()} if interval is not None and interval.sent else set()
         told_here = sent.union(known.stamps, now.stamps)
+        # Of one that is still known, so is all that this life has told: what else is later, a clock ahead has told.
+        knows_all = until == self._before and known.interval in self._by_now
 
         def is_new(at: int) -> bool:
-            return at <= until and at not in sent and not known.is_told(at) and not now.is_told(at)
+            return (at <= until or knows_all) and at not in sent and not known.is_told(at) and not now.is_told(at)
 
         def is_by_a_life(entry: Entry) -> bool:  # and not by hand, say
             return self._key(entry) is not None if self._reference is not None else not known.is_before(entry[0])
 
         def is_late(at: int) -> bool:
-            return max(known.credited, now.credited) < at <= until
+            return at <= until and not known.is_credited(at) and not now.is_credited(at)
 
         def is_of_others(entry: Entry) -> bool:
             shares_time = any(self._shares_time(entry, one) for one in waiting.values())

@@ -13,7 +13,7 @@ from gateway.config.schema_walk import Loc
 from gateway.config.tree import quoted
 from gateway.errors import ConfigFault
 
-_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
+_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|//[^\n]*')
 _OPEN_TEXT = re.compile(r"(?<!\d)[\"']|[\"'](?!\d{3}\b)")
 """The quote that begins a text and is never closed, once the other texts are gone; a sign between thousands is none."""
 _LOST_QUOTE = re.compile(r"(?:==|!=|[,\[(])\s*(?P<text>[A-Za-z_][\w ./-]*)\Z")
@@ -230,8 +230,9 @@ def contradictions(source: str) -> Iterator[Wrong]:
 
 
 def without_texts(source: str) -> str:
-    """`source` with a NUL for each character of its quoted texts: nothing in them is read as part of an expression."""
-    return _TEXT.sub(lambda match: "\0" * len(match[0]), source)
+    """`source` with a NUL for each character of its quoted texts, and a blank for each of its comments: nothing in them
+    is read as part of an expression."""
+    return _TEXT.sub(lambda match: (" " if match[0][0] == "/" else "\0") * len(match[0]), source)
 
 
 def meant_name(name: str, known: Collection[str], cutoff: float = 0.6) -> str:

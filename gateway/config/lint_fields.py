@@ -75,7 +75,8 @@ def _near_others(
     line: Line, loc: Loc, texts: Iterable[tuple[Loc, str]], expressions: Iterable[tuple[Loc, str]]
 ) -> Iterator[ConfigFault]:
     """Fields of the messages of one topic of which one is a slip of another: that which is named less often, else the
-    later. What a schema says of its messages is told by that."""
+    later. What a schema says of its messages is told by that; and two inputs that are a field each are meant to be two.
+    """
     named: list[tuple[str, str, Loc, int | None]] = []
     for name, given in line.inputs.items():
         at: Loc = (*loc, "inputs", name)
@@ -101,12 +102,17 @@ def _near_others(
     for fields in topics.values():
         known: list[str] = []
         for path in sorted(fields, key=lambda each: -len(fields[each])):
-            meant = next((other for other in known if path[0] == other[0] and one_slip_of_fields(path, other)), None)
+            alike = (other for other in known if path[0] == other[0] and one_slip_of_fields(path, other))
+            meant = next((other for other in alike if not _are_inputs([*fields[path], *fields[other]])), None)
             known.append(path)
             for place, begin in fields[path] if meant is not None else ():
                 text = f"others look at the field {quoted(meant)} of these messages: is it meant here too?"
                 found = (begin,) if begin is not None else ()
                 yield ConfigFault(place, text, at_key=place[-2] == "only", at=found, warning=True, rests_on=())
+
+
+def _are_inputs(places: Iterable[tuple[Loc, int | None]]) -> bool:
+    return all(place[-1] == "field" for place, _ in places)
 
 
 def _is_one_field(given: Input) -> bool:

@@ -16,6 +16,8 @@ from gateway.errors import ConfigFault
 _LOW = frozenset({"low", "lower", "lo", "lsw", "lsb", "lw"})
 _HIGH = frozenset({"high", "higher", "upper", "hi", "msw", "msb", "hw"})
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_PLACEHOLDER = re.compile(r"\{[^{}]*")
+_NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
 _GOOD = frozenset({"yield", "good", "ok"})
 _BAD = frozenset({"scrap", "reject", "rejects", "rejected", "bad", "nok", "waste"})
 _NO_REASONS = frozenset(USUAL_CATEGORIES[:3])
@@ -94,8 +96,19 @@ def _of_one_name(line: Line, loc: Loc) -> Iterator[ConfigFault]:
     batches = line.batches
     if batches is None or batches.name is None or "{batch" in batches.name:
         return
-    if batches.every is not None or "{" not in batches.name:
+    if "{" not in batches.name or (batches.every is not None and _says_the_run(line, batches.name)):
         which = "all batches of a run" if "{" in batches.name else "all batches"
         cure = f'"{batches.name}-{{batch}}"'
         text = f"{which} would have this name: write what tells them apart, such as {cure}"
         yield ConfigFault((*loc, "batches", "name"), text, warning=True, rests_on=())
+
+
+def _says_the_run(line: Line, name: str) -> bool:
+    """Whether all that a text says is what makes a run another one, or names it."""
+    run = line.run
+    said = {run.key or "", *_names_in(run.name or "")} if run is not None else set[str]()
+    return said.issuperset(_names_in(name))
+
+
+def _names_in(text: str) -> list[str]:
+    return _NAME.findall(" ".join(_PLACEHOLDER.findall(text)))

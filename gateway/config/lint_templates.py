@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from gateway.config.schema_base import is_measure
 from gateway.config.tree import Finding, Key, Node, quoted
 
 _WORD = re.compile(r"[^\W_]+(?:[_-][^\W_]+)*")
@@ -35,6 +36,7 @@ def _that_differ(uses: Sequence[Mapping[Key, Node]]) -> Mapping[str, str]:
         for key, given in values.items()
         for value in given
         if len(given) > 1 and isinstance(value, str) and _WORD.fullmatch(value) and _OF_A_MACHINE.fullmatch(value)
+        if not is_measure(value)  # which is the same in several sections by chance
     }
 
 

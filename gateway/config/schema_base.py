@@ -38,6 +38,11 @@ _UNITS = {
 """Units as others write them."""
 
 
+def is_measure(text: str) -> bool:
+    """Whether `text` is a number with a unit, as durations and sizes are written."""
+    return re.fullmatch(rf"{_NUMBER}({'|'.join((*_SECONDS, *_BYTES))})", text) is not None
+
+
 def _parse(value: object, pattern: str, example: str) -> tuple[float, str]:
     match = re.fullmatch(_NUMBER + pattern, value) if isinstance(value, str) else None
     if match is None:

@@ -34,6 +34,9 @@ LATE_END = 900.0
 """Seconds by which an interval may have ended before what was told of it last: the end came late, or a clock was ahead.
 """
 
+MOST_AHEAD = 512
+"""Entries told under times that were yet to come, of which each is remembered."""
+
 RawData = Mapping[str, object]
 Entry = tuple[int, RawData]
 """An entry as Oden shows it: its time stamp and raw data."""
@@ -46,7 +49,8 @@ Kind = tuple[EntryPlan, ...]
 @dataclass(frozen=True, slots=True)
 class KnownOutput:
     """An interval that can have output of counters, or for which some waits, when it starts, and the time stamps that
-    the memory knows of it; `credited`: up to which time stamp it has taken off already what another life told of any;
+    the memory knows of it; `credited`: up to which time stamp it has taken off already what another life told of any,
+    and `ahead`: under which others, later ones;
     `counted`: by counter when the memory saw it last, or made what it has yet to tell of it."""
 
     interval: str
@@ -57,6 +61,7 @@ class KnownOutput:
     counted: Mapping[str, float] = field(default_factory=dict)
     is_open: bool = False
     """It was on: what another life told of it then is later than all that the memory knows of it."""
+    ahead: tuple[int, ...] = ()
 
     def is_before(self, at: int) -> bool:
         """Whether an entry with this time stamp was made before another life can have told it, but of an end that came
@@ -67,7 +72,11 @@ class KnownOutput:
         """Whether the memory knows of the entry with this time stamp. What another life has told late of a run that has
         ended can be before the last one."""
         is_older = len(self.stamps) >= MOST_STAMPS and at < self.stamps[0]
-        return at <= self.credited or at in self.stamps or is_older
+        return self.is_credited(at) or at in self.stamps or is_older
+
+    def is_credited(self, at: int) -> bool:
+        """Whether the memory has taken off what was told under this time stamp."""
+        return at <= self.credited or at in self.ahead
 
 
 def known_output(plan: LinePlan, state: LineState, *, waits: bool = False) -> list[KnownOutput]:
@@ -78,7 +87,7 @@ def known_output(plan: LinePlan, state: LineState, *, waits: bool = False) -> li
         counted = _counted(plan, state, output, stamped)
         if not counted and not stamped.pending and not waits:
             continue
-        credited = stamped.credited_until
+        credited, ahead = stamped.credited_until, stamped.credited_ahead
         # Of one of which something is held, other lives tell late, with times from before it had ended.
         all_: list[OpenInterval | EndedInterval | None] = [intervals.current, intervals.last, *stamped.kept]
         known = {one.interval: one for one in all_ if one is not None}
@@ -86,10 +95,10 @@ def known_output(plan: LinePlan, state: LineState, *, waits: bool = False) -> li
             stamps = stamped.stamps.get(interval.interval, ())
             is_open = interval is intervals.current
             found.append(
-                KnownOutput(interval.interval, output.type, stamps, credited, interval.start, counted, is_open)
+                KnownOutput(interval.interval, output.type, stamps, credited, interval.start, counted, is_open, ahead)
             )
         if not known:
-            found.append(KnownOutput("", output.type, (), credited, 0, counted))
+            found.append(KnownOutput("", output.type, (), credited, 0, counted, ahead=ahead))
     return found
 
 
@@ -167,13 +176,15 @@ def credited(
     stamps: Mapping[str, Sequence[int]],
     *,
     waits: bool = True,
+    now: float = inf,
 ) -> tuple[LineState, dict[str, Number], dict[str, Number]]:
     """`state` after other lives have told the entries `shown`, by the number of the stretch in which they did; by input
     how much of it was taken off, or is to be taken off what is counted next; and how much of events is beyond what
     waited: should one of them come again, it is told again. `stamps` are those of them that are of an interval
     which the memory knows: no other entry of it gets one of these. `waits`: what waits did so when this life began;
     else that is what is held, and what waits was made since, so that no other life can have told it. What was told of a
-    stretch is taken off what was made by its end, and off nothing that was made after it."""
+    stretch is taken off what was made by its end, and off nothing that was made after it. It is `now` (epoch): a life
+    whose clock was ahead has told something later."""
     taken, beyond = dict[str, Number](), dict[str, Number]()
     outputs: dict[IntervalType, OutputState] = {}
     for output, known, intervals in _parts(plan, state):
@@ -182,10 +193,11 @@ def credited(
             for at in stamps[key]:
                 taken_stamps[key] = with_stamp(taken_stamps.get(key, ()), at)
         pending, credit, left = known.pending, dict(known.credit), tuple[Amount, ...]()
-        until = known.credited_until
+        until, ahead = known.credited_until, {*known.credited_ahead}
         for stretch, held in _by_stretch(known, sorted(shown) or [0], waits=waits):
             entries = shown.get(stretch, {}).get(output.type, ())
-            until = max([until, *(at for at, _ in entries)])
+            until = max([until, *(at for at, _ in entries if at <= now)])
+            ahead |= {at for at, _ in entries if at > now}
             left = (*left, *(one.amount for one in held if one.move is None))
             for kind, raw_data, told in told_by_kind(plan, kinds_of(output), [raw for _, raw in entries]):
                 counting = counters_of(plan, kind)
@@ -202,7 +214,10 @@ def credited(
             moved = (_released(plan, output, one, credit) for one in held if one.move is not None)
             left = (*left, *(amount for amount in moved if amount.amount))
         pending = left if waits else (*left, *pending)
+        *past, later = *sorted(ahead)[:-MOST_AHEAD], sorted(ahead)[-MOST_AHEAD:]
+        until = max([until, *past])
         after = replace(known, pending=pending, credit=credit, credited_until=until, stamps=taken_stamps)
+        after = replace(after, credited_ahead=tuple(at for at in later if at > until))
         if known.held:
             after = with_window(replace(after, held=()), intervals, output, state.now)
         outputs[output.type] = replace(after, holds=(), held_before={})

@@ -178,7 +178,8 @@ class OutputState:
     untold: Annotated[tuple[Untold, ...], Field(exclude_if=lambda untold: not untold)] = ()
     credit: Annotated[Mapping[int, Credit], Field(exclude_if=lambda credit: not credit)] = field(default_factory=dict)
     credited_until: Annotated[int, Field(exclude_if=lambda until: not until)] = 0
-    """The last time stamp at Oden of what is credited: a copy of this memory credits nothing once more."""
+    credited_ahead: Annotated[tuple[int, ...], Field(exclude_if=lambda ahead: not ahead)] = ()
+    """The last time stamp at Oden of what is credited, and those yet to come then: a copy credits nothing once more."""
     foretold: Annotated[Mapping[int, Number], Field(exclude_if=lambda known: not known)] = field(default_factory=dict)
     holds: Annotated[tuple[int, ...], Field(exclude_if=lambda holds: not holds)] = ()
     held: Annotated[tuple[Held, ...], Field(exclude_if=lambda held: not held)] = ()

@@ -17,6 +17,7 @@ WHEN = '"speed > 5.0"'
 SCRAP = "{count: scrap.qty,"
 TARGET = "value: 12.5"
 UPTIME = "1: {category: Uptime}"
+FIELD = "source: floor, topic: plant-a/L00/events/setup, field: "
 TABLES = "tables:\n  goals: {file: goals.csv, key: sku}\nlines:\n"
 JOB = '\n      job: {expr: "t3.number"}'
 VARIANTS = (
@@ -107,6 +108,15 @@ VARIANTS = (
     # One amount as the whole and as a part of it, and half of what is there.
     ('{yield: "{n}"}', '{yield: "{n}", total: "{n}"}'),
     (WHEN, '"speed / 0.5 > 5.0 || speed / 2.0 > 10.0"'),
+    # What a comment says is no part of an expression.
+    (WHEN, '"speed > 5.0 // 0 is off"'),
+    (WHEN, '"speed > 5.0 // a/0 or t1 = 1, don\'t ask"'),
+    # Parts by their number, by what is stamped on them.
+    ("    run:\n", '    batches: {every: 100, count: good, name: "{t1}"}\n    run:\n'),
+    ("    run:\n", '    batches: {every: 100, count: good, name: "{order}-{scrap.lot}"}\n    run:\n'),
+    # Two inputs that are two fields of one message.
+    (T3, f"t3: {{{FIELD}mode}}\n      model: {{{FIELD}model}}"),
+    (T3, f"t3: {{{FIELD}plant}}\n      plan: {{{FIELD}plan}}"),
     ("hold: 5s", "hold: 5s\n      offline: {after: 2s, category: No Data}"),
     # A scale shows three decimals.
     (SCRAP, "{max: 2.500, count: scrap.qty,"),
@@ -186,6 +196,13 @@ PLANTS: Mapping[str, Mapping[str, str]] = {
     },
     "templates that others use, named like sections": {
         MAIN: PLANT[MAIN].replace("lines:\n  - {", f"{SHARED}lines:\n  - {{"),
+    },
+    "a duration that lines give, and one of all": {
+        MAIN: PLANT[MAIN]
+        .replace("every: 60s", 'every: "${every}"')
+        .replace("input: state", "input: state\n      hold: 30s"),
+        "lines.csv": "line,plc,every\nLine 01,L01,30s\nLine 02,L02,60s\n",
+        "lines/special.yaml": PLANT["lines/special.yaml"].replace("{plc: L09", "{plc: L09, every: 30s"),
     },
     "codes that look like dates": {"products.csv": "sku,name\n1-1,Pipe\n12-3,Hose\n1/2/3,Rod\n"},
     "dates that are keys": {"products.csv": "sku,name\n03.11.2023,Pipe\n04.11.2023,Hose\n"},
