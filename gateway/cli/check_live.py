@@ -92,10 +92,10 @@ async def _looked(
 
     clock = AnchoredClock()
     oden: Objects = oden_of(loaded, path)
-    asking = asyncio.create_task(ask_oden(oden, loaded.config, clock.now()))
+    option = f" -c {shlex.quote(str(path))}"
+    asking = asyncio.create_task(ask_oden(oden, loaded.config, clock.now(), option))
     looks, differs = await _looks(loaded, plans, clock, seconds)
     around = await _around(loaded.config, looks, clock, seconds)
-    option = f" -c {shlex.quote(str(path))}"
     findings = [
         finding
         for each in looks

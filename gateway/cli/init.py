@@ -240,7 +240,7 @@ def _next_steps(output: Path, outbox: Path, found: int, to_do: int) -> str:
    Line 01 to Line 40, or a plant of your own):
    {command} simulate oden --port 8400 --ledger requests.jsonl
    ODEN_GATEWAY_ODEN__URL=http://127.0.0.1:8400/v2 {command} run -c {output}
-6. {command} run -c {output}     with Oden's token, once the folder {outbox} is deleted"""
+6. {command} run -c {output}     with Oden's token, once the folder {outbox} is emptied"""
 
 
 def _command() -> str:

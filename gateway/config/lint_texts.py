@@ -4,13 +4,12 @@ numbers that were most likely written with a point between the thousands, which 
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
-from itertools import islice
 from typing import Any
 
 from pydantic import BaseModel
 
 from gateway.config.invisible import CURLY_QUOTES, in_curly_quotes, looks_like, mixed_letter
-from gateway.config.near_words import look_alike, nearest, one_slip_apart, without_signs
+from gateway.config.near_words import nearest, one_slip_apart, seen_as, without_signs
 from gateway.config.schema import Line
 from gateway.config.schema_intervals import Categories, Interval, Operator, PerformanceTarget, StateCode
 from gateway.config.schema_rules import IntervalTypeRule, ProductAttributeRule
@@ -294,21 +293,20 @@ def _folded(name: str) -> str:
     return without_signs(looks_like(name)) or name
 
 
-def _is_slip(name: str, other: str) -> bool:
-    return one_slip_apart(name, other) or look_alike(name, other)
-
-
 def _slips(
     kind: str, groups: Mapping[str, Mapping[str, Loc]], rank: Callable[[str], tuple[bool, bool, int]]
 ) -> Iterator[ConfigFault]:
-    """Names of a kind, by what is equal in them, that are one slip apart: that of the lower `rank`, else
-    the later."""
+    """Names of a kind, by what is equal in them, that look alike or, but for those of lines, are one slip apart: that
+    of the lower `rank`, else the later."""
+    seen: dict[str, str] = {}
     known: list[str] = []
-    is_near = look_alike if kind.startswith(_LINES_OF) else _is_slip
-    for name in (next(iter(names)) for names in islice(groups.values(), _MOST_COMPARED)):
-        near = (other for other in known if abs(len(name) - len(other)) < 2 and is_near(name, other))
-        first = next(near, None)
-        known.append(name)
+    for number, name in enumerate(next(iter(names)) for names in groups.values()):
+        first: str | None = seen.setdefault(seen_as(name), name)
+        if first == name:
+            near = (other for other in known if abs(len(name) - len(other)) < 2 and one_slip_apart(name, other))
+            first = next(near, None)
+        if number < _MOST_COMPARED and not kind.startswith(_LINES_OF):
+            known.append(name)
         if first is not None:
             slip, other = (first, name) if rank(first) < rank(name) else (name, first)
             loc = groups[_folded(slip)][slip]

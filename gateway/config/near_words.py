@@ -40,8 +40,12 @@ def is_turned(word: str, other: str, shortest: int) -> bool:
 def look_alike(name: str, other: str) -> bool:
     """Whether both look the same and are not: a small L, a capital i and a one, or an O and a nought; or are the same
     but for the signs between letters, or between a letter and a number."""
-    names = [name.translate(_ALIKE).casefold(), other.translate(_ALIKE).casefold()]
-    return name != other and (names[0] == names[1] or without_signs(name) == without_signs(other))
+    return name != other and (seen_as(name) == seen_as(other) or without_signs(name) == without_signs(other))
+
+
+def seen_as(name: str) -> str:
+    """`name` with the signs that look alike as one of them, whatever its case."""
+    return name.translate(_ALIKE).casefold()
 
 
 _ALIKE = str.maketrans({"l": "1", "I": "1", "O": "0", "o": "0"})

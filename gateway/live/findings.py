@@ -88,7 +88,8 @@ _AWAY: Sequence[Case] = (
     ("another host than", "certificate_other_host", "write a name of the certificate's in `url` of {source}"),
     ("the server's certificate", "certificate", "let the server have another; or this machine's clock is wrong"),
     ("its certificate says", "certificate", "let the server have another, with that URI"),
-    ("revoked by", "certificate_revoked", "do what is said above"),
+    ("was revoked by", "certificate_revoked", "let the server have another, which its authority has not revoked"),
+    ("is out of date", "revocations_old", "put the authority's present list into {pki}/crl"),
     ("the user's certificate", "user_certificate", "correct `user_certificate` and `user_key` of {source}"),
     ("are not a certificate", "user_certificate", "correct `user_certificate` and `user_key` of {source}"),
     ("client certificate", "client_certificate", "correct `certificate` and `key` of {source}"),
@@ -100,7 +101,7 @@ _AWAY: Sequence[Case] = (
     ("BadIdentityToken", "login_refused", "set `username` and `password` of {source}: it takes no one without"),
     ("wrong user name or password", "login_refused", "correct `username` and `password` of {source}"),
     ("not authorised", "login_refused", "let the broker take the client_id and the user of {source}"),
-    ("client_id", "client_refused", "let the broker take the client_id {client}"),
+    ("client_id", "client_refused", "let the broker take the client_id {client}, and {client}-check for this look"),
     ("no MQTT is spoken", "not_mqtt", "correct `url` of {source}: another service answers at {host}"),
     ("certificate", "tls", "set `ca` of {source} to the certificate that signed the broker's"),
 )
@@ -116,9 +117,9 @@ _CONCERNS: Mapping[str, str] = {
 """What to do about what is wrong with a source although it works, by kind of problem."""
 
 _NOT_RECEIVED: Sequence[Case] = (
-    ("BadNodeIdUnknown", "node_missing", "oden-gateway browse{config} {source} --match {name}"),
+    ("BadNodeIdUnknown", "node_missing", "oden-gateway browse{config} {source}{around}"),
     ("no namespace", "namespace_missing", "oden-gateway browse{config} {source} --depth 2"),
-    ("at this path", "path_missing", "oden-gateway browse{config} {source} --match {name}"),
+    ("at this path", "path_missing", "see how far it leads: oden-gateway browse{config} {source} --from {place}"),
     ("BadUserAccessDenied", "not_readable", "let the server's user of {source} read it"),
     ("BadNotReadable", "not_readable", "let the server's user of {source} read it"),
     ("array", "array", "write `index: 0` beside `node` of {input}, or the element that is meant"),
@@ -126,7 +127,7 @@ _NOT_RECEIVED: Sequence[Case] = (
     ("uncertain", "uncertain", "`uncertain: use` at {input}, if the last value of such a sensor is to count"),
     ("broker refuses", "topic_refused", "let the broker's user of {source} read {address}"),
     ("grants only QoS 0", "topic_qos", "let the broker grant QoS 1 for {address}"),
-    ("no metric", "metric_missing", "oden-gateway browse{config} {source} --births --match {name}"),
+    ("no metric", "metric_missing", "oden-gateway browse{config} {source} --births{around}"),
     (
         "births are asked for",
         "no_birth",
@@ -136,6 +137,9 @@ _NOT_RECEIVED: Sequence[Case] = (
     ("edge node", "device_away", "oden-gateway browse{config} {source} --births --seconds 60"),
 )
 """Of a tag, topic or device that is not received."""
+
+_UNCERTAIN = "uncertain"
+"""What a reason has in it where the quality of a value is why it is not used."""
 
 _NOT_A_VALUE: Sequence[Case] = (
     ("number: text", "number_as_text", "`number: text` at {input}"),
@@ -178,9 +182,11 @@ def source_findings(
     if look.clock_ahead is not None and abs(look.clock_ahead) > APART:
         way = "ahead of" if look.clock_ahead > 0 else "behind"
         text = f"the server's clock is {abs(look.clock_ahead):.0f} s {way} this machine's"
-        yield Finding(
-            "clock", "wrong", look.name, text, "set the clock that is wrong; until then `timestamps: arrival`"
-        )
+        cure = f"set the clock that is wrong; until then `timestamps: arrival` at {look.name}"
+        if isinstance(section, OpcuaConfig) and section.timestamps == "arrival":
+            yield Finding("clock", "note", look.name, f"{text}, which is not asked (`timestamps: arrival`)", cure)
+        else:
+            yield Finding("clock", "wrong", look.name, text, cure)
     last = {(reading.line, reading.input): reading for reading in look.readings}
     seen = _Seen(look, known, seconds, now, around)
     for line in config.lines:
@@ -235,10 +241,17 @@ class _Seen(NamedTuple):
 
 def _of_input(seen: _Seen, about: str, given: Input, reading: InputReading | None) -> Iterator[Finding]:
     failed = seen.look.failed
-    known = {**seen.known, "input": about, "address": given.address, "name": shlex.quote(_name(given))}
+    known = {**seen.known, "input": about, "address": given.address, "around": _around(given)}
+    known["place"] = shlex.quote(given.node or "")
     why = next((failed[address] for address in _addresses(given) if address in failed), None)
-    if why is not None:
-        kind, cure = _fitting(_NOT_RECEIVED, why, "not_received", "oden-gateway browse{config} {source} --match {name}")
+    if why is not None and _UNCERTAIN in why and not given.ignores_uncertain:
+        why = None  # it is ignored for another input of the same tag
+    unused = why or (reading.problem if reading is not None else "")
+    if _UNCERTAIN in unused and given.uncertain == "ignore":
+        text = f"{given.address}: {unused}"
+        yield Finding("uncertain", "note", about, text, f"`uncertain: use` at {about}, if such a value is to count")
+    elif why is not None:
+        kind, cure = _fitting(_NOT_RECEIVED, why, "not_received", "oden-gateway browse{config} {source}{around}")
         yield Finding(kind, "wrong", about, f"{given.address}: {why}", cure.format_map(known))
     elif reading is None or (given.topic is not None and reading.known):
         yield _silent(seen, about, given, reading)
@@ -295,9 +308,10 @@ def _fitting(cases: Sequence[Case], reason: str, kind: str, cure: str) -> tuple[
     return next(((found, does) for words, found, does in cases if words in reason), (kind, cure))
 
 
-def _name(given: Input) -> str:
-    """The last word of an address, by which others like it are found."""
-    text = given.metric or given.node or given.topic or ""
-    for sign in ("/", ".", ";", ":", "="):
-        text = text.rstrip('"]').rpartition(sign)[2]
-    return text
+def _around(given: Input) -> str:
+    """The option by which a tree or a list of metrics shows what stands beside what is not there: where its name is
+    wrong, it is found by what it stands in. None where an address does not say that."""
+    node = given.node or ""
+    parts = re.split(r"[./]", given.device or node.rpartition("=")[2])
+    stands_in = parts[-1] if given.device is not None else ".".join(parts[:-1][-1:]).rpartition(":")[2]
+    return f" --match {shlex.quote(stands_in)}" if stands_in else ""

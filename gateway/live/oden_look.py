@@ -1,17 +1,22 @@
-"""What Oden knows of what the configuration names: factories, lines, interval types, categories and reasons.
+"""What Oden knows of what the configuration names: factories, lines, types of intervals, quality schemas, categories,
+reasons.
 
 Nothing is written there. What past states do not show cannot be verified, which is said as that; a question that fails
 says why, and is not taken for an answer.
 """
 
-from collections.abc import Awaitable, Collection, Iterator, Sequence
+import json
+import shlex
+from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from gateway.config.schema import Config, Line
+from gateway.config.schema_rules import QualityTestRule
 from gateway.live.findings import Finding, nearest_name
 from gateway.oden import models
+from gateway.oden.answer_parts import entries_of
 from gateway.oden.errors import Forbidden, NotFound, NotSent, OdenError, Unauthorized
 from gateway.oden.exchange import iso
 from gateway.oden.objects import Objects
@@ -22,12 +27,14 @@ DAYS = 7
 Model = TypeVar("Model", bound=models.Model)
 
 
-async def ask_oden(oden: Objects, config: Config, now: float) -> list[Finding]:
-    """What Oden does not know, or could not be asked; `now` in seconds since 1970. One request for the factories, one
-    for each factory's lines, one for the types of intervals, and one for the states of each line."""
+async def ask_oden(oden: Objects, config: Config, now: float, option: str) -> list[Finding]:
+    """What Oden does not know, or could not be asked; `now` in seconds since 1970, `option` how a command names the
+    configuration. One request for the factories, one for the types of intervals, for each factory one for its lines and
+    one for its quality schemas, and one for the states of each line."""
     findings: list[Finding] = []
     types: set[str] | None = None
     lines: dict[str, set[str]] = {}
+    schemas: dict[str, Mapping[str, str]] = {}
     try:
         factories = _names(await _found(oden.factory.search(models.Factory(match="all"))))
     except OdenError as error:
@@ -49,7 +56,12 @@ async def ask_oden(oden: Objects, config: Config, now: float) -> list[Finding]:
             if line.intervals:
                 if types is None:
                     types = _names(await _found(oden.interval_type.search(models.IntervalType(match="all"))))
-                findings += _types(line, about, types)
+                findings += _types(line, about, types, option)
+            if wanted_schemas := _schemas_of(line):
+                if line.factory not in schemas:
+                    question = models.QualitySchema(factory=models.Factory(name=line.factory), match="all")
+                    schemas[line.factory] = await _schemas_at(oden, question)
+                findings += _schemas(wanted_schemas, about, schemas[line.factory])
             if line.states is not None:
                 findings += _states(line, about, await _past_states(oden, line, now))
         except OdenError as error:
@@ -90,12 +102,45 @@ def _nearest(name: str, known: Collection[str]) -> str:
     return f"; it knows {', '.join(sorted(known)[:10])}" if known else "; this token sees none"
 
 
-def _types(line: Line, about: str, known: Collection[str]) -> Iterator[Finding]:
+def _types(line: Line, about: str, known: Collection[str], option: str) -> Iterator[Finding]:
     for interval in line.intervals:
         if interval.type not in known:
             text = f"Oden knows no type of intervals {interval.type}{_nearest(interval.type, known)}"
-            cure = f"""oden-gateway call interval_type set --body '{{"name": "{interval.type}"}}'"""
+            body = shlex.quote(json.dumps({"name": interval.type}, ensure_ascii=False))
+            cure = (
+                f"write `type` as it is at Oden; or make it: oden-gateway call{option} interval_type set --body {body}"
+            )
             yield Finding("interval_type_unknown", "wrong", about, text, cure)
+
+
+def _schemas_of(line: Line) -> list[str]:
+    """The ids of the quality schemas that its rules name."""
+    rules = (rule for rule in line.rules if isinstance(rule, QualityTestRule))
+    return list(dict.fromkeys(str(rule.quality_schema) for rule in rules))
+
+
+async def _schemas_at(oden: Objects, question: models.QualitySchema) -> Mapping[str, str]:
+    """What each quality schema of a factory is for, by its id: of what is answered, whose shape is not documented, what
+    has an id of its own."""
+    try:
+        entries = entries_of(await oden.quality_schema.search(question)) or []
+    except NotFound:
+        return {}
+    found = (entry for entry in entries if isinstance(entry, Mapping) and isinstance(entry.get("id"), str | int))
+    return {str(entry["id"]): str(entry.get("description") or "") for entry in found}
+
+
+def _schemas(wanted: Sequence[str], about: str, known: Mapping[str, str]) -> Iterator[Finding]:
+    for each in wanted:
+        if each in known:
+            continue
+        if not known:
+            text = f"quality schema {each} cannot be verified: Oden shows none of this factory"
+            yield Finding("quality_schema_unverified", "note", about, text, "compare the id with the one at Oden")
+            continue
+        there = ", ".join(f"{id_} ({what})" if what else id_ for id_, what in sorted(known.items())[:10])
+        text = f"Oden knows no quality schema {each} in this factory; it knows {there}"
+        yield Finding("quality_schema_unknown", "wrong", about, text, "write `quality_schema` as it is at Oden")
 
 
 async def _past_states(oden: Objects, line: Line, now: float) -> list[tuple[str, str | None]]:

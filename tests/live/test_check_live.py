@@ -138,9 +138,9 @@ async def test_p14_what_is_wrong_is_found_with_its_cure(server: OpcuaServer, sit
         ("not_opcua", "broker_as_plc"): "correct `url` of broker_as_plc",
         ("unreachable", "plc_as_broker"): "can be reached",
         ("source_unprotected", "undecided"): "`security: none` says that it is meant so",
-        ("node_missing", f"{line} unknown"): "oden-gateway browse -c gateway.yaml plc --match Nothing",
+        ("node_missing", f"{line} unknown"): "oden-gateway browse -c gateway.yaml plc --match L01",
         ("namespace_missing", f"{line} elsewhere"): "oden-gateway browse -c gateway.yaml plc --depth 2",
-        ("path_missing", f"{line} path"): "oden-gateway browse -c gateway.yaml plc --match Nothing",
+        ("path_missing", f"{line} path"): "leads: oden-gateway browse -c gateway.yaml plc --from /Objects/2:Nothing",
         ("array", f"{line} list"): "`index: 0`",
         ("bad_quality", f"{line} broken"): "see at the device",
         ("number_as_text", f"{line} text"): "`number: text`",
@@ -152,7 +152,7 @@ async def test_p14_what_is_wrong_is_found_with_its_cure(server: OpcuaServer, sit
         ): "else oden-gateway browse -c gateway.yaml floor --from plant-a/L01/ordre --seconds 60; if it speaks",
         ("factory_unknown", "Factory Z/Line 01"): "write `factory`",
         ("line_unknown", "Factory A/Line 1"): "write `line`",
-        ("interval_type_unknown", line): "call interval_type set",
+        ("interval_type_unknown", line): "call -c gateway.yaml interval_type set",
         ("states_unverified", line): "Uptime, Nothing",
     }
     assert cures.keys() <= findings.keys(), (cures.keys() - findings.keys(), findings)
@@ -188,7 +188,8 @@ async def test_all_is_well_with_and_without_a_gateway(server: OpcuaServer, site:
         assert plc["granted"].keys() == {"publishing_interval", "sampling", "queue", "session"}
         assert floor["granted"] == {}
         assert json.loads(checked.output)["requests"].startswith("Requests: about ")
-        assert json.loads(checked.output)["warnings"] == []
+        warnings = {each["text"].partition(" is empty after")[0] for each in json.loads(checked.output)["warnings"]}
+        assert warnings <= {"/tmp"}  # where tests have their folders
         log = (tmp_path / "broker" / "mosquitto.log").read_text()
         assert log.count("as edge-test-check") == 1  # only while no gateway ran
 
@@ -280,8 +281,7 @@ async def test_a_running_gateway_of_a_version_before_is_told_as_that(said: list[
     box.mkdir()
     async with Control(box, [box / "control.sock"], before):
         checked = await site.run("check", "-c", "gateway.yaml", "--live", "--seconds", "1")
-    (problem,) = checked.problems
-    assert "it is of another version" in problem
+    assert "it is of another version" in checked.problems[-1]
 
 
 async def test_a_wrong_file_is_told_first(server: OpcuaServer, site: Site, tmp_path: Path) -> None:
@@ -306,7 +306,7 @@ CONFIG = Config.model_validate(
                 "factory": "A",
                 "line": "L",
                 "inputs": {
-                    "tag": {"source": "plc", "node": "ns=2;s=L01.Tag"},
+                    "tag": {"source": "plc", "node": "ns=2;s=L01.Tag", "counter": {}},
                     "event": {"source": "floor", "topic": "a/b"},
                     "metric": {"source": "floor", "device": "G/E/D", "metric": "Counts/Good"},
                 },
@@ -364,7 +364,7 @@ async def test_why_a_server_is_not_reached(seen: str, kind: str, cure: str) -> N
             "floor",
             {"failed": {"spBv1.0/G/E/D#Counts/Good": 'the device has no metric "x"'}},
             "metric_missing",
-            "--match Good",
+            "--births --match D",
         ),
         ("floor", {"failed": {"spBv1.0/G/E/D": "its edge node is offline"}}, "device_away", "browse floor --births"),
         ("floor", {"connected": False, "detail": "wrong user name or password"}, "login_refused", "`username`"),

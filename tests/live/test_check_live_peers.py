@@ -358,7 +358,7 @@ async def test_what_edge_nodes_do_not_say(site: Site, tmp_path: Path) -> None:
             )
         }
         cures = {
-            ("metric_missing", "A/L goood"): "browse -c gateway.yaml floor --births --match Goood",
+            ("metric_missing", "A/L goood"): "browse -c gateway.yaml floor --births --match Press",
             ("no_birth", "A/L deaf"): "NCMD",
             ("device_away", "A/L away"): "browse -c gateway.yaml floor --births --seconds 60",
         }

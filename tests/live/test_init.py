@@ -190,8 +190,8 @@ def test_the_folder_that_a_trial_leaves_is_that_of_the_file(tmp_path: Path) -> N
     path = tmp_path / "gateway.yaml"
     path.write_text(_text(offers_of([TreeNode("ns=2;s=State", "", "State", 1, variable=True, type="Int32", value=1)])))
     outbox = _outbox_of_right(path)
-    assert outbox == Path("/var/lib/oden-gateway/outbox")
-    assert f"once the folder {outbox} is deleted" in _next_steps(path, outbox, 1, 1)
+    assert outbox == Path("/var/lib/oden-gateway")
+    assert f"once the folder {outbox} is emptied" in _next_steps(path, outbox, 1, 1)
 
 
 async def test_from_nothing_to_a_file_that_check_takes(server: OpcuaServer, tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ async def test_from_nothing_to_a_file_that_check_takes(server: OpcuaServer, tmp_
         made = await site.until(lambda answer: answer.code == 0 and heard(), *first)
         assert made.code == 0, made
         assert "oden-gateway check -c gateway.yaml --live" in made.output
-        assert f"once the folder {folder / 'outbox'} is deleted" in made.output
+        assert f"once the folder {folder / 'outbox'} is emptied" in made.output
         (folder / "secrets").mkdir()
         (folder / "secrets" / "oden_token").write_text("x\n")
         checked = await site.run("check", "-c", "gateway.yaml")

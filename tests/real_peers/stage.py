@@ -16,7 +16,7 @@ QUIET = 3.0
 """Seconds without anything new after which everything has arrived, beside what the broker may redeliver late."""
 
 LONGEST = 240.0
-"""Seconds after which it is judged although it has not come to rest."""
+"""Seconds without anything new at Oden after which it is judged although it has not come to rest."""
 
 _PATIENCE = 60.0
 
