@@ -97,8 +97,8 @@ def _init(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int
             schema.write_text(json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
         raise GatewayError(f"{output} cannot be written: {error.strerror}") from None
-    _see_that_it_is_right(output)
-    print(_next_steps(output, sum(map(len, found.values())), text.count("# TODO: ")))
+    outbox_there = _outbox_of_right(output)
+    print(_next_steps(output, outbox_there, sum(map(len, found.values())), text.count("# TODO: ")))
     return 0
 
 
@@ -171,12 +171,15 @@ def _others(source: str, branch: Branch) -> str:
     """Which machines are left out, and how another is taken."""
     topics = (offer.keys.get("topic", "").split("/") for offer in branch.offers)
     levels = next((levels for levels in topics if branch.name in levels), None)
-    if levels is None:
-        option, wanted = "--match", branch.others[0]
-    else:
-        option, wanted = "--topics", "/".join([*levels[: levels.index(branch.name)], branch.others[0], "#"])
-    text = f"{source}: {branch.name} is taken, and not {_some(branch.others)}, which are like it: init {option} "
-    return "".join(each for each in text + shlex.quote(wanted) if each.isprintable())
+    if levels is not None:
+        wanted = "/".join([*levels[: levels.index(branch.name)], branch.others[0], "#"])
+        way = f"init --topics {shlex.quote(wanted)}"
+    elif any("node" in offer.keys for offer in branch.offers):
+        way = f"init --match {shlex.quote(branch.others[0])}"
+    else:  # Sparkplug: the name may be that of a group, a node, a device or a part of a metric's
+        way = "browse --yaml shows their inputs"
+    text = f"{source}: {branch.name} is taken, and not {_some(branch.others)}, which are like it: {way}"
+    return "".join(each for each in text if each.isprintable())
 
 
 def _some(names: Sequence[str]) -> str:
@@ -211,15 +214,17 @@ async def _offers(
     return everything
 
 
-def _see_that_it_is_right(output: Path) -> None:
-    """Check the file as `check` does, with a token in the place of the one that may be missing yet."""
+def _outbox_of_right(output: Path) -> Path:
+    """Check the file as `check` does, with a token in the place of the one that may be missing yet; the folder of its
+    outbox."""
     try:
-        read_config(output, {**os.environ, f"{VARIABLE_PREFIX}ODEN_TOKEN": "x"})
+        loaded, _ = read_config(output, {**os.environ, f"{VARIABLE_PREFIX}ODEN_TOKEN": "x"})
     except ConfigError as error:
         raise GatewayError(f"{output} is written, and is not right yet:\n{error}") from None
+    return loaded.config.outbox.directory
 
 
-def _next_steps(output: Path, found: int, to_do: int) -> str:
+def _next_steps(output: Path, outbox: Path, found: int, to_do: int) -> str:
     token = output.parent / "secrets" / "oden_token"
     command = _command()
     marked = f"{to_do} places are" if to_do != 1 else "1 place is"
@@ -235,7 +240,7 @@ def _next_steps(output: Path, found: int, to_do: int) -> str:
    Line 01 to Line 40, or a plant of your own):
    {command} simulate oden --port 8400 --ledger requests.jsonl
    ODEN_GATEWAY_ODEN__URL=http://127.0.0.1:8400/v2 {command} run -c {output}
-6. {command} run -c {output}     with Oden's token, once the folder {output.parent / "outbox"} is deleted"""
+6. {command} run -c {output}     with Oden's token, once the folder {outbox} is emptied"""
 
 
 def _command() -> str:

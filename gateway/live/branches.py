@@ -39,12 +39,17 @@ def _at(offer: Offer, above: tuple[str, ...]) -> str:
     return offer.path[len(above)] if len(offer.path) > len(above) + 1 else ""
 
 
+def _where(offer: Offer) -> Sequence[str]:
+    """What it stands in. What is in one message is of one machine, however its parts are numbered."""
+    return offer.path[: offer.keys["topic"].count("/") + 1] if "field" in offer.keys else offer.path[:-1]
+
+
 def _numbered(offers: Sequence[Offer]) -> Iterator[tuple[tuple[str, ...], Sequence[str]]]:
     """Names that differ by their number alone and have something in common below them, with what stands above them;
     those nearest to the root first."""
     groups: dict[tuple[tuple[str, ...], str], dict[str, set[tuple[str, ...]]]] = {}
     for offer in offers:
-        for place, name in enumerate(offer.path[:-1]):
+        for place, name in enumerate(_where(offer)):
             if _NUMBER.search(name):
                 members = groups.setdefault((offer.path[:place], _NUMBER.sub("#", name)), {})
                 members.setdefault(name, set()).add(offer.path[place + 1 :])

@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.live.branches import one_branch
-from gateway.live.offer import Offer
+from gateway.live.branches import Branch, one_branch
+from gateway.live.offer import Offer, Offers
+from gateway.model import Scalar
+from gateway.sources.found import Topic
 
 
 def offers(*paths: str) -> list[Offer]:
@@ -34,6 +36,19 @@ def test_machines_are_what_differs_by_its_number(
 ) -> None:
     branch = one_branch(offers(*paths), favoured)
     assert (branch.name, [each.name for each in branch.offers]) == (name, paths if kept is None else kept)
+
+
+def test_what_one_message_says_is_of_one_machine() -> None:
+    """Zones are numbered in it; machines are by the topic, also where that ends with them."""
+    fields: dict[str, Scalar] = {f"zone_{number}.{part}": 1.0 for number in (1, 2, 3) for part in ("temp", "set")}
+
+    def heard(*topics: str) -> Branch:
+        names = Offers("broker", set())
+        return one_branch([offer for topic in topics for offer in names.of(Topic(topic, 1, fields=fields))])
+
+    one, two = heard("plant/oven"), heard("plant/L01", "plant/L02")
+    assert (one.name, len(one.offers)) == ("", 6)
+    assert (two.name, two.others, {offer.keys["topic"] for offer in two.offers}) == ("L01", ["L02"], {"plant/L01"})
 
 
 PARTS = st.lists(st.sampled_from(["M1", "M02", "M2", "Z1", "Z2", "State", "Good"]), min_size=1, max_size=4)

@@ -16,6 +16,7 @@ from asyncua.common.structures104 import new_enum
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.cli.init import _next_steps, _of_one_machine, _outbox_of_right
 from gateway.cli.startup import read_config
 from gateway.live.first_config import FirstLine, first_configuration
 from gateway.live.offer import Offer, Offers
@@ -171,6 +172,28 @@ async def server() -> AsyncIterator[OpcuaServer]:
     await server.stop()
 
 
+def test_how_another_machine_is_taken() -> None:
+    """By what the source can be asked for: nodes by their names, topics by a filter. Of Sparkplug it is shown."""
+    metrics = Offers("broker", set())
+    metric = [each for name in ("L01", "L02") for each in metrics.of(Metric(f"G/E/{name}", "Good", "Int32", 1))]
+    topics = Offers("broker", set())
+    topic = [each for name in ("L01", "L02") for each in topics.of(Topic(f"p/{name}/x", 1, fields={"good": 1}))]
+    node = [Offer(name, {"node": f"ns=2;s={name}.Good"}, "", path=(name, "Good")) for name in ("L01", "L02")]
+    said = [_of_one_machine({"source": offers})[1] for offers in (node, topic, metric)]
+    begin = "source: L01 is taken, and not L02, which are like it: "
+    ways = ("init --match L02", "init --topics 'p/L02/#'", "browse --yaml shows their inputs")
+    assert said == [[begin + way] for way in ways]
+
+
+def test_the_folder_that_a_trial_leaves_is_that_of_the_file(tmp_path: Path) -> None:
+    """Also where the file does not name it, as in the service's own folder."""
+    path = tmp_path / "gateway.yaml"
+    path.write_text(_text(offers_of([TreeNode("ns=2;s=State", "", "State", 1, variable=True, type="Int32", value=1)])))
+    outbox = _outbox_of_right(path)
+    assert outbox == Path("/var/lib/oden-gateway")
+    assert f"once the folder {outbox} is emptied" in _next_steps(path, outbox, 1, 1)
+
+
 async def test_from_nothing_to_a_file_that_check_takes(server: OpcuaServer, tmp_path: Path) -> None:
     """By options; what is next is said; a second time nothing is overwritten unless that is said, and nothing else is
     touched; without a source it says what it needs."""
@@ -189,6 +212,7 @@ async def test_from_nothing_to_a_file_that_check_takes(server: OpcuaServer, tmp_
         made = await site.until(lambda answer: answer.code == 0 and heard(), *first)
         assert made.code == 0, made
         assert "oden-gateway check -c gateway.yaml --live" in made.output
+        assert f"once the folder {folder / 'outbox'} is emptied" in made.output
         (folder / "secrets").mkdir()
         (folder / "secrets" / "oden_token").write_text("x\n")
         checked = await site.run("check", "-c", "gateway.yaml")
