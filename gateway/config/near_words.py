@@ -44,10 +44,14 @@ def look_alike(name: str, other: str) -> bool:
 
 
 def seen_as(name: str) -> str:
-    """`name` with the signs that look alike as one of them, whatever its case."""
-    return name.translate(_ALIKE).casefold()
+    """`name` with the signs that look alike as one of them, whatever its case; but for words of nothing else: `IO` is
+    not 10."""
+    return _WORD.sub(
+        lambda word: word[0] if _ONLY_ALIKE.fullmatch(word[0]) else word[0].translate(_ALIKE), name
+    ).casefold()
 
 
+_ONLY_ALIKE = re.compile("[lI1Oo0]+")
 _ALIKE = str.maketrans({"l": "1", "I": "1", "O": "0", "o": "0"})
 
 

@@ -118,6 +118,8 @@ VARIANTS = (
     (T3, f"t3: {{{FIELD}mode}}\n      model: {{{FIELD}model}}"),
     (T3, f"t3: {{{FIELD}plant}}\n      plan: {{{FIELD}plan}}"),
     ("hold: 5s", "hold: 5s\n      offline: {after: 2s, category: No Data}"),
+    # A word of letters that look like digits, and a number.
+    ("reason: Jam}", 'reason: IO}\n        14: {category: Unplanned Downtime, reason: "10"}'),
     # A scale shows three decimals.
     (SCRAP, "{max: 2.500, count: scrap.qty,"),
     (SCRAP, "{min: 1.250, count: scrap.qty,"),
