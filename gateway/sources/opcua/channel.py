@@ -89,6 +89,7 @@ class Channel:
         self._protected: Protected | None = None
         self._stamps = Stamps(frozenset(), frozenset())
         self._unused = ""
+        self._tried = -LOOK_AROUND  # apart from looking for a twin, which else would never come to its turn
         self._keys = keys
         self._key = keys.load()
 
@@ -175,10 +176,10 @@ class Channel:
         before, self._stamps = self._stamps, Stamps.of(self._config)
         if self._stamps.trust != before.trust:
             self._protected.again(now)
-        waited = time.monotonic() >= self._looked_around + LOOK_AROUND
+        waited = time.monotonic() >= self._tried + LOOK_AROUND
         if self._stamps.ours == before.ours and not (self._unused and waited):
             return
-        self._looked_around = time.monotonic()
+        self._tried = time.monotonic()
         other = Channel(self._config.model_copy(update={"redundant": []}), KeyFile(None))
         try:
             await other.open(now)
