@@ -15,6 +15,7 @@ from gateway.delivery.outcome import EMPTY, Outcome, look_up_result, outcome_of
 from gateway.delivery.settlement import MINUTE, Settlement, unsaid
 from gateway.model import Notice, Output, Record, Setting, StartInterval, UpdateInterval
 from gateway.oden import answers, requests
+from gateway.oden.answer_parts import entries_of
 from gateway.oden.classification import Answer
 from gateway.oden.exchange import iso
 from gateway.oden.http_answer import Keeps
@@ -129,15 +130,18 @@ class LookUps:
         """Learn from the `answer` to a search for `starts` whether Oden rounds them; where one of these is in it only
         if Oden does, by another that is ours. The `outcome` of the search, or that of asking for the other where that
         failed: as long as it is not known, nothing is missing for certain."""
-        settlement, another = self._settlement, telling(known)
+        settlement, left = self._settlement, dict(known)
         rounds = rounds_starts(answer.body, starts, known, settlement.options.wording.reference)
-        if not rounds and another is not None and may_be_rounded(answer.body, starts, known):
+        may_be = not rounds and may_be_rounded(answer.body, starts, known)
+        while may_be and (another := telling(left)) is not None:
             request = requests.find_interval(starts[0].type, settlement.line_id(work.line), id=another)
             chosen = settlement.clock.now()
             shown = await self._client.post(request.endpoint, request.text(), written)
             outcome = outcome_of(request.endpoint, shown, creates=False, none_is_success=True)
             await settlement.note_answer(request.endpoint, work, shown, outcome, chosen)
             rounds = outcome.fate == "delivered" and rounds_starts(shown.body, (), known)
+            del left[another]  # somebody may have deleted it: then the next one tells
+            may_be = outcome.fate == "delivered" and not entries_of(shown.body)
         if rounds:
             await settlement.learn(replace(settlement.learned, start_step=MINUTE))
         return outcome

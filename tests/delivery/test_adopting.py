@@ -116,6 +116,33 @@ def test_p4_what_a_copy_says_of_a_start_that_oden_has_rounded_makes_no_other(
     assert (plant.total(), plant.letters()) == (7, [])
 
 
+@pytest.mark.parametrize("search", ["overlap", "start"])
+def test_p4_where_the_last_that_was_told_is_deleted_at_oden_the_one_before_shows_that_it_rounds(search: str) -> None:
+    async def story(plant: Plant) -> None:
+        for at in (37, 437):
+            run = plant.start(at, name=f"told {at}")
+            plant.commit(run, plant.end(run, at + 300))
+            await plant.drained()
+        last = plant.start(837, name="last")
+        plant.oden.up = False
+        plant.commit(last, plant.output(last, 850, 7))
+        copy = plant.copied()
+        plant.oden.up = True
+        await plant.drained()
+        plant.commit(plant.end(last, 900))
+        await plant.drained()
+        await plant.kill()
+        line = {"name": "Line 01", "factory": {"name": "Factory A"}}
+        deleted = {"id": f"{(T + 420) * 1000:x}", "type": {"name": "RUN"}, "line": line}
+        assert plant.oden.model.answer("/v2/interval/delete", json.dumps(deleted).encode()).status == 200
+        await plant.restart(DeliveryOptions(60.0, 30.0), copy, 1300.0)
+        await plant.drained()
+
+    plant = live(story, Manners(rounds=60, ids="only", range=search))
+    assert [run.name for run in plant.intervals("RUN")] == ["told 37", "last"]
+    assert (plant.total(), plant.letters()) == (7, [])
+
+
 def test_p4_several_things_of_one_name_are_told_from_none() -> None:
     """A search for one product is answered with 409: it is searched for all of them, and the first is changed."""
 
