@@ -10,9 +10,10 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import structlog
@@ -116,3 +117,11 @@ class _Keeper:
         in_part = chosen or any("::" in argument for argument in session.config.args)
         if self._ended:
             note(self._ended, set() if in_part or exitstatus not in ended else self._files)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that everybody may enter: other runs of tests close those that pytest makes whenever they begin."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)

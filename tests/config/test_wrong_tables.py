@@ -5,9 +5,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 import structlog
@@ -175,14 +174,6 @@ def test_p10_a_summary_of_all_rows_hides_nothing_else(tmp_path: Path) -> None:
         read_config(planted(tmp_path, {**PLANT, "products.csv": table}), environment())
     told = [str(problem).replace(f"{tmp_path}/", "").split(": ")[0] for problem in caught.value.diagnostics]
     assert told == ["products.csv:1:1", "products.csv:4:8"]
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that everybody may enter: other runs of tests close those that pytest makes whenever they begin."""
-    with TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
 
 
 @pytest.mark.parametrize("name", ["gateway.yaml", "tags.csv"])

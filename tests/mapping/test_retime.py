@@ -19,7 +19,8 @@ NO_TIMES = {
     "counted",
     "counted_undecided",
     "credit",
-    "credited_until",  # a time, but of what is at Oden: that stays as it is
+    "credited_ahead",  # times, but of what is at Oden: those stay as they are
+    "credited_until",  # the same
     "foretold",
     "held_before",
     "holds",

@@ -102,12 +102,9 @@ def test_a_backup_that_cannot_be_written_says_why(outbox: Outbox, tmp_path: Path
         write_backup(outbox, tmp_path / "nowhere" / "copy")
 
 
-def test_p7_what_a_stopped_restore_has_left_keeps_no_gateway_from_starting(tmp_path: Path) -> None:
+def test_p7_what_a_stopped_restore_has_left_keeps_no_gateway_from_starting(open_folder: Path) -> None:
     """Root puts a backup back, and is stopped in the midst of it: the gateway's user removes what is left."""
-    for part in (tmp_path, *tmp_path.parents):
-        if part.name.startswith(("test_", "popen-", "pytest-")):
-            part.chmod(0o755)  # each is for its owner alone otherwise
-    box, read = tmp_path / "box", 0
+    box, read = open_folder / "box", 0
     outbox = opened(box)
     rows = dict(outbox.rows())
     outbox.close()
@@ -144,13 +141,11 @@ def others(path: Path) -> Path:
 
 @pytest.mark.parametrize("name", ["outbox-building", "outbox-copies", "outbox-copying", "outbox-old", "outbox-ready"])
 def test_p7_what_another_user_has_left_keeps_no_gateway_from_starting(
-    name: str, tmp_path: Path, log: list[EventDict]
+    name: str, open_folder: Path, log: list[EventDict]
 ) -> None:
     """It is moved out of the way of what needs the name, and the log says with each start what removes it, until
     somebody has."""
-    for part in (tmp_path, *tmp_path.parents[:2]):
-        part.chmod(0o755)
-    box = tmp_path / "the box"
+    box = open_folder / "the box"
     opened(box).close()
     if os.geteuid() == 0:
         for path in (box, *box.rglob("*")):
@@ -173,11 +168,9 @@ def test_p7_what_another_user_has_left_keeps_no_gateway_from_starting(
     assert ({path.name for path in box.iterdir()}, log) == ({"lock", "outbox"}, [])
 
 
-def test_a_lock_of_another_user_is_said_with_its_owner(tmp_path: Path) -> None:
+def test_a_lock_of_another_user_is_said_with_its_owner(open_folder: Path) -> None:
     """It may be held, so nobody takes it away."""
-    for part in (tmp_path, *tmp_path.parents[:2]):
-        part.chmod(0o755)
-    box = tmp_path / "box"
+    box = open_folder / "box"
     opened(box).close()
     if os.geteuid() != 0:
         (box / "lock").chmod(0)
