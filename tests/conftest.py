@@ -52,6 +52,7 @@ structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.
 def pytest_configure(config: pytest.Config) -> None:
     """Where several processes run the tests, only the one that has started them is told how all of them ended."""
     config.pluginmanager.register(_Leftovers())
+    config.pluginmanager.register(_Log())
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Keeper())
     if "ODEN_LAWS" in os.environ:
@@ -95,6 +96,22 @@ def _throw_away() -> None:
             gc.collect()
     finally:
         sys.unraisablehook = told
+
+
+class _Log:
+    """Puts the log back after a test that has run a command within itself, which configures it for good: loggers that
+    were used since would pass over what a later test captures."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self) -> Generator[None, object, object]:
+        before = structlog.get_config()
+        result = yield
+        if structlog.get_config() != before:
+            structlog.configure(**before)
+            for name, module in list(sys.modules.items()):
+                if name.startswith("gateway") and "log" in vars(module):
+                    vars(module.log).pop("bind", None)  # what it was bound to at first use
+        return result
 
 
 class _Keeper:

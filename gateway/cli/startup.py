@@ -108,7 +108,7 @@ def read_config(
     draft = read(path, environ)
     if draft.config is None:
         return draft.finished(()), []
-    doubts = find_doubts(draft.config, draft.lookups, draft.overridden, draft.schemas)
+    doubts = find_doubts(draft.config, draft.lookups, draft.overridden, draft.schemas, path.absolute().parent)
     faults = [*find_faults(draft.config, draft.unread), *doubts]
     plans: list[LinePlan] = []
     try:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -32,9 +33,11 @@ def find_doubts(
     lookups: Lookups = NO_LOOKUPS,
     overridden: Collection[Loc] = (),
     schemas: Schemas = NO_SCHEMAS,
+    folder: Path | None = None,
 ) -> Iterator[ConfigFault]:
     """All that is certainly (an error) or probably (a warning) not meant as it is written, with its tables and schemas
-    as they are now. What stands at the key paths `overridden` is set by the environment."""
+    as they are now. What stands at the key paths `overridden` is set by the environment; `folder` is that of the
+    file."""
     for index, line in enumerate(config.lines):
         loc: Loc = ("lines", index)
         yield from _by_themselves(find_doubtful_texts(line, loc))
@@ -51,7 +54,7 @@ def find_doubts(
     yield from _by_themselves(find_near_topics(config.lines))
     yield from find_doubtful_tables(config.tables, config.lines)
     yield from find_near_misses(config.lines, config.status.categories)
-    yield from find_doubtful_sources(config)
+    yield from find_doubtful_sources(config, folder)
     if ("status", "listen") not in overridden:  # a container listens for the host, which says who reaches it
         yield from _open_page(config.status)
 

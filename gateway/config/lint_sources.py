@@ -35,8 +35,9 @@ _NEAR_HOST = 0.85
 """How like Oden's own name that of a host is at least which is most likely a slip of it."""
 
 
-def find_doubtful_sources(config: Config) -> Iterator[ConfigFault]:
-    """What is probably not meant in the addresses of `config`, and lives that a source never shows so fast."""
+def find_doubtful_sources(config: Config, folder: Path | None = None) -> Iterator[ConfigFault]:
+    """What is probably not meant in the addresses of `config`, which lies in `folder`, and lives that a source never
+    shows so fast."""
     parts = urlsplit(config.oden.url)
     of_oden = parts.hostname == _ODEN or (parts.hostname or "").endswith(f".{_ODEN}")
     written = (parts.scheme, parts.hostname, parts.path.rstrip("/"), _port(config.oden.url) or 443)
@@ -58,7 +59,8 @@ def find_doubtful_sources(config: Config) -> Iterator[ConfigFault]:
             yield from _session(source, ("sources", name))
             yield from _own_presence(source, name, config)
     yield from _one_server(config)
-    yield from _emptied(config.outbox.directory)
+    if folder is None or not config.outbox.directory.is_relative_to(folder):  # else it lasts as long as the file does
+        yield from _emptied(config.outbox.directory)
     for index, host in enumerate(config.status.hosts):
         if (sign := joined_by(host)) is not None:
             text = f"this is one name with a '{host[sign]}' in it: between the items of a list stands ','"

@@ -5,6 +5,7 @@ Each stands beside a slip in the tables of slips, which is told. To refuse a rig
 
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -267,6 +268,16 @@ def test_a_page_for_this_machine_alone(
     strictly_right(written(tmp_path / "c", head + LINE), monkeypatch, capsys)
     monkeypatch.setenv("ODEN_GATEWAY_STATUS__LISTEN", "0.0.0.0:8321")
     strictly_right(written(tmp_path / "d", head + LINE), monkeypatch, capsys)
+
+
+def test_p7_an_outbox_beside_its_file_lasts_as_long_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As that of somebody who tries it below /tmp, where tests have their folders too."""
+    head = HEAD.replace("size_limit: 2 GB", "size_limit: 2 GB\n  directory: trial")
+    assert head != HEAD
+    with TemporaryDirectory(dir="/tmp") as folder:
+        strictly_right(written(Path(folder), head + LINE), monkeypatch, capsys)
 
 
 def test_a_page_for_others_with_a_token(
