@@ -40,16 +40,17 @@ def find_doubts(
     file."""
     for index, line in enumerate(config.lines):
         loc: Loc = ("lines", index)
+        expressions = [*_expressions(line, loc)]  # to look for them costs more than what is looked for in them
         yield from _by_themselves(find_doubtful_texts(line, loc))
         yield from find_senseless(line, loc, lookups)
         yield from find_never(line, loc)
-        yield from find_doubtful_ranges(line, loc, _expressions(line, loc))
+        yield from find_doubtful_ranges(line, loc, expressions)
         yield from find_other_purposes(line, loc)
         yield from find_unfit_fields(line, loc, schemas)
         yield from _by_themselves(find_doubtful_codes(line, loc))
-        yield from find_doubtful_comparisons(line, loc, _expressions(line, loc))
-        yield from find_meant_as_text(line, loc, _expressions(line, loc))
-        yield from find_lost_fields(line, loc, _expressions(line, loc))
+        yield from find_doubtful_comparisons(line, loc, expressions)
+        yield from find_meant_as_text(line, loc, expressions)
+        yield from find_lost_fields(line, loc, expressions)
     yield from find_doubtful_inputs(config.lines)
     yield from _by_themselves(find_near_topics(config.lines))
     yield from find_doubtful_tables(config.tables, config.lines)

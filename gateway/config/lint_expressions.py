@@ -2,7 +2,7 @@
 and never hold."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from gateway.config.invisible import INVISIBLE, QUOTES, foreign_letter, name_of
@@ -295,7 +295,7 @@ def _literal(kind: str, word: str) -> tuple[str, str]:
     return kind, word[1:-1] if kind == "text" else word
 
 
-def find_doubtful_comparisons(line: Line, loc: Loc, expressions: Iterator[tuple[Loc, str]]) -> Iterator[ConfigFault]:
+def find_doubtful_comparisons(line: Line, loc: Loc, expressions: Iterable[tuple[Loc, str]]) -> Iterator[ConfigFault]:
     """Comparisons of a number with a text, in `expressions` with their places, that look right."""
     as_number: dict[str, str] = {}
     as_text: dict[str, tuple[Loc, Comparison, str | None]] = {}

@@ -1,7 +1,7 @@
 """Inputs, amounts, limits and codes that fit the schema each by itself, and make no sense where they stand."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from gateway.config.lint_expressions import comparisons
@@ -64,7 +64,7 @@ def find_doubtful_codes(line: Line, loc: Loc) -> Iterator[ConfigFault]:
         yield from _codes(line.scrap_yield.codes, (*loc, "scrap_yield", "codes"), has_other=True)
 
 
-def find_meant_as_text(line: Line, loc: Loc, expressions: Iterator[tuple[Loc, str]]) -> Iterator[ConfigFault]:
+def find_meant_as_text(line: Line, loc: Loc, expressions: Iterable[tuple[Loc, str]]) -> Iterator[ConfigFault]:
     """Whole messages that are compared as if they were a value, in `expressions` with their places."""
     for at, source in expressions:
         for one in comparisons(source):
