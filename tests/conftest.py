@@ -109,8 +109,8 @@ class _Log:
         if structlog.get_config() != before:
             structlog.configure(**before)
             for name, module in list(sys.modules.items()):
-                if name.startswith("gateway") and "log" in vars(module):
-                    vars(module.log).pop("bind", None)  # what it was bound to at first use
+                log = vars(module).get("log") if name.startswith("gateway") else None
+                getattr(log, "__dict__", {}).pop("bind", None)  # what it was bound to at first use
         return result
 
 
