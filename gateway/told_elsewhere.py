@@ -209,11 +209,9 @@ class _Search:
             return (at <= until or knows_all) and at not in sent and not known.is_told(at) and not now.is_told(at)
 
         def is_by_a_life(entry: Entry) -> bool:  # and not by hand, say
-            return (
-                self._key(entry) is not None
-                if self._reference is not None
-                else not known.is_before(entry[0], stretch.since)
-            )
+            if self._reference is not None:
+                return self._key(entry) is not None
+            return not known.is_before(entry[0], stretch.since)
 
         def is_late(at: int) -> bool:
             return at <= until and not known.is_credited(at) and not now.is_credited(at)

@@ -32,6 +32,7 @@ NEVER = {
     "docker compose up -d --build": "the same; packaging/image builds the image",
     "docker compose run --rm gateway check": "the same; packaging/image runs `check` in the image",
     "docker compose exec gateway oden-gateway outbox stats": "the same; packaging/image asks beside the one that runs",
+    "docker compose exec gateway oden-gateway version": "the same; packaging/image asks it of the image",
     "docker compose logs gateway": "the same: it is what the gateway writes to standard error",
     "docker compose kill --signal HUP gateway": "the same; packaging/image sends the signal",
     "docker compose restart gateway": "the same",
@@ -81,7 +82,7 @@ def test_every_command_has_a_home() -> None:
     """A test that types it, a story that runs it, a target of make, or a reason; and nothing here is on no page."""
     found = {command for _, command in commands()}
     typed = {one.command for chapter in CHAPTERS.values() for one in chapter}
-    told = {step for story in ("install", "by-hand", "upgrade") for step in steps_of(story)}
+    told = {step for story in ("install", "by-hand", "upgrade", "next") for step in steps_of(story)}
     homes = typed | told | STORIES.keys() | NEVER.keys() | set(names_of_commands())
     homeless = {one for one in found - homes if not MAKE.fullmatch(one) and not DEVELOPING.fullmatch(one)}
     assert homeless == set()

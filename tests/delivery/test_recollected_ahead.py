@@ -22,7 +22,7 @@ def share_no_second(oden: Oden) -> bool:
 
 def stamps(oden: Oden) -> list[list[int]]:
     """The time stamps of the output of each run."""
-    return [[entry.timestamp for entry in oden.model.output(run)] for run in oden.runs()]
+    return [[entry.timestamp or 0 for entry in oden.model.output(run)] for run in oden.runs()]
 
 
 async def minutes(gateway: Gateway, number: int) -> None:

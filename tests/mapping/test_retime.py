@@ -139,10 +139,10 @@ def test_p11_what_was_stamped_before_the_clock_was_wrong_stays(off: int) -> None
 
 def test_p4_the_time_stamps_of_what_oden_has_stay_taken() -> None:
     """Of what waits still they move with it; a test and an entry of output of one second are two things."""
-    state = play(UNTIMED, *EVENTS[:10]).state
-    ours, waits = {"A": (T0 + 5, T0 + 20)}, ("A", T0 + 20)
+    state, at = play(UNTIMED, *EVENTS[:10]).state, int(T0)
+    ours, waits = {"A": (at + 5, at + 20)}, ("A", at + 20)
     state = replace(state, output=replace(state.output, stamps=ours), rules=replace(state.rules, stamps=ours))
-    mended = retimed(state, T0 + 15, 3600, frozenset({(*waits, False)}))
-    assert mended.output.stamps == {"A": (T0 + 5, T0 + 3620)}
+    mended = retimed(state, at + 15, 3600, frozenset({(*waits, False)}))
+    assert mended.output.stamps == {"A": (at + 5, at + 3620)}
     assert mended.rules.stamps == ours
-    assert retimed(state, T0 + 15, 3600, frozenset({(*waits, True)})).output.stamps == ours
+    assert retimed(state, at + 15, 3600, frozenset({(*waits, True)})).output.stamps == ours
