@@ -228,7 +228,7 @@ async def _fill(stage: Stage) -> None:
     await stage.run.stop_oden()
     publishing = asyncio.create_task(stage.broker.publish(*stage.events.distinct(1_000, padding=12_000)))
     try:
-        await stage.run.until(lambda status: status["taking_in"]["state"] != "yes", "full", 120)
+        await stage.run.until(lambda status: status["taking_in"]["state"] != "yes", "full")
     finally:
         await publishing
     await stage.broker.publish(*stage.mixed(10, 10))
