@@ -28,9 +28,8 @@ INSTEAD = {
     ("many-unacknowledged", "mosquitto-3.1.1"): "mosquitto-unlimited",
     ("restart-while-full", "mosquitto-3.1.1"): "mosquitto-unlimited",
     ("many-unacknowledged", "rabbitmq"): "rabbitmq-wide",
-    ("broker-killed", "aedes"): "aedes-durable",
 }
-"""The broker as it must be set up for that: to send much without acknowledgement, or to be there again."""
+"""The broker as it must be set up to send much without acknowledgement."""
 
 
 def on(broker: str, *scenarios: str) -> list[tuple[str, str]]:
@@ -39,7 +38,9 @@ def on(broker: str, *scenarios: str) -> list[tuple[str, str]]:
 
 
 KEEP_IDS = [
-    *(each for broker in ("mosquitto", "mosquitto-3.1.1", "aedes") for each in on(broker, *MATRIX)),
+    *(each for broker in ("mosquitto", "mosquitto-3.1.1") for each in on(broker, *MATRIX)),
+    # Not a kill of aedes: its sessions are in memory, and with LevelDB it loses messages itself.
+    *on("aedes", *CUT, "many-unacknowledged", *FULL),
     *(("broker-restarted", broker) for broker in ("mosquitto", "mosquitto-3.1.1")),
     ("schedule", "mosquitto"),
 ]
