@@ -72,9 +72,9 @@ contract: $(READY) ## check client and Oden stand-in against Oden's own API docu
 	@if [ ! -d "$(REFERENCE)" ]; then echo "Not run: $(REFERENCE) does not exist; ODEN_REFERENCE names the folder of Oden's API document."; \
 	else ODEN_REFERENCE="$(REFERENCE)" $(BIN)/pytest -q tests/contract; fi
 
-peers: $(READY) ## run the gateway against brokers and OPC UA servers of other makers, which it installs
+peers: $(READY) ## run the gateway against brokers, OPC UA servers and edge nodes of other makers, which it installs
 	@.ci/peers
-	@$(BIN)/pytest -q --numprocesses=2 --dist=worksteal --durations=10 tests/real_peers
+	@$(BIN)/pytest -q --numprocesses=3 --dist=worksteal --durations=10 tests/real_peers
 
 page: $(READY) ## look at the status page in a real browser, which it installs: each size, light and dark, well and not
 	@.ci/page
