@@ -43,7 +43,7 @@ def in_order(*samples: Sample) -> list[Sample]:
 def test_p13_what_is_made_while_an_end_has_yet_to_hold_is_of_the_time_that_no_run_was_on() -> None:
     """Though windows of a minute end before the five minutes have passed."""
     later = [order(700, "B"), tag(701, "State", 1), tag(720, "Good", 60)]
-    events = [*in_order(*STOPPED, *COUNTED, *later), tick(900)]
+    events: list[Sample | Tick] = [*in_order(*STOPPED, *COUNTED, *later), tick(900)]
     assert yields(fed(ending(ENDS["when"]), *events).records) == {("A", 0): 10, ("B", 700): 50}
     alone = yields(fed(ending(ENDS["when"], between="unassigned"), *events).records)
     assert alone == {("A", 0): 10, ("Unassigned", 110): 49, ("B", 700): 1}
@@ -51,7 +51,7 @@ def test_p13_what_is_made_while_an_end_has_yet_to_hold_is_of_the_time_that_no_ru
 
 def test_p13_where_an_end_does_not_hold_all_is_of_the_run() -> None:
     """It is told with the next window once that is known."""
-    events = [*in_order(*STOPPED, *COUNTED, tag(300, "State", 1)), tick(700)]
+    events: list[Sample | Tick] = [*in_order(*STOPPED, *COUNTED, tag(300, "State", 1)), tick(700)]
     played = fed(ending(ENDS["when"]), *events)
     assert yields(played.records) == {("A", 0): 59}
     stamps = [record.timestamp - T0 for record in played.records if isinstance(record, Output)]
