@@ -96,7 +96,7 @@ def _take_back_withdrawal(transaction: Transaction, again: UpdateInterval) -> No
     if interval is None or interval.update_at is None or waiting is None or not waiting.withdraws:
         return
     stays = StoredRecord(replace(waiting, end=None, withdraws=False, deletes=False))
-    transaction.rewrite(updates_lane(interval.line, interval.type), interval.update_at, stays)
+    transaction.rewrite(updates_lane(interval.line, interval.type), interval.update_at, stays, again)
     interval.ended = interval.closed
 
 
@@ -153,7 +153,7 @@ def _merged_into_interval(transaction: Transaction, update: Record, interval: In
     waiting = waiting_update(transaction, interval)
     if waiting is not None and interval.update_at is not None:
         both = merged(update, waiting) if again else merged(waiting, update)
-        transaction.rewrite(lane_of(update), interval.update_at, StoredRecord(both))
+        transaction.rewrite(lane_of(update), interval.update_at, StoredRecord(both), waiting, update)
         return True
     if interval.start_at is None:
         return False
@@ -162,7 +162,7 @@ def _merged_into_interval(transaction: Transaction, update: Record, interval: In
     if start is None or start.unsure:
         return False
     both = merged(start.record, update)
-    transaction.rewrite(name, interval.start_at, StoredRecord(both))
+    transaction.rewrite(name, interval.start_at, StoredRecord(both), update)
     if end_of(both) is not None:
         transaction.close_start(name, interval.start_at)
     return True
@@ -187,7 +187,7 @@ def _merged_into_output(transaction: Transaction, stored: StoredRecord, key: Has
         return False
     older, later = sorted((waiting.record, stored.record), key=_made)
     both = StoredRecord(merged(older, later), waiting.late and stored.late)
-    transaction.rewrite(name, at, both)
+    transaction.rewrite(name, at, both, older, later)
     interval.count_out(late=waiting.late or stored.late)
     return True
 

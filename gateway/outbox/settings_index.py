@@ -31,7 +31,7 @@ def merged_into_waiting(transaction: Transaction, setting: Setting, *, again: bo
         return False
     # It stays the record that waited, whichever of the two has the later word.
     both = replace(waiting, fields=merge.merged_settings(older, later))
-    transaction.rewrite(lane_of(setting), at, StoredRecord(both))
+    transaction.rewrite(lane_of(setting), at, StoredRecord(both), setting)
     return True
 
 
