@@ -10,7 +10,7 @@ from gateway.outbox.entries import DEAD_LETTER, DeadLetter, Interval, Within
 from gateway.outbox.lanes import DEAD, StoredRecord, is_parked, lane_of, parked_lane, starts_lane, updates_lane
 from gateway.outbox.merge import merge_key, merged, set_fields, without
 from gateway.outbox.transaction import Transaction
-from gateway.record_kinds import end_of, kind_of
+from gateway.record_kinds import end_of, is_completed, kind_of
 
 CLOSED_KEPT = 16
 """Per lane: intervals whose ids stay known after everything of theirs was delivered, for late output."""
@@ -261,11 +261,13 @@ def refused(transaction: Transaction, letter: DeadLetter, *, late: bool = False)
         versions = {name: interval.field_versions.get(name, 0) for name in sorted(latest)}
         letter = replace(letter, field_versions=versions)
     if isinstance(record, Setting):
-        left = settings_index.not_overtaken(transaction, record, transaction.lane(DEAD).tail)
+        at = transaction.lane(DEAD).tail
+        left = settings_index.not_overtaken(transaction, record, at)
         if left is None:
             transaction.totals.outdated += 1
             return
-        letter = replace(letter, record=left)
+        is_over = at not in transaction.setting_entry(record).refused
+        letter = replace(letter, record=left, is_over=is_over if is_completed(left) else None)
     transaction.append_to(DEAD, "", DEAD_LETTER.dump_json(letter).decode())
     transaction.totals.dead += 1
     transaction.totals.unsettled += letter.unsettled

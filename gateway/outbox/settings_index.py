@@ -54,6 +54,8 @@ def overtake(transaction: Transaction, later: Setting) -> None:
         if letter is None or not isinstance(letter.record, Setting):
             continue
         if _is_over(letter.record, later):
+            text = DEAD_LETTER.dump_json(replace(letter, is_over=True)).decode()
+            transaction.put[f"record/{DEAD}/{at}"] = text
             continue
         left = merge.not_overtaken(letter.record, later)
         if left is not None:
