@@ -68,8 +68,8 @@ def in_its_terms(state: LineState) -> LineState:
         name: replace(memory, value=None if memory.value == "" else memory.value, counting=NOTHING_KNOWN)
         for name, memory in state.inputs.items()
     }
-    outputs = {"output": rounded(state.output), "batch_output": rounded(state.batch_output)}
-    return replace(state, inputs=inputs, told=(), **outputs)
+    output, batch_output = rounded(state.output), rounded(state.batch_output)
+    return replace(state, inputs=inputs, output=output, batch_output=batch_output, told=())
 
 
 def with_keys_of(state: LineState, text: str) -> str:
