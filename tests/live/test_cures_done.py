@@ -145,7 +145,7 @@ async def test_p14_what_is_found_of_tags_and_topics_is_gone_once_it_is_done(tmp_
 
 
 async def user(person: Person, finding: Mapping[str, str]) -> None:
-    assert f"correct `username` and `password` of {finding['about']}" in finding["cure"]
+    assert f"set `username` and `password` of {finding['about']}" in finding["cure"]
     person.at(finding["about"]).update(username="operator", password="hunter2")
 
 

@@ -80,7 +80,7 @@ async def answers(box: Path) -> bool:
 
 async def test_what_is_found_of_a_gateway_that_runs_is_gone_once_it_is_done(tmp_path: Path) -> None:
     person, share = Person(tmp_path), tmp_path / "share"
-    person.config["outbox"]["directory"] = str(tmp_path / "outbox")
+    person.config["outbox"] |= {"directory": str(tmp_path / "outbox"), "min_free": "5%"}
     share.write_text("0.9")
     stages: tuple[Mapping[tuple[str, str], Do], ...] = (
         {("session_short", "short"): shorter},
