@@ -8,10 +8,9 @@ COPY requirements.lock requirements-build.lock ./
 RUN python -m venv --without-pip /opt/oden-gateway \
  && pip --python /opt/oden-gateway install --require-hashes --only-binary :all: -r requirements.lock \
  && pip install --require-hashes --only-binary :all: -r requirements-build.lock
-COPY pyproject.toml hatch_build.py README.md LICENSE ./
-COPY config config
-COPY gateway gateway
-# What `oden-gateway version` says beside the version: --build-arg COMMIT=$(git describe --tags --always --dirty)
+# The rest of what .dockerignore lets in. Of git's files these are the few that say which commit, and which tag it has.
+COPY . ./
+# Says that instead of them, and more exactly: --build-arg COMMIT="$(git describe --tags --match 'v[0-9]*' --always --dirty)"
 ARG COMMIT=
 RUN if [ -n "$COMMIT" ]; then echo "$COMMIT" > gateway/COMMIT; fi
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \

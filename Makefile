@@ -80,11 +80,12 @@ page: $(READY) ## look at the status page in a real browser, which it installs: 
 	@.ci/page
 	@$(BIN)/pytest -q --durations=5 tests/page
 
-deb: ## build a Debian package for this machine's Python into dist/
-	@packaging/deb
+deb: ## build a Debian package for this machine's Debian into dist/; RELEASE=trixie for another
+	@packaging/deb$(if $(RELEASE),-for $(RELEASE))
 
-package: deb ## try the Debian package on a bare Debian that it boots: install, reload, upgrade, purge
+package: deb ## try the Debian package on bare Debians that it boots: install, reload, upgrade, purge, the next Debian; all wheels
 	@packaging/try
+	@packaging/wheels
 
 image: ## build the container image without a container engine, and try it as the compose file runs it
 	@packaging/image

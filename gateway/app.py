@@ -22,6 +22,7 @@ from gateway.clock_watch import ClockWatch, KnownTime, Retiming, Witnesses
 from gateway.config.difference import in_effect, marks
 from gateway.config.loader import Loaded
 from gateway.config.schema import MAX_RATE, Config
+from gateway.control_places import places, runtime_directory
 from gateway.errors import ConfigFault, GatewayError
 from gateway.fence import Fence
 from gateway.health import Condition, Problems
@@ -150,7 +151,7 @@ class App:
         opening.result()
 
     def _life(self) -> LifeMark:
-        return LifeMark(self._loaded.config.outbox.directory.absolute(), control.runtime_directory())
+        return LifeMark(self._loaded.config.outbox.directory.absolute(), runtime_directory())
 
     async def _serve(self, stop: asyncio.Event, known: KnownTime | None) -> None:
         """Have all parts work until `stop`, until the clock has leapt, or until something is fatal. `known` is what is
@@ -384,7 +385,7 @@ class App:
             return handlers.answer(command, question)
 
         directory = await asyncio.to_thread(self._loaded.config.outbox.directory.absolute)
-        return control.Control(directory, control.places(directory), answer)
+        return control.Control(directory, places(directory), answer)
 
     def _present(self) -> Present:
         remembered, config = self._intake.state, self._loaded.config
@@ -393,7 +394,7 @@ class App:
         return Present(*running, lambda line: remembered(line).inputs, counts)
 
     def _make_sources(self, config: Config, plans: Iterable[LinePlan]) -> dict[str, Source]:
-        return make_sources(config, plans, self._clock, control.runtime_directory(), config.outbox.directory)
+        return make_sources(config, plans, self._clock, runtime_directory(), config.outbox.directory)
 
     def _conditions(self) -> Iterable[Condition]:
         of_page = self._page_conditions(self._clock.now())

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import logging
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import TypeVar
@@ -19,9 +20,9 @@ from gateway.mapping.feeder import Event
 from gateway.mapping.inputs import refusal
 from gateway.mapping.lateness import LatenessLog
 from gateway.mapping.line import Step, Tick, step
-from gateway.mapping.provenance import ProvenanceLog
+from gateway.mapping.provenance import Provenance, ProvenanceLog
 from gateway.mapping.trail import Feed
-from gateway.model import Contact, Moment, Notice, Record, Recovered, Reject, Sample
+from gateway.model import Contact, Moment, Notice, Record, Recovered, Reject, Sample, sample_key
 from gateway.rejects import MOST_OF_KIND, kind_of_reason, payload_of
 from gateway.repeats import BatchRepeats
 from gateway.sources.base import Arrival, Replay
@@ -30,6 +31,8 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
+MOST_NAMED = 100_000
+"""Addresses of which is remembered what the log calls their newest sample."""
 SLICE = 0.02
 """Seconds that steps are taken at once, before something else of the process turns."""
 
@@ -108,6 +111,8 @@ class Batch:
     notices: list[Notice] = field(default_factory=list)
     taken: list[Arrival] = field(default_factory=list)
     """The arrivals that are to be acknowledged."""
+    heard: list[Arrival] = field(default_factory=list)
+    """Those that have not come before."""
     steps: list[tuple[str, Step, Event]] = field(default_factory=list)
     samples: Counter[tuple[str, str]] = field(default_factory=Counter)
     unmatched: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -142,16 +147,37 @@ class Batch:
         health.unmatched.update(self.unmatched)
         health.redelivered += self.redelivered
         health.repeated += self.repeated
+        tells = structlog.is_configured() and log.is_enabled_for(logging.DEBUG)
+        if tells:
+            self._tell_samples(provenance.newest)
         for line, result, event in self.steps:
-            provenance.add(line, result, event)
+            made = provenance.add(line, result, event)
             lateness.add(line, result)
-            for record in result.records:
-                log.debug("record_made", record=record.key, kind=record.kind, line=line, **because(event))
+            for each in made if tells else ():
+                log.debug("record_made", **said_of(each, provenance.newest), line=line, **because(event))
+
+    def _tell_samples(self, newest: dict[tuple[str, str], str]) -> None:
+        """Have each sample in the log, with the records that were made at once because of it, or of its moment; what
+        the `newest` of each address is called, is remembered."""
+        made: dict[int, list[str]] = defaultdict(list)
+        for _, result, event in self.steps:
+            for sample in _samples_of(event):
+                made[id(sample)] += [record.key for record in result.records]
+        for arrival in self.heard:
+            kept = arrival.recovered.moments if arrival.recovered is not None else ()
+            for sample in (sample for moment in (*kept, *arrival.moments) for sample in moment.samples):
+                key = sample_key(sample.source, sample.address, sample.received, sample.source_time)
+                newest[sample.source, sample.address] = key
+                said = {"source": sample.source, "address": sample.address, "quality": sample.quality}
+                log.debug("sample_taken", sample=key, **said, records=made.get(id(sample), []))
+        if len(newest) > MOST_NAMED:
+            newest.clear()
 
     def events(
         self, arrival: Arrival, plans: Sequence[LinePlan], routes: Routes
     ) -> Iterator[tuple[LinePlan, Sample | Moment | Contact | Recovered]]:
         """What an arrival says, and to which lines: one that is replayed to those that could not use it then."""
+        self.heard.append(arrival)
         for contact in arrival.contacts:
             for plan in plans:
                 if any(source == contact.source for source, _ in plan.subscriptions):
@@ -300,6 +326,29 @@ async def in_slices(slices: Slices[T], turn: Callable[[], None]) -> T:
             return result
         if pauses.due:
             await pauses.pause(turn)
+
+
+def _samples_of(event: Event) -> Iterator[Sample]:
+    """The samples that an event is made of; none of it where time passed, or a source came or went."""
+    moments = event.moments if isinstance(event, Recovered) else (event,)
+    for moment in moments:
+        if isinstance(moment, Moment):
+            yield from moment.samples
+        elif isinstance(moment, Sample):
+            yield moment
+
+
+def said_of(made: Provenance, newest: Mapping[tuple[str, str], str]) -> dict[str, object]:
+    """A record, and what the log calls the sample that made it, or the `newest` of those behind it, as words of a log
+    line."""
+    said: dict[str, object] = {"record": made.record.key, "kind": made.record.kind}
+    if made.event is not None:
+        return {**said, "sample": made.event.key}
+    behind = [
+        {"sample": newest.get((each.source, each.address)), "source": each.source, "address": each.address}
+        for each in made.behind
+    ]
+    return {**said, "behind": behind}
 
 
 def because(event: Event) -> dict[str, str]:

@@ -9,7 +9,7 @@ from gateway import __version__
 
 COMMIT = Path(__file__).with_name("COMMIT")
 """Written when a wheel or an image is built; in a clone, git is asked."""
-DESCRIBE = ("git", "describe", "--tags", "--always", "--dirty")
+DESCRIBE = ("git", "describe", "--tags", "--match", "v[0-9]*", "--always", "--dirty")
 
 
 @cache

@@ -1,5 +1,5 @@
-"""The steps by which connections are made, in the log at level debug: where one fails or hangs, the last that was done
-says how far it has come.
+"""The steps by which connections are made and requests sent, in the log at level debug: where one fails or hangs, the
+last that was done says how far it has come.
 
 They name hosts and ports, versions and counts; nothing that could be a secret is among them.
 """
@@ -22,6 +22,12 @@ def note_step(to: str, step: str, **what: object) -> None:
     uses the client of Oden has no log of ours: there, structlog would print it."""
     if structlog.is_configured():
         log.debug("connection_step", to=shown_address(to), step=step, **what)
+
+
+def note_sent(request: str, endpoint: str) -> None:
+    """The request that the log calls `request` has left. Nothing where there is no log of ours, as above."""
+    if structlog.is_configured():
+        log.debug("request_sent", request=request, endpoint=endpoint)
 
 
 class StepwiseTls(ssl.SSLObject):

@@ -155,7 +155,7 @@ def obstacle(error: BaseException, whose: str = "its") -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"{whose} {_CERTIFICATE_TEXTS.get(error.verify_code, 'certificate is not trusted')}"
     if isinstance(error, ssl.SSLError):
-        if any(word in (error.reason or "") for word in _CLIENT_REFUSED):
+        if any(word in (getattr(error, "reason", None) or "") for word in _CLIENT_REFUSED):
             return "the other side takes nobody without a client certificate that it trusts"
         return "no secure connection: the other side does not speak TLS as it should"
     if isinstance(error, socket.gaierror | UnicodeError):

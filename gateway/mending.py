@@ -17,7 +17,7 @@ from gateway.frozen import replace
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import LineState
 from gateway.mapping.state_rows import StateRows
-from gateway.model import Record, StartInterval
+from gateway.model import Output, Record, StartInterval
 from gateway.outbox.lanes import DEAD, StoredRecord, stored_record
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
@@ -27,6 +27,9 @@ from gateway.record_kinds import kind_of
 log = structlog.get_logger()
 
 KNOWN_TIME = TypeAdapter(KnownTime)
+
+Stamped = frozenset[tuple[str, int, bool]]
+"""Of output the interval, the time stamp, and whether it is a test."""
 
 
 def known_time(outbox: Outbox) -> KnownTime:
@@ -43,13 +46,28 @@ def keep_time(outbox: Outbox, known: KnownTime) -> None:
 async def mend(outbox: OutboxThread, plans: Sequence[LinePlan], retiming: Retiming) -> None:
     """Mend the times of the lines of `plans` and of what waits, in a transaction, before anything is mapped or sent."""
     by, states = round(retiming.by), dict[str, dict[str, str | None]]()
+    untold = await outbox(untold_stamps)
     for plan in plans:
         stored = await outbox(Outbox.line_state, plan.key)
         if stored:
             rows = StateRows(stored)
-            states[plan.key] = rows.changes(retimed(rows.state(plan), retiming.since, by))
+            states[plan.key] = rows.changes(retimed(rows.state(plan), retiming.since, by, untold))
     number = await outbox(retime, retiming.since, by, states)
     log.warning("times_mended", seconds=by, records=number)
+
+
+def untold_stamps(outbox: Outbox) -> Stamped:
+    """The time stamps of the output and tests that Oden has not taken and that are not in doubt."""
+    _release(outbox)
+    records = (stored.record for _, _, stored in _waiting(outbox))
+    return frozenset(stamp_of(record) for record in records if isinstance(record, Output))
+
+
+def _release(outbox: Outbox) -> None:
+    for work in outbox.work():
+        if work.attempt is not None and work.attempt.phase == "retry":
+            # Oden certainly did not take it, so that another request can be made of it.
+            outbox.begin(work, replace(work.attempt, body=""))
 
 
 def retime(outbox: Outbox, since: float, by: int, states: Mapping[str, Mapping[str, str | None]]) -> int:
@@ -58,10 +76,7 @@ def retime(outbox: Outbox, since: float, by: int, states: Mapping[str, Mapping[s
     transaction. What these lines remember that they have heard has the times of the wrong clock as well: it is
     forgotten, so that no late message is put among it. Dead letters stay as they were refused. Answers how many records
     were mended."""
-    for work in outbox.work():
-        if work.attempt is not None and work.attempt.phase == "retry":
-            # Oden certainly did not take it, so that another request can be made of it.
-            outbox.begin(work, replace(work.attempt, body=""))
+    _release(outbox)
     number = 0
     with outbox.transaction() as transaction:
         transaction.changes_all = True
@@ -122,7 +137,6 @@ TIMES = frozenset(
         "reset_at",
         "since",
         "stamp",
-        "stamps",
         "start",
         "torn_since",
         "until",
@@ -131,10 +145,28 @@ TIMES = frozenset(
 """The fields of a line's state that hold times, alone or in a collection."""
 
 
-def retimed(state: LineState, since: float, by: int) -> LineState:
-    """`state` with each time from `since` on `by` seconds later, or earlier where that is negative."""
+def stamp_of(output: Output) -> tuple[str, int, bool]:
+    """What a line's state remembers of the record of an entry, or of a test."""
+    return output.interval, output.timestamp, output.quality_schema is not None
+
+
+def retimed(state: LineState, since: float, by: int, untold: Stamped) -> LineState:
+    """`state` with each time from `since` on `by` seconds later, or earlier where that is negative. Of the time stamps
+    of output only those that are `untold`: the others are what Oden has, whatever the time is, and so taken."""
+
+    def stamps(of: Mapping[str, tuple[int, ...]], *, tests: bool = False) -> dict[str, tuple[int, ...]]:
+        return {
+            key: tuple(sorted(at + by if at >= since and (key, at, tests) in untold else at for at in taken))
+            for key, taken in of.items()
+        }
+
     moved: LineState = _in(state, since, by)
-    return moved
+    return replace(
+        moved,
+        output=replace(moved.output, stamps=stamps(state.output.stamps)),
+        batch_output=replace(moved.batch_output, stamps=stamps(state.batch_output.stamps)),
+        rules=replace(moved.rules, stamps=stamps(state.rules.stamps, tests=True)),
+    )
 
 
 def _in(holder: Any, since: float, by: int) -> Any:

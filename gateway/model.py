@@ -389,6 +389,11 @@ def record_key(line: str, number: int, at: float) -> str:
     return _key(f"{line}\n{number}", int(at * 1000))
 
 
+def sample_key(source: str, address: str, received: float, source_time: float | None) -> str:
+    """What the log calls a sample: a ULID of when it came, the same for the same sample."""
+    return _key(f"{source}\n{address}\n{received!r}\n{source_time!r}", min(max(int(received * 1000), 0), 2**48 - 1))
+
+
 def interval_key(line: str, kind: IntervalType, start: int) -> str:
     """The identity of the interval of `line` and type `kind` that begins at `start`: no other has these in common, so
     that deriving it again is the same interval."""

@@ -163,9 +163,9 @@ class LaterComparison:
         await _keep(self._outbox, left, rests - {line})
 
     async def _compare(self, plan: LinePlan, stretches: Sequence[Stretch], *, sends: bool) -> Shown:
-        before = stretches[-1].until
+        before, now = stretches[-1].until, self._clock.now()
         shown = await shown_of(
-            self._outbox, self._client(), plan, stretches, self._reference, before=before, sends=sends
+            self._outbox, self._client(), plan, stretches, self._reference, before=before, now=now, sends=sends
         )
         if shown.tells or not all(stretch.looked for stretch in stretches):  # else the line's trail stays as it is
             change = partial(_taken_off, plan, shown, self._clock.now(), waits=False)

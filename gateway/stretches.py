@@ -1,16 +1,19 @@
 """What the memory of a line knew when another life began, and what Oden shows beyond that. Pure."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.mapping.credit import Entry, KnownOutput
 from gateway.mapping.told_back import Counts, Over
-from gateway.model import IntervalType
+from gateway.mapping.values import number
+from gateway.model import IntervalType, Output
 from gateway.outbox.listing import Listed
 
 AHEAD = 366 * 86_400
 """Seconds by which the clock of another life may have been ahead."""
+MINUTE = 60
+"""Seconds within which clocks of two lives, and their starts at Oden, can differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +80,11 @@ def placed(shown: Sequence[Entry]) -> dict[Place, Entry]:
         found[one[0], sharing[one[0]]] = one
         sharing[one[0]] += 1
     return found
+
+
+def without(raw: Mapping[str, object], known: Sequence[Output]) -> dict[str, object]:
+    """Raw data without the amounts of entries that are known."""
+    told = dict(raw)
+    for one in known:
+        told |= {name: (number(told.get(name)) or 0) - (number(one.raw_data[name]) or 0) for name in one.amounts}
+    return told

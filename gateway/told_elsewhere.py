@@ -18,7 +18,6 @@ from gateway.mapping.compile import LinePlan
 from gateway.mapping.credit import Entry, KnownOutput, known_output, newer
 from gateway.mapping.state_rows import StateRows
 from gateway.mapping.told_back import Over
-from gateway.mapping.values import number
 from gateway.model import IntervalType, Output, StartInterval, interval_key
 from gateway.oden import answers, requests
 from gateway.oden.client import OdenClient
@@ -29,7 +28,7 @@ from gateway.outbox.merge import has_shape, taken_up, taken_up_by_time
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.outbox.told import LATEST, known_before
-from gateway.stretches import AHEAD, Place, Shown, Stretch, placed
+from gateway.stretches import AHEAD, MINUTE, Place, Shown, Stretch, placed, without
 
 PAUSE = 1.0
 """Seconds after an answer that tells nothing until the search is made again; twice as many after each further one."""
@@ -70,11 +69,13 @@ async def shown_of(
     reference: str | None,
     *,
     before: float = inf,
+    now: float = 0.0,
     sends: bool = False,
 ) -> Shown:
     """What Oden shows of the stretches, with time stamps up to `before`, and in between, up to the end of each; where
-    all were `looked` at, only what was left then. Where the gateway `sends` what waits, none of it is taken to be
-    within what is shown, without a `reference`."""
+    all were `looked` at, only what was left then. What begins later than `now` is certainly of another life, whose
+    clock was ahead. Where the gateway `sends` what waits, none of it is taken to be within what is shown, without a
+    `reference`."""
     ref = (await outbox(Outbox.line_refs)).get(plan.key) or LineRef(*plan.key.partition("/")[::2])
     line_id, find = ref.oden_id, requests.find_line(ref.factory, ref.name)
     try:
@@ -85,7 +86,7 @@ async def shown_of(
                 return Shown()
         state = StateRows(await outbox(Outbox.line_state, plan.key)).state(plan)
         by_now = {output.interval: output for output in known_output(plan, state, waits=True)}
-        search = _Search(outbox, client, plan, line_id, reference, by_now, sends=sends)
+        search = _Search(outbox, client, plan, line_id, reference, by_now, now, sends=sends)
         await search.look_at_all(stretches, [*(stretch.until for stretch in stretches[:-1]), before])
     except Unanswered as error:
         answer = await client.post(find.endpoint, find.text())
@@ -107,11 +108,13 @@ class _Search:
         line_id: str,
         reference: str | None,
         by_now: dict[str, KnownOutput],
+        now: float,
         *,
         sends: bool,
     ) -> None:
         self._outbox, self._client, self._plan = outbox, client, plan
         self._line_id, self._reference, self._by_now, self._sends = line_id, reference, by_now, sends
+        self._now = now
         self.found = Shown()
         self._before = inf  # up to when entries can be of the last of the stretches
         self._times: dict[str, set[int]] = defaultdict(set)
@@ -145,15 +148,15 @@ class _Search:
             interval = await self._outbox(Outbox.interval, output.interval)
             if interval is not None and interval.oden_id is not None:
                 ids.add(interval.oden_id)
-                told[output.type] += await self._new(interval.oden_id, output, until)
+                told[output.type] += await self._new(interval.oden_id, output, until, stretch)
             elif interval is not None:
                 untold[output.interval] = output
         for unknown in {output.type: replace(output, interval="", stamps=()) for output in stretch.known}.values():
             type_, since = unknown.type, stretch.begun_since(unknown.type)
-            # Before anything is mapped, whatever begins later is another life's, too: its clock may have been ahead.
-            shown = await self._begun(type_, (since, stretch.until + AHEAD * (until == inf)))
-            begun = [(oden_id, start) for oden_id, start in shown if oden_id not in ids and start >= since]
-            begun.sort(key=itemgetter(1))
+            # The clock of another life may have been ahead: before anything is mapped, whatever begins later is its.
+            shown = await self._begun(type_, (since, stretch.until + AHEAD * (until == self._before)))
+            begun = [one for one in shown if one[0] not in ids and one[1] >= since]
+            begun = sorted((one for one in begun if not until + MINUTE < one[1] <= self._now), key=itemgetter(1))
             own = {one: key for key, one in await self._outbox(known_before, self._plan.key, type_, LATEST)}
             own = {one: interval_key(self._plan.key, type_, start) for one, start in begun} | own
             older = [one for one in begun if one[1] < stretch.since][-MOST_OLDER:]
@@ -163,14 +166,14 @@ class _Search:
                 key, begun_here = own[oden_id], unknown
                 if await self._outbox(Outbox.interval, key) is not None:
                     begun_here = untold.get(key, replace(unknown, interval=key, start=start))
-                told[type_] += await self._new(oden_id, begun_here, until)
+                told[type_] += await self._new(oden_id, begun_here, inf if start > self._now else until, stretch)
 
     async def look_at_older(self, stretch: Stretch, until: float, *, is_rest: bool) -> None:
         """Look at intervals from before those that the memory knew best; where they are the rest, while the gateway
         works, one now and then."""
         for known, oden_id in await self.older(stretch):
             await asyncio.sleep(BETWEEN if is_rest else 0.0)
-            entries = await self._new(oden_id, known, until)
+            entries = await self._new(oden_id, known, until, stretch)
             if not is_rest:
                 self.found.entries[stretch.number][known.type] += entries
             elif entries:
@@ -187,7 +190,7 @@ class _Search:
                 found.append((KnownOutput(key, unknown.type, (), credited, since, ahead=ahead), oden_id))
         return found
 
-    async def _new(self, oden_id: str, known: KnownOutput, until: float) -> list[Entry]:
+    async def _new(self, oden_id: str, known: KnownOutput, until: float, stretch: Stretch) -> list[Entry]:
         """The entries that are not known of an interval; what else is found of it is added to what was."""
         now, places = self._by_now.get(known.interval, known), self._taken[oden_id]
         listed = await self._waiting(known.interval) if known.interval else []
@@ -206,7 +209,9 @@ class _Search:
             return (at <= until or knows_all) and at not in sent and not known.is_told(at) and not now.is_told(at)
 
         def is_by_a_life(entry: Entry) -> bool:  # and not by hand, say
-            return self._key(entry) is not None if self._reference is not None else not known.is_before(entry[0])
+            if self._reference is not None:
+                return self._key(entry) is not None
+            return not known.is_before(entry[0], stretch.since)
 
         def is_late(at: int) -> bool:
             return at <= until and not known.is_credited(at) and not now.is_credited(at)
@@ -268,7 +273,7 @@ class _Search:
             if not isinstance(record, Output) or record.timestamp != at or not has_shape(told, record):
                 continue
             if key == record.key or self._reference is None:
-                more = _without(told, [record])
+                more = without(told, [record])
                 return (at, more) if any(more[name] for name in record.amounts) else None
         return None
 
@@ -314,7 +319,7 @@ class _Search:
         new: list[Entry] = []
         for at, raw in entries:
             key = str(raw.get(reference))
-            new.append((at, _without(raw, [*([waiting[key]] if key in waiting else []), *within[key]])))
+            new.append((at, without(raw, [*([waiting[key]] if key in waiting else []), *within[key]])))
         return new
 
     async def _taken_up(
@@ -335,13 +340,13 @@ class _Search:
             return [one for key, one in waiting.items() if self._into.get(key) == place]
 
         places = [place for place in shown if place[0] in times]
-        theirs = [(shown[place][0], _without(shown[place][1], within(place))) for place in places]
+        theirs = [(shown[place][0], without(shown[place][1], within(place))) for place in places]
         left = [one for key, one in waiting.items() if key not in self._into]
         found = taken_up_by_time(left, theirs, interval.start if interval is not None else 0, span)
         rest = [one for one in listed if one.unsure and one.where in ("waiting", "parked") and one.record.key in found]
         self._into |= {one.record.key: places[found[one.record.key]] for one in rest}
         self.found.within += rest
-        return [(at, _without(raw, within(place))) for place, (at, raw) in entries.items()]
+        return [(at, without(raw, within(place))) for place, (at, raw) in entries.items()]
 
     async def _waiting(self, interval: str) -> list[Listed]:
         """The output of the interval that waits here."""
@@ -366,14 +371,6 @@ class _Search:
 
         await _searched(self._client, request, answers.shown_starts, is_unread)
         return [*begun.items()]
-
-
-def _without(raw: Mapping[str, object], known: Sequence[Output]) -> dict[str, object]:
-    """Raw data without the amounts of entries that are known."""
-    told = dict(raw)
-    for one in known:
-        told |= {name: (number(told.get(name)) or 0) - (number(one.raw_data[name]) or 0) for name in one.amounts}
-    return told
 
 
 async def _searched(

@@ -13,6 +13,8 @@ class Oden(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Answer)
         self.status, self.body, self.kind = 200, "[]", "application/json"
+        self.headers: dict[str, str] = {}
+        """What goes with each answer."""
         self.let_go = threading.Event()
         self.requests = 0
 
@@ -38,6 +40,8 @@ class _Answer(BaseHTTPRequestHandler):
         self.send_response(self.server.status)
         self.send_header("Content-Type", self.server.kind)
         self.send_header("Content-Length", str(len(body)))
+        for name, value in self.server.headers.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 

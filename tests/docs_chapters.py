@@ -110,6 +110,7 @@ FIRST = (
 )
 """docs/trying.md and the README, in an empty folder."""
 README = (
+    Typed("git clone <this repository> oden-gateway && cd oden-gateway"),
     Typed("mkdir -p -m 700 my-plant/secrets && cp config/gateway.yaml my-plant/"),
     Typed("echo demo-token > my-plant/secrets/oden_token"),
     Typed(".venv/bin/oden-gateway check -c my-plant/gateway.yaml", "is right"),

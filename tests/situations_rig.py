@@ -94,6 +94,11 @@ class Rig:
             }
             self.process = subprocess.Popen(command, stderr=log_file, env=environment)
 
+    def command(self, *words: str) -> str:
+        """What a command says that is given beside the gateway."""
+        command = [sys.executable, "-m", "gateway", *words, "-c", str(self.log.parent / "gateway.yaml")]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
     def status(self) -> Any:
         return status_json(self.status_port) or {"problem_details": [], "sources": [], "healthy": None}
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from gateway.control import MOST_BODY, OPEN_TO_GROUP, Control, NoGateway, ask, places, runtime_directory
+from gateway.control import MOST_BODY, OPEN_TO_GROUP, Control, NoGateway, ask
+from gateway.control_places import places, runtime_directory
 from gateway.errors import GatewayError, OutboxError
 from tests.peers import PATIENCE
 

@@ -3,6 +3,7 @@ simulated plant and the stand-in for Oden; what they show is so.
 """
 
 import json
+import shlex
 import shutil
 import textwrap
 import threading
@@ -214,7 +215,9 @@ def test_a_first_configuration_can_be_made_as_the_pages_say(talking: Rig) -> Non
 
 
 def test_the_readme_can_be_typed(opened: Rig) -> None:
-    """The first own line: what the stand-in gets is in the ledger."""
+    """From the clone on, in which `make demo` has all it needs, to the first own line: what the stand-in gets is in the
+    ledger."""
+    opened.words = {**opened.words, "<this repository>": f"--quiet {shlex.quote(str(ROOT))}"}
     shutil.copytree(ROOT / "config", opened.folder / "config")
     (opened.folder / ".venv").mkdir()
     (opened.folder / ".venv" / "bin").symlink_to(opened.folder.parent / "bin")
@@ -222,6 +225,7 @@ def test_the_readme_can_be_typed(opened: Rig) -> None:
     assert all_wrong(opened, README) == []
     ledger = opened.folder / "my-plant" / "requests.jsonl"
     wait_for(lambda: ledger.exists() and "interval/set" in ledger.read_text())
+    assert opened.type(Typed("make -n -C oden-gateway demo", "demo")) is None
 
 
 def test_what_check_is_shown_to_say_is_what_it_says(configured: Rig) -> None:

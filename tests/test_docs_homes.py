@@ -23,22 +23,21 @@ STORIES = {
     "sudo systemctl restart oden-gateway": "install",
     "sudo usermod -aG oden-gateway NAME": "install",
     "journalctl -u oden-gateway": "lib",
+    "pip install": "by-hand",
 }
 """Commands in sentences that a story of packaging/stories runs, and which; `follow PAGE SECTION` there runs blocks."""
 NEVER = {
-    "git clone <this repository> oden-gateway && cd oden-gateway": "it has been done where a test runs",
     "docker compose up -d": "no container engine: packaging/image runs the image as the compose file says",
     "docker compose --profile broker up -d": "the same; the broker's configuration is tried with a real one",
     "docker compose up -d --build": "the same; packaging/image builds the image",
     "docker compose run --rm gateway check": "the same; packaging/image runs `check` in the image",
     "docker compose exec gateway oden-gateway outbox stats": "the same; packaging/image asks beside the one that runs",
+    "docker compose exec gateway oden-gateway version": "the same; packaging/image asks it of the image",
     "docker compose logs gateway": "the same: it is what the gateway writes to standard error",
     "docker compose kill --signal HUP gateway": "the same; packaging/image sends the signal",
     "docker compose restart gateway": "the same",
     "docker exec": "the same",
     "docker kill --signal HUP": "the same; packaging/image sends the signal",
-    "sudo nano /etc/oden-gateway/gateway.yaml": "an editor: the page says what a person writes in it",
-    "pip install": "the beginning of two lines that the page has whole, which the story by-hand runs",
 }
 MAKE = re.compile(r"(?:[A-Z_]+=\S+ )?make ([a-z]+)(?: [A-Z]+=\S+)*")
 """tests/packaging/test_makefile.py has make plan each target; what it runs is what the target is for."""
@@ -81,7 +80,7 @@ def test_every_command_has_a_home() -> None:
     """A test that types it, a story that runs it, a target of make, or a reason; and nothing here is on no page."""
     found = {command for _, command in commands()}
     typed = {one.command for chapter in CHAPTERS.values() for one in chapter}
-    told = {step for story in ("install", "by-hand", "upgrade") for step in steps_of(story)}
+    told = {step for story in ("install", "by-hand", "upgrade", "next") for step in steps_of(story)}
     homes = typed | told | STORIES.keys() | NEVER.keys() | set(names_of_commands())
     homeless = {one for one in found - homes if not MAKE.fullmatch(one) and not DEVELOPING.fullmatch(one)}
     assert homeless == set()
@@ -107,6 +106,7 @@ def test_what_developers_call_is_there() -> None:
 BLOCKS = {
     ("README.md", ""): "a picture",
     ("README.md", "yaml"): "tests/config/test_readme.py::test_the_example_in_the_readme_is_right",
+    ("docs/log.md", "json"): "tests/test_whole_path.py::test_an_event_can_be_followed_to_oden_in_the_log",
     ("docs/mapping.md", "yaml"): "tests/mapping/test_mapping_page.py::test_example_can_be_copied",
     ("docs/templates.md", "yaml"): "tests/config/test_templates.py::test_the_page_about_templates_is_right",
     ("docs/templates.md", "csv"): "tests/config/test_templates.py::test_the_page_about_templates_is_right",

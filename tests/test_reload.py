@@ -21,7 +21,8 @@ from cryptography import x509
 from gateway.cli.startup import read_config
 from gateway.config.difference import Names, marks
 from gateway.config.schema_process import PageTls
-from gateway.control import ask, places
+from gateway.control import ask
+from gateway.control_places import places
 from gateway.errors import ConfigFault
 from gateway.live.look import SOURCE_LOOK, LookDifference, LookQuestion
 from gateway.reload import Difference, difference, renamed, wanted

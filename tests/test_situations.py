@@ -8,8 +8,6 @@ import asyncio
 import json
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -112,13 +110,9 @@ async def test_p9_a_person_has_paused_delivery(rig: Rig) -> None:
     """P9: that is waiting by design, also after a kill, and data are taken in; once it is resumed all is well."""
     paused = Told("yes", "waiting", "delivery_paused", "Delivery to Oden was paused")
 
-    def command(name: str) -> None:
-        config = str(rig.log.parent / "gateway.yaml")
-        subprocess.run([sys.executable, "-m", "gateway", "outbox", name, "-c", config], check=True, capture_output=True)
-
     rig.start()
     await wait_until(rig.is_connected)
-    await asyncio.to_thread(command, "pause")
+    await asyncio.to_thread(rig.command, "outbox", "pause")
     await wait_until(lambda: "delivery_paused" in rig.kinds())
     await rig.broker.publish("plant/order", json.dumps({"number": "4711"}))
     await wait_until(lambda: rig.status()["outbox"]["records"]["waiting"] == 1)
@@ -131,7 +125,7 @@ async def test_p9_a_person_has_paused_delivery(rig: Rig) -> None:
     await wait_until(lambda: rig.kinds() == ["delivery_paused"])
     says_the_same(rig, paused)
     assert rig.oden.requests == 0
-    await asyncio.to_thread(command, "resume")
+    await asyncio.to_thread(rig.command, "outbox", "resume")
     await wait_until(lambda: rig.oden.requests)
 
 

@@ -38,9 +38,15 @@ async def test_p6_p9_there_is_little_room_left(rig: Rig, tmp_path: Path) -> None
     await wait_until(lambda: rig.kinds() == ["outbox_filling"])
     says_the_same(rig, said)
     assert await priorities(rig, '"outbox_filling"') == {said.priority}
+    [sentence] = {one["text"] for one in rig.status()["problem_details"] if one["kind"] == "outbox_filling"}
+    assert said.headline in await asyncio.to_thread(rig.command, "outbox", "stats")
+    assert " and the disk of " in sentence
     free.write_text("0.01")
     await wait_until(lambda: "outbox_full" in rig.kinds())
     assert "outbox_filling" not in rig.kinds()
+    stats = await asyncio.to_thread(rig.command, "outbox", "stats")
+    assert "Nothing more is taken in" in stats
+    assert said.headline not in stats
     free.write_text("0.0501")
     await wait_until(lambda: rig.kinds() == ["outbox_filling"])
     free.write_text("0.9")

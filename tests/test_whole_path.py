@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from paho.mqtt.client import Client
@@ -23,6 +25,7 @@ from tests.links import Tap
 from tests.peers import PATIENCE, Mosquitto, OpcuaServer, free_port, wait_until
 from tests.processes import status_json
 
+ROOT = Path(__file__).parent.parent
 TOKEN = "a-token-that-nobody-may-see"
 CONFIG = """
 oden: {{url: "http://127.0.0.1:{oden}/v2", token: "${{secret:oden_token}}", settle: 2s}}
@@ -275,14 +278,34 @@ async def test_p14_at_the_plant_we_only_read(line: Line) -> None:
     assert line.opcua.asked_to_act == []
 
 
+def told_of(line: Line, word: str) -> list[dict[str, Any]]:
+    """The lines of the log in which `word` stands, as `grep` finds them."""
+    text = (line.folder / "gateway.log").read_text()
+    return [json.loads(written) for written in text.splitlines() if word in written and written.startswith("{")]
+
+
+def is_followed(line: Line, record: str) -> None:
+    """One name leads from what has come to the answer of Oden's that settles it."""
+    told = told_of(line, record)
+    (made,) = [entry for entry in told if entry["event"] == "record_made"]
+    for sample in [made["sample"]] if "sample" in made else [behind["sample"] for behind in made["behind"]]:
+        (taken,) = [entry for entry in told_of(line, sample) if entry["event"] == "sample_taken"]
+        assert (record in taken["records"]) == ("sample" in made)
+    answered = [entry for entry in told if entry["event"] == "request_answered"][-1]
+    assert (answered["outcome"], record in answered["records"]) == ("delivered", True)
+    (sent,) = [entry for entry in told if entry["event"] == "request_sent" and entry["request"] == answered["request"]]
+    assert (sent["records"], sent["line"]) == (answered["records"], made["line"])
+    assert made["timestamp"] < sent["timestamp"] < answered["timestamp"]
+
+
 async def test_an_event_can_be_followed_to_oden_in_the_log(line: Line) -> None:
-    """At level debug: what made a record, and the request that carried it, under one name; never a word of a token."""
+    """At level debug: what has come, what it made, each request that carried it and the answer, under one name, as
+    docs/log.md shows it; what was merged leads to what it is sent with; never a word of a token."""
     line.mosquitto.start()
     async with at_work(line):
         pass
-    text = (line.folder / "gateway.log").read_text()
-    assert TOKEN not in text
-    logged = [json.loads(written) for written in text.splitlines() if written.startswith("{")]
+    logged = told_of(line, "{")
+    assert TOKEN not in (line.folder / "gateway.log").read_text()
     made = {entry["record"]: entry for entry in logged if entry["event"] == "record_made"}
     carried = {
         record
@@ -294,3 +317,14 @@ async def test_an_event_can_be_followed_to_oden_in_the_log(line: Line) -> None:
     assert carried <= made.keys()
     states = [entry for entry in made.values() if entry.get("address", "").endswith("L01.State")]
     assert {entry["record"] for entry in states} & carried
+    for record in carried:
+        is_followed(line, record)
+    merged = {entry["record"]: entry["into"] for entry in logged if entry["event"] == "record_merged"}
+    assert made.keys() - carried - merged.keys() == set()
+    runs = [key for key, entry in made.items() if entry["kind"] == "start" and "l01/order" in str(entry)]
+    shown = [json.loads(told) for told in re.findall(r"^{.*}$", (ROOT / "docs" / "log.md").read_text(), re.MULTILINE)]
+    told = told_of(line, [key for key in runs if key in carried][-1])
+    of_line = {"timestamp", "level"}
+    assert [(entry["event"], entry.keys()) for entry in shown] == [
+        (entry["event"], entry.keys() - of_line) for entry in told if entry["event"] != "connection_step"
+    ]

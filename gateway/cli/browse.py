@@ -17,6 +17,7 @@ from gateway.config.check_addresses import why_no_address
 from gateway.config.schema import OpcuaConfig, SourceConfig
 from gateway.config.schema_mqtt import MqttConfig
 from gateway.config.schema_process import Log
+from gateway.control_places import places
 from gateway.errors import GatewayError
 from gateway.live.browse import BROWSE_QUESTION, SECONDS, BrowseQuestion, Page, browse
 from gateway.live.offer import Offer, Offers, csv_text, yaml_line
@@ -147,7 +148,7 @@ async def pages_of(section: SourceConfig, question: BrowseQuestion, directory: P
         absolute = await asyncio.to_thread(directory.absolute)
         asked = BROWSE_QUESTION.dump_python(replace(question, url=section.url), mode="json")
         with suppress(control.NoGateway):
-            async with aclosing(control.ask(absolute, control.places(absolute), "browse", asked)) as items:
+            async with aclosing(control.ask(absolute, places(absolute), "browse", asked)) as items:
                 async for item in items:
                     if "elsewhere" in item:
                         break

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from gateway.cli.startup import add_config_option, configure_logging, read_config
 from gateway.config.loader import Loaded
+from gateway.control_places import places
 from gateway.errors import GatewayError
 
 if TYPE_CHECKING:
@@ -266,9 +267,7 @@ async def _send_through_gateway(directory: Path, call: "control_handlers.CallQue
 
     question = control_handlers.CALL_QUESTION.dump_python(call, mode="json")
     try:
-        items = [
-            item async for item in control.ask(directory, control.places(directory), control_handlers.CALL, question)
-        ]
+        items = [item async for item in control.ask(directory, places(directory), control_handlers.CALL, question)]
     except control.BrokenOff as error:
         raise GatewayError(f"{error}; whether the call was made is not known") from None
     (item,) = items

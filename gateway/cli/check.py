@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from itertools import chain, groupby
 from operator import attrgetter
 
-from gateway.cli import check_live
+from gateway.cli import check_lateness, check_live
 from gateway.cli.phrases import listed, number, span
 from gateway.cli.startup import add_config_option, configure_logging, read_config
 from gateway.cli.summary import summary
@@ -51,7 +51,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "check",
         help="check the configuration and say what the gateway will do",
         description="Check the configuration and say in plain words what the gateway will do with it.\n"
-        "Connects to nothing, unless --live is given. Exit code 0: right; 2: wrong, each problem as file:line:column "
+        "Connects to no source and not to Oden, unless --live is given; asks a gateway that runs how late messages "
+        "came.\nExit code 0: right; 2: wrong, each problem as file:line:column "
         "on\nstandard error. What may be wrong is a warning, at its place as well.",
         epilog="examples:\n  oden-gateway check -c /etc/oden-gateway/gateway.yaml\n"
         "  oden-gateway check -c gateway.yaml --live",
@@ -89,10 +90,13 @@ def check(arguments: argparse.Namespace) -> int:
     if arguments.expanded:
         expanded = loaded.expanded()
         print(json.dumps(expanded) if arguments.json else yaml_text(expanded).rstrip("\n"))
-    elif arguments.json:
-        print(json.dumps(_as_json(loaded, plans)))
+        return 0
+    lateness = check_lateness.seen(loaded.config.outbox.directory, plans)
+    if arguments.json:
+        print(json.dumps(_as_json(loaded, plans, lateness)))
     else:
-        print("\n".join([f"{arguments.config} is right.", *_connections(loaded), *_lines(loaded, plans)]))
+        late = [] if lateness is None else ["", *check_lateness.sentences(lateness, plans)]
+        print("\n".join([f"{arguments.config} is right.", *_connections(loaded), *_lines(loaded, plans), *late]))
     return 0
 
 
@@ -116,7 +120,7 @@ def _print_warnings(warnings: Sequence[Diagnostic]) -> None:
         print(f"{warning.where}: warning: {warning.text}", file=sys.stderr)
 
 
-def _as_json(loaded: Loaded, plans: Sequence[LinePlan]) -> dict[str, object]:
+def _as_json(loaded: Loaded, plans: Sequence[LinePlan], lateness: check_lateness.Seen | None) -> dict[str, object]:
     config = loaded.config
     lines = [
         {
@@ -124,6 +128,7 @@ def _as_json(loaded: Loaded, plans: Sequence[LinePlan]) -> dict[str, object]:
             "line": line.line,
             "does": [*chain(*summary(line, plan.held).values())],
             "requests_an_hour": asdict(hourly_requests(line, config.outbox.merge_span)),
+            "lateness": lateness.as_json(plan.key) if lateness is not None else None,
         }
         for line, plan in zip(config.lines, plans, strict=True)
     ]

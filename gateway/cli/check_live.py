@@ -19,6 +19,7 @@ from gateway.config.difference import marks
 from gateway.config.loader import Loaded
 from gateway.config.schema import Config
 from gateway.config.schema_mqtt import MqttConfig
+from gateway.control_places import places
 from gateway.errors import GatewayError, SourceError
 from gateway.live.findings import Finding, Level, not_running, source_findings, unheard
 from gateway.live.look import SECONDS, SOURCE_LOOK, LookDifference, LookQuestion, SourceLook, look
@@ -136,7 +137,7 @@ async def _looks(
     question = LookQuestion(
         seconds=seconds, salt=salt, marks=marks(loaded.config, loaded.lookups, loaded.schemas, salt)
     )
-    answer = control.ask(directory, control.places(directory), "look", question.model_dump(mode="json"))
+    answer = control.ask(directory, places(directory), "look", question.model_dump(mode="json"))
 
     async def seen() -> list[SourceLook]:
         return [SOURCE_LOOK.validate_python(item["look"]) async for item in answer]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.cli.startup import add_config_option, read_config
+from gateway.control_places import places
 from gateway.errors import GatewayError
 
 
@@ -78,7 +79,7 @@ async def _asked(config: Path, question: str) -> dict[str, Any]:
     directory = await asyncio.to_thread(loaded.config.outbox.directory.absolute)
     answer: dict[str, Any] = {}
     try:
-        async for item in control.ask(directory, control.places(directory), "clock", question):
+        async for item in control.ask(directory, places(directory), "clock", question):
             answer = item
     except control.NoGateway:
         raise GatewayError("no gateway runs here. It looks at the clock when it is started") from None

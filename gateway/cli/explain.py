@@ -11,6 +11,7 @@ from gateway.cli.replay import lines_named, print_coverage, wording
 from gateway.cli.startup import add_config_option, read_config
 from gateway.config.loader import Loaded
 from gateway.config.schema_walk import Loc
+from gateway.control_places import places
 from gateway.errors import GatewayError
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.provenance import Provenance, SampleExcerpt, provenance_adapter
@@ -118,7 +119,7 @@ def _ask(loaded: Loaded, command: str, question: object) -> list[dict[str, objec
     directory = loaded.config.outbox.directory.absolute()
 
     async def ask() -> list[dict[str, object]]:
-        return [item async for item in control.ask(directory, control.places(directory), command, question)]
+        return [item async for item in control.ask(directory, places(directory), command, question)]
 
     try:
         return asyncio.run(ask())

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from gateway.cli.startup import configure_logging, read_config
 from gateway.config.schema import Config
 from gateway.config.schema_process import OutboxConfig
+from gateway.control_places import places, runtime_directory
 from gateway.errors import OutboxError
 from gateway.outbox.control_handlers import ControlHandlers, Question
 from gateway.outbox.life import LifeMark, keep_life
@@ -62,7 +63,7 @@ async def _answer(whole: Config, command: str, question: object) -> AsyncGenerat
     config = whole.outbox
     directory = await asyncio.to_thread(config.directory.absolute)
     try:
-        async for item in control.ask(directory, control.places(directory), command, question):
+        async for item in control.ask(directory, places(directory), command, question):
             yield item
     except control.NoGateway:
         pass
@@ -70,7 +71,7 @@ async def _answer(whole: Config, command: str, question: object) -> AsyncGenerat
         return
     configure_logging(whole.log)  # what is said of the files is no part of the answer
     outbox = OutboxThread()
-    await outbox.open(lambda: _open(config, control.runtime_directory()))
+    await outbox.open(lambda: _open(config, runtime_directory()))
     try:
         if command.startswith(REJECTS):
             answer = RejectHandlers(outbox).answer(command, question)

@@ -127,6 +127,8 @@ class Figures:
     hours: float | None
     at_oden: Sequence[str] = ()
     """What was found at Oden that was not told from here, the newest first."""
+    scarce: str | None = None
+    """How little room is left, where that is little."""
 
 
 def compute_figures(answer: Mapping[str, Any], rate: float, room: int) -> Figures:
@@ -164,6 +166,7 @@ def compute_figures(answer: Mapping[str, Any], rate: float, room: int) -> Figure
         room,
         max(0, room) / bytes_per_hour if bytes_per_hour else None,
         tuple(answer.get("at_oden", ())),
+        answer.get("scarce"),
     )
 
 
@@ -173,6 +176,8 @@ def stats(figures: Figures) -> Iterator[str]:
     yield f"{figures.bytes / MB:.1f} MB on disk, {figures.records} records"
     if figures.full:
         yield f"Nothing more is taken in: {figures.full}"
+    elif figures.scarce:
+        yield f"The outbox fills up: {figures.scarce}"
     if figures.requests:
         drained = span(math.ceil(figures.minutes * 60))
         yield f"{drained} to drain at the configured pace, with {figures.requests} requests at the least"

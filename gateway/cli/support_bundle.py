@@ -27,6 +27,7 @@ from gateway.build import described
 from gateway.cli.startup import add_config_option, read_config
 from gateway.config.environment import VARIABLE_PREFIX
 from gateway.config.loader import Loaded
+from gateway.control_places import places
 from gateway.errors import ConfigError, GatewayError
 from gateway.shown_address import not_shown
 
@@ -186,7 +187,7 @@ def _asked(directory: Path, command: str, question: object) -> str:
     from gateway import control  # noqa: PLC0415 - its libraries cost every other command 0.3 s
 
     async def ask() -> list[dict[str, object]]:
-        answer = control.ask(directory, control.places(directory), command, question)
+        answer = control.ask(directory, places(directory), command, question)
         return [item async for item in answer]
 
     try:

@@ -14,6 +14,7 @@ from gateway.cli.startup import add_config_option, configure_logging, duration, 
 from gateway.clock import AnchoredClock
 from gateway.config.loader import Loaded
 from gateway.config.schema_process import Log
+from gateway.control_places import places
 from gateway.errors import GatewayError
 from gateway.live.tail import READING, InputReading, Onlookers, Present, as_json, tail
 from gateway.live.visit import acknowledge, visit, visiting
@@ -119,7 +120,7 @@ async def _of_gateway(loaded: Loaded, source: str | None) -> AsyncGenerator[Inpu
 
     directory = await asyncio.to_thread(loaded.config.outbox.directory.absolute)
     try:
-        async with aclosing(control.ask(directory, control.places(directory), "tail", {"source": source})) as items:
+        async with aclosing(control.ask(directory, places(directory), "tail", {"source": source})) as items:
             async for item in items:
                 left_out = item.get("left_out")
                 yield left_out if isinstance(left_out, int) else READING.validate_python(item["reading"])

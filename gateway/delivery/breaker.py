@@ -144,7 +144,9 @@ class CircuitBreaker:
         else:
             health.last_error, health.last_error_at = outcome.reason, now
             reasons = {"reason": outcome.reason, **({"detail": answer.detail} if answer.detail else {})}
-            log.warning("request_failed", endpoint=path, line=line, fate=outcome.fate, **reasons)
+            log.warning(
+                "request_failed", request=answer.request, endpoint=path, line=line, fate=outcome.fate, **reasons
+            )
         if outcome.hold == "line":
             self.hold_line(line, outcome.reason)
             self._forbidden |= {line} if answer.status == FORBIDDEN else set()

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 import structlog
+from structlog.contextvars import bind_contextvars
 
 from gateway.clock import Clock
 from gateway.delivery.breaker import DeliveryHealth
@@ -293,6 +294,7 @@ class Drain:
     async def _carry_out(self, choice: Choice, written: asyncio.Event) -> None:
         """Supervises one request: whatever is wrong with it, or with its answer, does not stop the others."""
         work, settlement = choice.work, self._executor.settlement
+        bind_contextvars(record=work.records[0].key, line=work.line)  # of this task: whatever is logged in it
         try:
             await self._executor.carry_out(choice, written)
         except OutboxError as error:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Literal
 
 import structlog
+from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from gateway.clock import Clock
 from gateway.delivery.breaker import CircuitBreaker, backoff
@@ -171,7 +172,9 @@ class RequestExecutor:
         work = replace(work, attempt=attempt)
         if not await self._outbox(Outbox.begin, work, attempt):
             return
+        bind_contextvars(records=[record.key for record in work.records])
         answer = await self._client.post(endpoint, attempt.body, written)
+        unbind_contextvars("records")  # which may be thousands
         outcome = outcome_of(endpoint, answer, creates=creates(work.records[0]))
         if outcome.unsettled:
             self._settled_at[work.lane, attempt.number] = self._clock.monotonic() + self._options.settle

@@ -34,6 +34,7 @@ MOST_STRANGERS = 256
 """Intervals of others of which it is remembered that they were told of."""
 NOT_UNIQUE = 409
 """More than one thing fits."""
+UNDECIDED = "Oden shows one like it that begins at the full minute, and nothing tells whether Oden rounds starts"
 
 
 class LookUps:
@@ -82,17 +83,18 @@ class LookUps:
             await settlement.note_answer(request.endpoint, work, answer, outcome, chosen)
         is_start = isinstance(work.records[0], StartInterval)
         known = await settlement.known_starts(work) if is_start else {}
+        undecided = ""
         if is_start and outcome.fate == "delivered":
             await self._notice_strangers(work, answer, known)
             starts = [one for one in work.records if isinstance(one, StartInterval)]
             if not settlement.learned.start_step:
-                outcome = await self._learn_rounding(work, starts, answer, outcome, known, written)
+                outcome, undecided = await self._learn_rounding(work, starts, answer, outcome, known, written)
         if await self._is_ended(work, attempt, answer, outcome):
             return
         step = settlement.learned.start_step
         result = look_up_result(work, attempt, answer, wording, step, known, waiting)
-        if outcome.fate != "delivered" or result.unsettled:
-            reason = outcome.reason or result.unsettled
+        if outcome.fate != "delivered" or result.unsettled or undecided:
+            reason = outcome.reason or result.unsettled or undecided
             answered = outcome.fate in ("dead", "delivered") or outcome.foreign
             if answered and isinstance(work.records[0], UpdateInterval) and attempt.looks + 1 >= MOST_UNSEEN:
                 await settlement.put_off(work, attempt, phase="retry", not_before=0.0, reason=reason)
@@ -126,13 +128,15 @@ class LookUps:
         outcome: Outcome,
         known: Mapping[str, int],
         written: asyncio.Event,
-    ) -> Outcome:
+    ) -> tuple[Outcome, str]:
         """Learn from the `answer` to a search for `starts` whether Oden rounds them; where one of these is in it only
         if Oden does, by another that is ours. The `outcome` of the search, or that of asking for the other where that
-        failed: as long as it is not known, nothing is missing for certain."""
+        failed: as long as it is not known, nothing is missing for certain. And why that cannot be known at all yet,
+        because there is no other; empty where it is."""
         settlement, left = self._settlement, dict(known)
-        rounds = rounds_starts(answer.body, starts, known, settlement.options.wording.reference)
-        may_be = not rounds and may_be_rounded(answer.body, starts, known)
+        reference = settlement.options.wording.reference
+        rounds = rounds_starts(answer.body, starts, known, reference)
+        may_be = not rounds and may_be_rounded(answer.body, starts, known, reference)
         while may_be and (another := telling(left)) is not None:
             request = requests.find_interval(starts[0].type, settlement.line_id(work.line), id=another)
             chosen = settlement.clock.now()
@@ -144,7 +148,7 @@ class LookUps:
             may_be = outcome.fate == "delivered" and not entries_of(shown.body)
         if rounds:
             await settlement.learn(replace(settlement.learned, start_step=MINUTE))
-        return outcome
+        return outcome, UNDECIDED if may_be and outcome.fate == "delivered" else ""
 
     async def _waiting(self, work: Work, attempt: Attempt, wording: Wording) -> list[Listed]:
         """Other output of the interval that is yet to be delivered: of a copy from before, which another life may have

@@ -148,6 +148,7 @@ class Settlement:
         on."""
         log.debug(
             "request_answered",
+            request=answer.request,
             endpoint=endpoint.path,
             attempt=f"{work.lane}/{work.attempt.number}" if work.attempt is not None else None,
             records=[record.key for record in work.records],

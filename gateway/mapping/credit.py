@@ -63,10 +63,10 @@ class KnownOutput:
     """It was on: what another life told of it then is later than all that the memory knows of it."""
     ahead: tuple[int, ...] = ()
 
-    def is_before(self, at: int) -> bool:
+    def is_before(self, at: int, now: float) -> bool:
         """Whether an entry with this time stamp was made before another life can have told it, but of an end that came
-        very late."""
-        return self.is_open and at < max(self.stamps, default=0) - LATE_END
+        very late. It was `now` when this was so: what it knows of later was told by a clock that was ahead."""
+        return self.is_open and at < max((stamp for stamp in self.stamps if stamp <= now), default=0) - LATE_END
 
     def is_told(self, at: int) -> bool:
         """Whether the memory knows of the entry with this time stamp. What another life has told late of a run that has

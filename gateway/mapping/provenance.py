@@ -12,7 +12,7 @@ from gateway.mapping.compile import LinePlan
 from gateway.mapping.hearing import inputs_of
 from gateway.mapping.line import Step, Tick
 from gateway.mapping.values import excerpt
-from gateway.model import Contact, Moment, Record, Recovered, Sample, UpdateInterval
+from gateway.model import Contact, Moment, Record, Recovered, Sample, UpdateInterval, sample_key
 from gateway.record_kinds import kind_of
 
 MOST_BEHIND = 6
@@ -38,6 +38,11 @@ class SampleExcerpt:
     value: str
     received: float
     source_time: float | None = None
+
+    @property
+    def key(self) -> str:
+        """What the log calls it, where it is a sample as it came."""
+        return sample_key(self.source, self.address, self.received, self.source_time)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +158,18 @@ class ProvenanceLog:
 
     def __init__(self) -> None:
         self.plans: Mapping[str, LinePlan] = {}
+        self.newest: dict[tuple[str, str], str] = {}
+        """By source and address, what the log calls the newest sample, as far as it tells of samples."""
         self._newest: dict[str, deque[Provenance]] = {}
 
-    def add(self, line: str, result: Step, event: Sample | Moment | Contact | Recovered | Tick) -> None:
-        """Remember what made the records of a step of the line with the key `line`."""
-        if result.records:
-            self._newest.setdefault(line, deque(maxlen=REMEMBERED_RECORDS)).extend(
-                provenance_of(self.plans.get(line), result, event)
-            )
+    def add(
+        self, line: str, result: Step, event: Sample | Moment | Contact | Recovered | Tick
+    ) -> tuple[Provenance, ...]:
+        """Remember what made the records of a step of the line with the key `line`, and answer it."""
+        made = tuple(provenance_of(self.plans.get(line), result, event))
+        if made:
+            self._newest.setdefault(line, deque(maxlen=REMEMBERED_RECORDS)).extend(made)
+        return made
 
     def find(self, key: str) -> Provenance | None:
         """The newest record whose key begins with `key`."""

@@ -1,5 +1,6 @@
 """The time stamps of output: no two entries of an interval have the same whole second. Pure."""
 
+from itertools import count
 from math import floor
 from typing import Annotated
 
@@ -30,13 +31,16 @@ def with_stamp(taken: Stamps, stamp: int) -> Stamps:
 def free_stamp(interval: OpenInterval | EndedInterval, taken: Stamps, now: float) -> int:
     """The time stamp of the next entry of `interval`, of which `taken` are those that it has.
 
-    While the interval is on that is `now`, or the second after the latest. Once it has ended it is the last second of
-    it that is free; where none is known to be, the second after the latest here too, which then lies at its end or
-    after it.
+    While the interval is on that is the first second from `now` on that is free: entries of a life whose clock was
+    ahead can have later ones. Once it has ended it is the last second of it that is free; where none is known to be,
+    the second after the latest in both cases, which then lies at its end or after it.
     """
     newest = max(taken, default=interval.start - 1)
     if isinstance(interval, OpenInterval):
-        return max(floor(now), newest + 1)
+        first = max(floor(now), interval.start)
+        if len(taken) >= MOST_STAMPS and first < min(taken):
+            return newest + 1
+        return next(second for second in count(first) if second not in taken)
     last = min(floor(now), interval.end - 1)
     first = interval.start if len(taken) < MOST_STAMPS else min(taken)
     return next((second for second in range(last, first - 1, -1) if second not in taken), max(last, newest + 1))

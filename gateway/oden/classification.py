@@ -4,7 +4,7 @@ From the class follow the errors of the typed client (`gateway.oden.errors`) and
 (`gateway.delivery.outcome`). Pure.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from gateway.oden.endpoints import Endpoint
@@ -34,6 +34,8 @@ class Answer:
     error: str = ""
     detail: str = ""
     date: str | None = None
+    request: str = field(default="", compare=False)
+    """What the request is called in the log: Oden's document has no place for it."""
 
 
 class AnswerClass(Enum):

@@ -12,6 +12,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace, TracebackType
@@ -20,11 +21,13 @@ from typing import Self
 import aiohttp
 import structlog
 from aiohttp import hdrs
+from structlog.contextvars import bind_contextvars
+from ulid import ULID
 
 from gateway import __version__
 from gateway.clock_evidence import ServerTime
 from gateway.config.loader import Loaded
-from gateway.connection_steps import http_steps, tls_to
+from gateway.connection_steps import http_steps, note_sent, tls_to
 from gateway.errors import GatewayError
 from gateway.oden import exchange
 from gateway.oden.classification import Answer
@@ -141,13 +144,16 @@ class OdenClient(Objects):
             if written is not None:
                 written.set()
             return Answer(sent=False, seconds=0.0, error=NOT_OPEN)
-        mark = _Mark()
+        mark, request = _Mark(), str(ULID())
         loop = asyncio.get_running_loop()
+        context = copy_context()
+        context.run(bind_contextvars, request=request)
         async with self._turn:
             # Once more after each sleep: a 429 to another request may have slowed the pace meanwhile.
             while (pause := self.pace.wait(loop.time())) > 0:  # noqa: ASYNC110 - a time is waited for, not an event
                 await asyncio.sleep(pause)
-            under_way = asyncio.create_task(self._exchange(session, endpoint, body, query, mark, keeps))
+            exchange_ = self._exchange(session, endpoint, body, query, mark, keeps)
+            under_way = asyncio.create_task(exchange_, context=context)
             # Only the write is taken in turns; answers may take as long as they take, several at once.
             leaving = asyncio.create_task(mark.written.wait())
             try:
@@ -160,6 +166,7 @@ class OdenClient(Objects):
                 if mark.left:
                     # Taken after the write, so that nothing that delays this process can shorten the gap.
                     mark.at = loop.time()
+                    note_sent(request, endpoint.path)
                     self.pace.written(mark.at)
                     self.silent_since = mark.at if self.silent_since is None else self.silent_since
                 if written is not None:
@@ -169,7 +176,7 @@ class OdenClient(Objects):
             self.silent_since = None
         if answer.sent:
             self._learn(answer, mark.at)
-        return answer
+        return replace(answer, request=request)
 
     def _learn(self, answer: Answer, written: float) -> None:
         """Let the pace know how Oden likes it, and what its clock shows."""

@@ -67,13 +67,21 @@ def rounds_starts(
     return False
 
 
-def may_be_rounded(answer: object, records: Sequence[StartInterval], known: Collection[str]) -> bool:
-    """Whether the answer to a search for `records` has one of them only if Oden keeps the minutes of starts only."""
+def may_be_rounded(
+    answer: object, records: Sequence[StartInterval], known: Collection[str], reference: str | None = None
+) -> bool:
+    """Whether the answer to a search for `records` has one of them only if Oden keeps the minutes of starts only, of
+    which nothing in it says no, as a start with seconds does. What carries a key under the name `reference` says by
+    that which it is."""
+    entries = [entry for entry in entries_of(answer) or () if isinstance(entry, Mapping)]
+    shown = [(epoch_of(entry.get("start_time")), entry) for entry in entries]
+    if any(start is not None and start % MINUTE for start, _ in shown):
+        return False
+    told = {record.start for record in records}
     left = [
         entry
-        for entry in entries_of(answer) or ()
-        if isinstance(entry, Mapping) and str(entry.get("id")) not in known
-        if (epoch_of(entry.get("start_time")) or 1) % MINUTE == 0
+        for start, entry in shown
+        if start not in told and str(entry.get("id")) not in known and reference_of(entry, reference) is None
     ]
     missing = [record for record in records if answers.interval_id(answer, record) is None and record.start % MINUTE]
     return any(is_near(entry, record, MINUTE) for entry in left for record in missing)

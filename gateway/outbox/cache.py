@@ -7,6 +7,8 @@ whether a transaction is on disk, the outbox throws its cache away and makes ano
 import json
 from collections.abc import Collection, Hashable, Sequence
 
+import structlog
+
 from gateway.outbox.entries import (
     ATTEMPT,
     COMMIT_MARK,
@@ -23,6 +25,8 @@ from gateway.outbox.merge import merge_key
 from gateway.outbox.ready_set import LOOK, ReadySet
 from gateway.outbox.transaction import Transaction
 from gateway.record_kinds import kind_of
+
+log = structlog.get_logger()
 
 
 class OutboxCache:
@@ -59,6 +63,8 @@ class OutboxCache:
             else:
                 known[number] = attempt
         self.ready.follow(transaction)
+        for record, into in transaction.merged:
+            log.debug("record_merged", record=record, into=into)
         for (name, key), position in transaction.merge_keys.items():
             self._merge_keys[name] = dict([*self._merge_keys[name].items(), (key, position)][-4 * LOOK :])
 

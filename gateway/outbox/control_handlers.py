@@ -281,15 +281,15 @@ class ControlHandlers:
         yield _as_answer(done)
 
     async def _stats(self, _: Question) -> AsyncIterator[Answer]:
-        bytes_used, full, lanes = await self._outbox(figures)
+        bytes_used, full, scarce, lanes = await self._outbox(figures)
         letters: dict[str, Counter[str]] = {where: Counter() for where in LETTERS}
         for where in LETTERS:
             async for listed in self._all(Filter(where=where)):
                 letters[where][listed.record.line] += 1
         notices = await self._outbox(Outbox.notices, NOTICES_KEPT)
         at_oden = [notice.text for notice in notices if notice.kind == "oden"][:NOTICES_SHOWN]
-        counted = {"bytes": bytes_used, "full": full, "lanes": lanes, "records_per_hour": self._rate()}
-        yield {**counted, **letters, "at_oden": at_oden}
+        room = {"bytes": bytes_used, "full": full, "scarce": scarce, "records_per_hour": self._rate()}
+        yield {**room, "lanes": lanes, **letters, "at_oden": at_oden}
 
     async def _verify(self, arguments: Question) -> AsyncIterator[Answer]:
         """Problems, notes and damage reports; then how many records were read."""

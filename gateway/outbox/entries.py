@@ -196,6 +196,9 @@ class DeadLetter:
     known."""
     unsettled: Annotated[bool, SPARED] = False
     """It may be at Oden, and could not be looked up: a person says, or it is looked up before it is sent."""
+    is_over: Annotated[bool | None, ABSENT] = None
+    """Of a work order that was completed: whether it was begun again since, so that what is said of it is of another
+    time. None: that is not known, or it is something else."""
 
 
 @dataclass(slots=True)

@@ -258,8 +258,9 @@ def _read(outbox: Outbox, name: str, position: int, attempt: Attempt | None, key
     return Listed(WHERE[attempt.phase], record, attempt.reason, name, position, attempt.tries, attempt.not_before)
 
 
-def figures(outbox: Outbox) -> tuple[int, str | None, dict[str, dict[str, object]]]:
-    """Bytes used, why nothing more is taken in, and how many records of each lane are where."""
+def figures(outbox: Outbox) -> tuple[int, str | None, str | None, dict[str, dict[str, object]]]:
+    """Bytes used, why nothing more is taken in, how little room is left where that is little, and how many records of
+    each lane are where."""
     summary = outbox.summary(0)
     lanes: dict[str, dict[str, object]] = {}
     for name, lane in outbox.lanes.items():
@@ -269,4 +270,4 @@ def figures(outbox: Outbox) -> tuple[int, str | None, dict[str, dict[str, object
         rest = "dead" if name == DEAD else "parked" if is_parked(name) else "waiting"
         where = {rest: lane.waiting - carried.total(), **carried}
         lanes[name] = {"line": lane.line, "requests_begun": len(outbox.attempts(name)), "where": where}
-    return summary.bytes, summary.full, lanes
+    return summary.bytes, summary.full, summary.scarce, lanes

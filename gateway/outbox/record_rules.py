@@ -10,7 +10,7 @@ from gateway.outbox.entries import DEAD_LETTER, DeadLetter, Interval, Within
 from gateway.outbox.lanes import DEAD, StoredRecord, is_parked, lane_of, parked_lane, starts_lane, updates_lane
 from gateway.outbox.merge import merge_key, merged, set_fields, without
 from gateway.outbox.transaction import Transaction
-from gateway.record_kinds import end_of, kind_of
+from gateway.record_kinds import end_of, is_completed, kind_of
 
 CLOSED_KEPT = 16
 """Per lane: intervals whose ids stay known after everything of theirs was delivered, for late output."""
@@ -96,7 +96,7 @@ def _take_back_withdrawal(transaction: Transaction, again: UpdateInterval) -> No
     if interval is None or interval.update_at is None or waiting is None or not waiting.withdraws:
         return
     stays = StoredRecord(replace(waiting, end=None, withdraws=False, deletes=False))
-    transaction.rewrite(updates_lane(interval.line, interval.type), interval.update_at, stays)
+    transaction.rewrite(updates_lane(interval.line, interval.type), interval.update_at, stays, again)
     interval.ended = interval.closed
 
 
@@ -153,7 +153,7 @@ def _merged_into_interval(transaction: Transaction, update: Record, interval: In
     waiting = waiting_update(transaction, interval)
     if waiting is not None and interval.update_at is not None:
         both = merged(update, waiting) if again else merged(waiting, update)
-        transaction.rewrite(lane_of(update), interval.update_at, StoredRecord(both))
+        transaction.rewrite(lane_of(update), interval.update_at, StoredRecord(both), waiting, update)
         return True
     if interval.start_at is None:
         return False
@@ -162,7 +162,7 @@ def _merged_into_interval(transaction: Transaction, update: Record, interval: In
     if start is None or start.unsure:
         return False
     both = merged(start.record, update)
-    transaction.rewrite(name, interval.start_at, StoredRecord(both))
+    transaction.rewrite(name, interval.start_at, StoredRecord(both), update)
     if end_of(both) is not None:
         transaction.close_start(name, interval.start_at)
     return True
@@ -187,7 +187,7 @@ def _merged_into_output(transaction: Transaction, stored: StoredRecord, key: Has
         return False
     older, later = sorted((waiting.record, stored.record), key=_made)
     both = StoredRecord(merged(older, later), waiting.late and stored.late)
-    transaction.rewrite(name, at, both)
+    transaction.rewrite(name, at, both, older, later)
     interval.count_out(late=waiting.late or stored.late)
     return True
 
@@ -261,11 +261,13 @@ def refused(transaction: Transaction, letter: DeadLetter, *, late: bool = False)
         versions = {name: interval.field_versions.get(name, 0) for name in sorted(latest)}
         letter = replace(letter, field_versions=versions)
     if isinstance(record, Setting):
-        left = settings_index.not_overtaken(transaction, record, transaction.lane(DEAD).tail)
+        at = transaction.lane(DEAD).tail
+        left = settings_index.not_overtaken(transaction, record, at)
         if left is None:
             transaction.totals.outdated += 1
             return
-        letter = replace(letter, record=left)
+        is_over = at not in transaction.setting_entry(record).refused
+        letter = replace(letter, record=left, is_over=is_over if is_completed(left) else None)
     transaction.append_to(DEAD, "", DEAD_LETTER.dump_json(letter).decode())
     transaction.totals.dead += 1
     transaction.totals.unsettled += letter.unsettled

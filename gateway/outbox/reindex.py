@@ -26,6 +26,7 @@ from gateway.outbox.entries import (
     SETTING_ENTRY,
     TOTALS,
     Attempt,
+    DeadLetter,
     Interval,
     SettingEntry,
     Totals,
@@ -229,7 +230,7 @@ def _take_in(structure: _Structure, key: str, rest: str, text: str) -> None:
         structure.creating |= {attempt} if creates(record) else set()
     if isinstance(record, Setting):
         if attempt is None:
-            _take_setting(structure, record, position, dead=lane == DEAD)
+            _take_setting(structure, record, position, letter)
         return
     _take_of_interval(structure, stored, lane, position if attempt is None else None)
     role = kind_of(record).interval
@@ -239,15 +240,18 @@ def _take_in(structure: _Structure, key: str, rest: str, text: str) -> None:
         structure.interval_contents[record.interval].updating = True
 
 
-def _take_setting(structure: _Structure, setting: Setting, position: int, *, dead: bool) -> None:
+def _take_setting(structure: _Structure, setting: Setting, position: int, letter: DeadLetter | None) -> None:
+    """Take note of a setting; `letter`: it is a dead one."""
     key = setting_key(setting)
     # Once a work order was begun again, a letter of the time before is in the index no more. What began it again may be
-    # delivered by now, so that only the index itself still says so.
-    if dead and is_completed(setting) and position not in structure.listed.get(key, ()):
-        return
+    # delivered by now, so that only the letter still says so; where an earlier version has written it, the index.
+    if letter is not None and is_completed(setting):
+        is_listed = position in structure.listed.get(key, ())
+        if not is_listed if letter.is_over is None else letter.is_over:
+            return
     entry, known = structure.setting_entries.setdefault(key, SettingEntry()), structure.waiting_settings.get(key)
     at = entry.waiting_at
-    if dead:
+    if letter is not None:
         entry.refused = sorted([*entry.refused, position])
         return
     if known is not None and at is not None:

@@ -31,7 +31,7 @@ def merged_into_waiting(transaction: Transaction, setting: Setting, *, again: bo
         return False
     # It stays the record that waited, whichever of the two has the later word.
     both = replace(waiting, fields=merge.merged_settings(older, later))
-    transaction.rewrite(lane_of(setting), at, StoredRecord(both))
+    transaction.rewrite(lane_of(setting), at, StoredRecord(both), setting)
     return True
 
 
@@ -54,6 +54,8 @@ def overtake(transaction: Transaction, later: Setting) -> None:
         if letter is None or not isinstance(letter.record, Setting):
             continue
         if _is_over(letter.record, later):
+            text = DEAD_LETTER.dump_json(replace(letter, is_over=True)).decode()
+            transaction.put[f"record/{DEAD}/{at}"] = text
             continue
         left = merge.not_overtaken(letter.record, later)
         if left is not None:

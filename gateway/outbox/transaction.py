@@ -71,6 +71,8 @@ class Transaction:
         self.merge_keys: dict[tuple[str, Hashable], int] = {}
         """Where the newest entry with a merge key is, by lane and key."""
         self.taken: list[tuple[str, int]] = []
+        self.merged: list[tuple[str, str]] = []
+        """The keys of records that are sent as part of others, and of those."""
         self.commit_mark: CommitMark | None = None
         self.awaited: dict[str, list[int] | None] = {}
         """By the key of an entry of output of a correction, what waits for it (`balance`); None once it is no longer
@@ -195,9 +197,10 @@ class Transaction:
         elif position == lane.head:
             lane.head = min(lane.tail, self._committed.after(name, position + 1))
 
-    def rewrite(self, name: str, position: int, merged: StoredRecord) -> None:
-        """Another record was merged into the one at a position of a lane: it is `merged` now."""
+    def rewrite(self, name: str, position: int, merged: StoredRecord, *parts: Record) -> None:
+        """Another record was merged into the one at a position of a lane: it is `merged` now, made of `parts`."""
         self.put[f"record/{name}/{position}"] = merged.text()
+        self.merged += ((one.key, merged.record.key) for one in parts if one.key != merged.record.key)
         self.totals.merged += 1
         self.touch(name, merged.record.line)
 

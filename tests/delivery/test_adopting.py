@@ -11,6 +11,8 @@ from gateway.delivery.learned import learned
 from gateway.model import Setting, StartInterval
 from gateway.oden.answers import created_id, shown_start
 from gateway.outbox import told
+from gateway.outbox.control_handlers import Question
+from gateway.outbox.listing import Filter
 from gateway.simulator.oden.manners import Manners
 from tests.delivery.harness import LINE
 from tests.delivery.simulated import Plant, T, live
@@ -141,6 +143,64 @@ def test_p4_where_the_last_that_was_told_is_deleted_at_oden_the_one_before_shows
     plant = live(story, Manners(rounds=60, ids="only", range=search))
     assert [run.name for run in plant.intervals("RUN")] == ["told 37", "last"]
     assert (plant.total(), plant.letters()) == (7, [])
+
+
+@pytest.mark.parametrize("rounds", [0, 60])
+@pytest.mark.parametrize("search", ["overlap", "start"])
+def test_p4_where_nothing_tells_whether_oden_rounds_a_start_is_for_a_person(search: str, rounds: int) -> None:
+    """The one run that could show it was deleted at Oden. Where there is one like it in that minute, it stays in doubt
+    until it is unsettled, and is shown; it is not made once more. A person settles it, and its output follows."""
+
+    async def story(plant: Plant) -> None:
+        first, second = plant.start(37, name="first"), plant.start(437, name="second")
+        plant.commit(first, plant.end(first, 400))
+        await plant.drained()
+        plant.oden.up = False
+        plant.commit(second, plant.output(second, 450, 7))
+        copy = plant.copied()
+        plant.oden.up = True
+        await plant.drained()
+        plant.commit(plant.end(second, 500))
+        await plant.drained()
+        await plant.kill()
+        line = {"name": "Line 01", "factory": {"name": "Factory A"}}
+        begun = {run.name: f"{run.start * 1000:x}" for run in plant.intervals("RUN")}
+        deleted = {"id": begun["first"], "type": {"name": "RUN"}, "line": line}
+        assert plant.oden.model.answer("/v2/interval/delete", json.dumps(deleted).encode()).status == 200
+        await plant.restart(DeliveryOptions(60.0, 30.0), copy, 900.0)
+        for number in range(40):  # Oden takes what others have to say
+            state = plant.start(900 + 60 * number, "STATE")
+            plant.commit(state, plant.end(state, 930 + 60 * number))
+            await asyncio.sleep(60)
+        if not rounds:
+            return
+        assert [run.name for run in plant.intervals("RUN")] == ["second"]
+        assert plant.outbox.counts().unsettled == 1
+        (letter,) = (one for one in plant.letters() if one.unsettled)
+        assert "nothing tells whether Oden rounds starts" in letter.error
+        question = Question(Filter(keys=frozenset({second.key})), oden_id=begun["second"])
+        await plant.ask("settle", question)
+        await plant.drained()
+
+    plant = live(story, Manners(rounds=rounds, ids="only", range=search))
+    assert [run.name for run in plant.intervals("RUN")] == ["second"]
+    assert (plant.total(), plant.letters()) == (7, [])
+
+
+@pytest.mark.parametrize("rounds", [0, 60])
+def test_p4_the_first_run_of_all_is_made_once_where_its_answer_was_lost(rounds: int) -> None:
+    """Nothing was told before it that shows whether Oden rounds: what comes after it does."""
+
+    async def story(plant: Plant) -> None:
+        for number in range(20):
+            run = plant.start(37 + 61 * number, name=f"order {number}")
+            plant.commit(run, plant.output(run, 37 + 61 * number + 5, 1), plant.end(run, 37 + 61 * number + 61))
+            await asyncio.sleep(60)
+        await plant.drained()
+
+    plant = live(story, Manners(rounds=rounds, ids="only"), ["close commit=yes at=interval/set times=1"])
+    assert [run.name for run in plant.intervals("RUN")] == [f"order {number}" for number in range(20)]
+    assert (plant.total(), plant.letters()) == (20, [])
 
 
 def test_p4_several_things_of_one_name_are_told_from_none() -> None:

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from gateway.control import ask, places
+from gateway.control import ask
+from gateway.control_places import places
 from gateway.errors import GatewayError
 from tests.config.command import TOKEN, Answer, environment, written
 from tests.peers import PATIENCE

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.control import ask, places
+from gateway.control import ask
+from gateway.control_places import places
 from gateway.errors import GatewayError
 from tests.config.command import environment
 from tests.live.person import Do, Person, all_done_in_stages

@@ -118,6 +118,7 @@ PROOFS: Mapping[str, Sequence[str]] = {
     "How late messages come is counted": (
         "test_messages_are_counted_by_the_input_that_they_feed",
         "test_what_a_wait_would_have_saved_is_what_it_saves",
+        "test_p13_check_says_how_late_the_messages_of_the_running_gateway_came",
         "test_what_comes_of_an_outage_is_no_measure",
     ),
     "`oden-gateway explain` of such a record": ("test_p13_a_correction_says_how_late_its_message_was_and_why",),

@@ -1,6 +1,6 @@
 """Times of a line's state that a wrong clock has stamped, and that are mended."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.mapping.line import LineState, Tick
-from gateway.mending import TIMES, retimed
-from gateway.model import Sample
+from gateway.mending import TIMES, Stamped, retimed, stamp_of
+from gateway.model import Output, Record, Sample
 from tests.mapping.recording import PLC, T0, message, plan, play, tag, tick
 
 NO_TIMES = {
@@ -37,6 +37,7 @@ NO_TIMES = {
     "short_stop_seconds",
     "short_stops",
     "source_time",  # by the clock of a device
+    "stamps",  # of output: what Oden has stays as it is, and the others are moved by themselves
     "unit",
     "value",
 }
@@ -107,13 +108,18 @@ def shifted(event: Sample | Tick, by: float) -> Sample | Tick:
     return replace(event, received=event.received + by, source_time=None)
 
 
+def untold(records: Sequence[Record]) -> Stamped:
+    """The time stamps of the records where Oden has none of them."""
+    return frozenset(stamp_of(record) for record in records if isinstance(record, Output))
+
+
 @given(cut=st.integers(0, len(EVENTS)), off=st.sampled_from([-86_400, -3600, 120, 3600, 31_622_400]))
 def test_p11_a_line_whose_times_are_mended_goes_on_as_if_the_clock_had_been_right(cut: int, off: int) -> None:
     """Whenever a wrong clock is put right: what follows is what follows for a clock that was right all along."""
     right = [shifted(event, 0.0) for event in EVENTS]
     before = play(UNTIMED, *right[:cut])
     wrong = play(UNTIMED, *(shifted(event, off) for event in EVENTS[:cut]))
-    after = play(UNTIMED, *right[cut:], state=retimed(wrong.state, T0 + off, -off))
+    after = play(UNTIMED, *right[cut:], state=retimed(wrong.state, T0 + off, -off, untold(wrong.records)))
     expected = play(UNTIMED, *right[cut:], state=before.state)
     assert after.texts == expected.texts
     assert after.notices == expected.notices
@@ -122,9 +128,21 @@ def test_p11_a_line_whose_times_are_mended_goes_on_as_if_the_clock_had_been_righ
 @pytest.mark.parametrize("off", [3600, -3600])
 def test_p11_what_was_stamped_before_the_clock_was_wrong_stays(off: int) -> None:
     """A run that had begun before keeps its start."""
-    state = play(UNTIMED, *EVENTS[:4]).state
+    played = play(UNTIMED, *EVENTS[:4])
+    state = played.state
     assert state.runs.current is not None
-    mended = retimed(state, T0 + 15, off)
+    mended = retimed(state, T0 + 15, off, untold(played.records))
     assert mended.runs == state.runs
     assert (state.inputs["good"].at, mended.inputs["good"].at) == (T0 + 20, T0 + 20 + off)
     assert mended.inputs["good"].value == 65530
+
+
+def test_p4_the_time_stamps_of_what_oden_has_stay_taken() -> None:
+    """Of what waits still they move with it; a test and an entry of output of one second are two things."""
+    state, at = play(UNTIMED, *EVENTS[:10]).state, int(T0)
+    ours, waits = {"A": (at + 5, at + 20)}, ("A", at + 20)
+    state = replace(state, output=replace(state.output, stamps=ours), rules=replace(state.rules, stamps=ours))
+    mended = retimed(state, at + 15, 3600, frozenset({(*waits, False)}))
+    assert mended.output.stamps == {"A": (at + 5, at + 3620)}
+    assert mended.rules.stamps == ours
+    assert retimed(state, at + 15, 3600, frozenset({(*waits, True)})).output.stamps == ours

@@ -1,0 +1,203 @@
+"""The version of what is built: it comes from the tag, and from nowhere else, also where git is not at hand."""
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.peers import PATIENCE
+
+ROOT = Path(__file__).parents[2]
+GIT = ("git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "tag.gpgSign=false")
+
+
+def as_hatchling_loads(path: Path) -> ModuleType:
+    """The module of what is asked for the version."""
+    spec = importlib.util.spec_from_file_location("hatch_build", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+RULES = as_hatchling_loads(ROOT / "hatch_build.py")
+
+
+def version(folder: Path) -> str:
+    """What hatchling would say the version is."""
+    return str(RULES.version(folder))
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A clone of three commits with what a build needs, and no tag yet."""
+    folder = tmp_path / "clone"
+    (folder / "config").mkdir(parents=True)
+    (folder / "gateway").mkdir()
+    for name in (
+        "pyproject.toml",
+        "hatch_build.py",
+        "README.md",
+        "LICENSE",
+        ".archived",
+        ".gitattributes",
+        ".gitignore",
+    ):
+        shutil.copy(ROOT / name, folder / name)
+    (folder / "gateway/__init__.py").touch()
+    (folder / "config/a.yaml").touch()
+    git(folder, "init", "-q", "-b", "main")
+    git(folder, "add", ".")
+    for number in range(3):
+        git(folder, "commit", "-q", "--allow-empty", "-m", f"{number}")
+    return folder
+
+
+def git(folder: Path, *words: str) -> str:
+    command = [*GIT, *words]
+    done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=PATIENCE)
+    return done.stdout.strip()
+
+
+def built(folder: Path, target: str = "wheel") -> Path:
+    """What is built in `folder`."""
+    command = [sys.executable, "-m", "hatchling", "build", "--target", target, "--directory", "dist"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=PATIENCE)
+    (made,) = (folder / "dist").iterdir()
+    return made
+
+
+def told(wheel: Path) -> tuple[str, str | None]:
+    """The version that a wheel has, and the commit that it names."""
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        names = archive.namelist()
+        assert names.count("gateway/COMMIT") <= 1
+        commit = archive.read("gateway/COMMIT").decode().strip() if "gateway/COMMIT" in names else None
+        said = Parser().parsestr(archive.read(metadata).decode())["Version"]
+        assert wheel.name.startswith(f"oden_gateway-{said}-")
+        return said, commit
+
+
+@pytest.mark.parametrize(
+    ("tag", "at_it", "after_it"),
+    [
+        ("v0.2.0", "0.2.0", "0.2.1.dev1"),
+        ("v1.0.0", "1.0.0", "1.0.1.dev1"),
+        ("v0.2.0rc1", "0.2.0rc1", "0.2.0rc2.dev1"),
+        ("monday", "0.1.0.dev3", "0.1.0.dev4"),
+    ],
+)
+def test_the_tag_is_the_version(tag: str, at_it: str, after_it: str, clone: Path) -> None:
+    """And what follows is on the way to the next; a tag that does not begin like a version says nothing."""
+    assert version(clone) == "0.1.0.dev3"
+    git(clone, "tag", tag)
+    assert version(clone) == at_it
+    assert told(built(clone)) == (at_it, tag if tag != "monday" else git(clone, "rev-parse", "--short", "HEAD"))
+    (clone / "README.md").write_text("changed")
+    assert version(clone) == after_it.replace(".dev1", ".dev0").replace(".dev4", ".dev3")
+    git(clone, "commit", "-q", "-a", "-m", "after")
+    assert version(clone) == after_it
+    git(clone, "tag", "-a", "-m", "later", "v2.0.0")
+    assert version(clone) == "2.0.0"
+
+
+def test_a_tag_that_only_begins_like_a_version_is_built_as_none(clone: Path) -> None:
+    """Rather than as something that nobody meant."""
+    git(clone, "tag", "v2-new-page")
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        built(clone)
+    assert b"v2-new-page: a tag that begins like a version is one" in caught.value.stderr + caught.value.stdout
+
+
+def test_an_archive_knows_its_version(clone: Path, tmp_path: Path) -> None:
+    """Git writes it into what it archives, as hosts of repositories do for releases; there is no .git in it."""
+    for tag, expected in ((None, "0.1.0.dev0"), ("v0.3.0", "0.3.0")):
+        if tag:
+            git(clone, "tag", tag)
+        folder = tmp_path / f"archive-{tag}"
+        folder.mkdir()
+        git(clone, "archive", "--output", str(tmp_path / "a.tar"), "HEAD")
+        with tarfile.open(tmp_path / "a.tar") as archive:
+            archive.extractall(folder, filter="data")
+        assert told(built(folder)) == (expected, tag or git(clone, "rev-parse", "--short", "HEAD"))
+
+
+def test_a_source_distribution_carries_its_version(clone: Path, tmp_path: Path) -> None:
+    """What is built from it says the same as what it was made from, the commit too."""
+    git(clone, "tag", "v0.3.0")
+    git(clone, "commit", "-q", "--allow-empty", "-m", "after")
+    folder = tmp_path / "unpacked"
+    with tarfile.open(built(clone, "sdist")) as archive:
+        archive.extractall(folder, filter="data")
+    (root,) = folder.iterdir()
+    assert told(built(root)) == ("0.3.1.dev1", git(clone, "describe", "--tags"))
+
+
+def test_a_copy_of_the_files_is_built_all_the_same(clone: Path) -> None:
+    """Nobody knows its version, and it says so; whoever knows says it in a file, as an image's build does."""
+    shutil.rmtree(clone / ".git")
+    assert told(built(clone)) == ("0+unknown", None)
+    shutil.rmtree(clone / "dist")
+    (clone / "gateway/COMMIT").write_text("v0.4.0-2-g0123abc\n")
+    assert told(built(clone)) == ("0.4.1.dev2", "v0.4.0-2-g0123abc")
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("detached", [True, False])
+def test_it_is_known_where_git_is_not_installed(
+    clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, packed: bool, detached: bool
+) -> None:
+    """In the build of an image there are a few of git's files and no git: they say tag and commit."""
+    kept = tmp_path / "image"
+
+    def here() -> str:
+        """The version in a folder with just these files."""
+        if packed:
+            git(clone, "pack-refs", "--all")
+        git(clone, "checkout", "-q", *(["--detach"] if detached else ["main"]))
+        shutil.rmtree(kept, ignore_errors=True)
+        (kept / ".git").mkdir(parents=True)
+        for name in ("HEAD", "packed-refs"):
+            if (clone / ".git" / name).exists():
+                shutil.copy(clone / ".git" / name, kept / ".git" / name)
+        shutil.copytree(clone / ".git/refs", kept / ".git/refs")
+        with monkeypatch.context() as bare:
+            bare.setenv("PATH", str(tmp_path))
+            return version(kept)
+
+    assert here() == "0.1.0.dev0"
+    for tag in ("v0.9.0", "v0.10.0rc1", "v0.10.0", "vendor"):
+        git(clone, "tag", tag)
+    assert here() == version(clone) == "0.10.0"
+    git(clone, "commit", "-q", "--allow-empty", "-m", "after")
+    assert here() == version(clone) == "0.10.1.dev1"
+    if packed:
+        git(clone, "tag", "-a", "-m", "with a text", "v0.11.0")
+        assert here() == version(clone) == "0.11.0"
+
+
+def test_without_git_the_commit_is_told(clone: Path) -> None:
+    """As git would shorten it."""
+    commit = git(clone, "rev-parse", "--short=8", "HEAD")
+    assert RULES.by_files(clone / ".git") == commit
+    git(clone, "tag", "v0.2.0")
+    git(clone, "commit", "-q", "--allow-empty", "-m", "after")
+    assert RULES.by_files(clone / ".git") == f"v0.2.0-1-g{git(clone, 'rev-parse', '--short=8', 'HEAD')}"
+    assert RULES.by_files(clone / "nothing") == ""
+
+
+def test_nothing_else_names_a_version() -> None:
+    """The project's file leaves it to the tag."""
+    text = (ROOT / "pyproject.toml").read_text()
+    assert 'dynamic = ["version"]' in text
+    assert "\nversion = " not in text
+    assert (ROOT / ".gitattributes").read_text() == ".archived export-subst\n"
