@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test promises lint bench walk figures campaign bursts manners laws search payloads bodies contract peers page deb package image offline lock clean
+.PHONY: help demo test promises lint bench walk figures campaign bursts manners laws search payloads bodies contract peers page deb package next image offline lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -72,9 +72,9 @@ contract: $(READY) ## check client and Oden stand-in against Oden's own API docu
 	@if [ ! -d "$(REFERENCE)" ]; then echo "Not run: $(REFERENCE) does not exist; ODEN_REFERENCE names the folder of Oden's API document."; \
 	else ODEN_REFERENCE="$(REFERENCE)" $(BIN)/pytest -q tests/contract; fi
 
-peers: $(READY) ## run the gateway against brokers and OPC UA servers of other makers, which it installs
+peers: $(READY) ## run the gateway against brokers, OPC UA servers and edge nodes of other makers, which it installs
 	@.ci/peers
-	@$(BIN)/pytest -q --numprocesses=2 --dist=worksteal --durations=10 tests/real_peers
+	@$(BIN)/pytest -q --numprocesses=3 --dist=worksteal --durations=10 tests/real_peers
 
 page: $(READY) ## look at the status page in a real browser, which it installs: each size, light and dark, well and not
 	@.ci/page
@@ -83,9 +83,12 @@ page: $(READY) ## look at the status page in a real browser, which it installs: 
 deb: ## build a Debian package for this machine's Debian into dist/; RELEASE=trixie for another
 	@packaging/deb$(if $(RELEASE),-for $(RELEASE))
 
-package: deb ## try the Debian package on bare Debians that it boots: install, reload, upgrade, purge, the next Debian; all wheels
+package: deb ## try the Debian package on bare Debians that it boots: install, reload, upgrade, purge; look that all wheels are there
 	@packaging/try
 	@packaging/wheels
+
+next: deb ## take a bare Debian with the package to the next Debian, with a backlog, as docs/install.md says
+	@packaging/try next
 
 image: ## build the container image without a container engine, and try it as the compose file runs it
 	@packaging/image

@@ -112,7 +112,7 @@ def make_sources(
             from gateway.sources.opcua.source import OpcuaSource as Opcua
             from gateway.sources.opcua.tags import tags_of
 
-            channel = Channel(section, key_file(runtime, name))
+            channel = Channel(section, key_file(runtime, name), lasts=True)
             sources[name] = Opcua(name, section, tags_of(name, section, config.lines), clock, channel)
         else:
             from gateway.sources.mqtt import MqttSource as Mqtt

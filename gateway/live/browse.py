@@ -70,9 +70,10 @@ async def browse(
 
 async def number_names(section: OpcuaConfig, node: str, clock: Clock) -> Mapping[int, str]:
     """What a server calls the numbers of an enumeration; none where `node` holds none, or the server does not say."""
-    from gateway.sources.opcua.channel import Channel, translated  # noqa: PLC0415 - as above
+    from gateway.sources.opcua.channel import Channel  # noqa: PLC0415 - as above
     from gateway.sources.opcua.description import number_names as ask  # noqa: PLC0415
     from gateway.sources.opcua.session_key import KeyFile  # noqa: PLC0415
+    from gateway.sources.opcua.translation import translated  # noqa: PLC0415 - as above
 
     link = Channel(section, KeyFile(None))
     try:
@@ -88,8 +89,9 @@ async def number_names(section: OpcuaConfig, node: str, clock: Clock) -> Mapping
 async def _nodes(
     section: OpcuaConfig, question: BrowseQuestion, clock: Clock, link: "Link | None"
 ) -> AsyncGenerator[list[TreeNode]]:
-    from gateway.sources.opcua.channel import Channel, translated  # noqa: PLC0415 - as above
+    from gateway.sources.opcua.channel import Channel  # noqa: PLC0415 - as above
     from gateway.sources.opcua.session_key import KeyFile  # noqa: PLC0415
+    from gateway.sources.opcua.translation import translated  # noqa: PLC0415 - as above
     from gateway.sources.opcua.tree import START, tree  # noqa: PLC0415
 
     matches = matcher(question.match)

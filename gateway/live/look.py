@@ -171,9 +171,9 @@ def _granted(source: Source) -> Mapping[str, tuple[float, float]]:
 
 async def _described(source: Source, section: OpcuaConfig, present: Present, clock: Clock) -> "Description | None":
     """What a server says of the tags and of the time; None where it does not answer."""
-    from gateway.sources.opcua.channel import translated  # noqa: PLC0415 - as above
     from gateway.sources.opcua.description import describe  # noqa: PLC0415
     from gateway.sources.opcua.source import OpcuaSource  # noqa: PLC0415
+    from gateway.sources.opcua.translation import translated  # noqa: PLC0415 - as above
 
     link = source.link if isinstance(source, OpcuaSource) else None
     if link is None:

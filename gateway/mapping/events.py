@@ -12,7 +12,16 @@ from operator import itemgetter
 from gateway.frozen import replace
 from gateway.mapping.context import Readings, StepContext
 from gateway.mapping.inputs import InputMemory, InputPlan, Reading, stated_time
-from gateway.mapping.intervals import PAST_KEYS, ByEvent, ByKey, IntervalPlan, IntervalsState, key_text
+from gateway.mapping.intervals import (
+    PAST_KEYS,
+    ByCondition,
+    ByEvent,
+    ByIdleness,
+    ByKey,
+    IntervalPlan,
+    IntervalsState,
+    key_text,
+)
 from gateway.mapping.templates import Reference, Resolver
 from gateway.mapping.values import ABSENT, digest, excerpt, find, flaw, number, scalar, text
 from gateway.model import Sample, Scalar
@@ -119,6 +128,13 @@ def events_with(state: IntervalsState, reading: Reading) -> tuple[tuple[float, s
     return (*state.past_events, (reading.memory.at, digest(reading.sample.value)))[-PAST_KEYS:]
 
 
+def as_planned(plan: IntervalPlan, state: IntervalsState) -> IntervalsState:
+    """The state as the plan goes on with it: an end that an earlier plan waited for, and this one does not, is none."""
+    if state.pending_end is None or isinstance(plan.end, ByCondition | ByIdleness):
+        return state
+    return replace(state, pending_end=None)
+
+
 def name_at_start(plan: IntervalPlan, state: IntervalsState, context: StepContext) -> str | None:
     """What an event would name that ends the interval which begins now; None where the plan says nothing of that.
 
@@ -145,13 +161,25 @@ def ends_another(end: ByEvent, state: IntervalsState, resolve: Resolver) -> str 
     return named if is_other else None
 
 
-def note_missed(plan: IntervalPlan, start: ByKey, state: IntervalsState, context: StepContext, key: str) -> None:
-    """Give notice of a key that came and went while its source was not heard, and that did not stay for as long as it
-    must: an order of an outage is told, or listed by its name. `key` is what the key is now."""
+def with_missed(start: ByKey, state: IntervalsState, context: StepContext, key: str) -> IntervalsState:
+    """The state that knows of a key that came and went while its source was not heard, and did not stay for as long as
+    it must, so far as is known: what comes of the backlog can show that it did. `key` is what the key is now."""
     change, source = state.pending_change, context.plans[start.input].source
-    if change is not None and change.key not in ("", key, state.key) and source in context.losses:
-        text = f"{plan.type.lower()} {change.key} came and went while {source} was not heard, and is not reported"
+    if change is None or change.key in ("", key, state.key) or source not in context.losses:
+        return state
+    return replace(state, missed=(*state.missed, change.key))
+
+
+def without_missed(plan: IntervalPlan, state: IntervalsState, context: StepContext, source: str) -> IntervalsState:
+    """The state once `source` has been heard out. An order of an outage is told, or listed by its name: notice is given
+    of each that came and went, and for which it is known by now that it did not stay."""
+    start = plan.start
+    if not state.missed or not isinstance(start, ByKey) or context.plans[start.input].source != source:
+        return state
+    for key in state.missed:
+        text = f"{plan.type.lower()} {key} came and went while {source} was not heard, and is not reported"
         context.notice("gap", start.input, text)
+    return replace(state, missed=())
 
 
 def began_later(plan: IntervalPlan, end: ByEvent, state: IntervalsState, context: StepContext, at: float) -> bool:

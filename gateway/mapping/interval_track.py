@@ -12,13 +12,15 @@ from gateway.frozen import replace
 from gateway.mapping.context import Readings, StepContext
 from gateway.mapping.derived import RUN
 from gateway.mapping.events import (
+    as_planned,
     began_later,
     ends_another,
     event_by,
     events_with,
     is_older_repeat,
     name_at_start,
-    note_missed,
+    with_missed,
+    without_missed,
 )
 from gateway.mapping.inputs import InputPlan, Reading
 from gateway.mapping.inside_runs import passed_by, with_said
@@ -53,7 +55,7 @@ from gateway.mapping.passed_starts import BATCH_NUMBER, PassedStart, Said, resol
 from gateway.mapping.shifts import ShiftCalendar
 from gateway.mapping.templates import Resolver, filled_mapping
 from gateway.mapping.values import scalar
-from gateway.model import Sample
+from gateway.model import Contact, Sample
 
 Timer = Literal["settle", "end", "correct"]
 
@@ -72,7 +74,7 @@ class IntervalTrack:
         """`host` is the track of runs, for intervals that are inside them. The listener holds this track, so it is not
         held here: memory is free at once, not when it is looked for."""
         self.plan = plan
-        self.state = state
+        self.state = as_planned(plan, state)
         self.context = context
         self.listener: IntervalListener | None = proxy(listener) if listener is not None else None
         self.host = host if plan.inside else None
@@ -151,13 +153,18 @@ class IntervalTrack:
         if self.state.pending_start is not None and self.state.pending_change is None:
             self._open(self.state.pending_start)
 
+    def hear(self, contact: Contact) -> None:
+        """A source is lost, or heard again."""
+        if contact.state == "heard":
+            self.state = without_missed(self.plan, self.state, self.context, contact.source)
+
     def _on_start(self, readings: Readings) -> None:
         now, start = self.context.now, self.plan.start
         match start:
             case ByKey() if start.input in readings:
                 memory = readings[start.input].memory
                 key = key_text(scalar(memory.value))
-                note_missed(self.plan, start, self.state, self.context, key)
+                self.state = with_missed(start, self.state, self.context, key)
                 self._carry_out(on_key(self.state, key, memory.at, now + self.plan.settle_time(key), self.plan.settle))
             case ByCondition():
                 at = self.context.changed_at(start.condition.names, readings)

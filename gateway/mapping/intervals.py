@@ -14,7 +14,6 @@ share a start and never have a length of zero.
 """
 
 from collections.abc import Mapping
-from math import floor
 from typing import Annotated, Literal, NamedTuple, Protocol
 
 from pydantic import Field, JsonValue
@@ -24,6 +23,7 @@ from gateway.mapping.expressions import Condition
 from gateway.mapping.passed_starts import PassedStart, Said
 from gateway.mapping.shifts import ShiftCalendar
 from gateway.mapping.templates import Pattern, Template
+from gateway.mapping.times import second_of
 from gateway.mapping.values import Number, text
 from gateway.model import IntervalType, Scalar
 
@@ -220,7 +220,8 @@ class IntervalsState:
 
     Repeats: `past_keys` are the newest PAST_KEYS keys that counted before `key`, each once; `key_history` the newest
     PAST_KEYS changes of what was said of the key, with their times; `past_events` the times and digests of the newest
-    PAST_KEYS messages that were events by which something began or ended.
+    PAST_KEYS messages that were events by which something began or ended. `missed` are the keys that came and went
+    while their source was not heard, until it has been heard out.
     """
 
     key: str = ""
@@ -242,6 +243,7 @@ class IntervalsState:
     past_events: Annotated[tuple[tuple[float, str], ...], Field(alias="events")] = ()
     counted_undecided: Annotated[Number, Field(alias="later")] = 0
     passed: Annotated[tuple[PassedStart, ...], Field(exclude_if=lambda passed: not passed)] = ()
+    missed: Annotated[tuple[str, ...], Field(exclude_if=lambda missed: not missed)] = ()
 
 
 class IntervalListener(Protocol):
@@ -345,7 +347,7 @@ def with_ended(
     state: IntervalsState, current: OpenInterval, end: float, remembered: int = 0
 ) -> tuple[IntervalsState, EndedInterval]:
     """End `current` at `end`: it becomes the last, and one of the newest `remembered` that are known by name."""
-    ended = EndedInterval(current.interval, current.start, max(floor(end), state.earliest_start), end, current.name)
+    ended = EndedInterval(current.interval, current.start, max(second_of(end), state.earliest_start), end, current.name)
     recently_ended = (*state.recently_ended, ended)[-remembered:] if remembered else ()
     after = replace(
         state,
@@ -360,7 +362,7 @@ def with_ended(
 
 def start_second(state: IntervalsState, begun: float) -> int:
     """The second in which an interval that begins at `begun` starts."""
-    return max(floor(begun), state.earliest_start)
+    return max(second_of(begun), state.earliest_start)
 
 
 def with_open(state: IntervalsState, current: OpenInterval, begun: float) -> IntervalsState:
@@ -383,12 +385,11 @@ def owner(state: IntervalsState, at: float) -> OpenInterval | EndedInterval | No
     A moment between two intervals belongs to the later one; one before all that is known, to the earliest that is
     known.
     """
-    change = state.pending_change
+    change, ended = state.pending_change, state.pending_end
     if state.last is not None and at < state.last.ended:
         return state.last
-    if state.current is not None and change is not None and at >= change.previous_end:
-        return None
-    return state.current
+    is_decided = (change is None or at < change.previous_end) and (ended is None or at < ended.since)
+    return state.current if is_decided else None
 
 
 def is_undecided(state: IntervalsState, at: float) -> bool:

@@ -292,6 +292,8 @@ class LineSteps:
         context.losses, self.rests_until = with_contact(context.losses, contact), None
         if self.states is not None and contact.state != "unheard":
             self.states.on_contact(contact)
+        for track in self.tracks:
+            track.hear(contact)
         self.advance(context.now)
 
     def _settle_overdue(self, fed: Sequence[Fed], memory: dict[str, InputMemory], readings: Readings) -> None:

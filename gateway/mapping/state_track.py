@@ -1,7 +1,7 @@
 """The states of a line while a step is taken: what samples and time mean for them, and what is recorded of it."""
 
 from collections.abc import Iterator
-from math import floor, inf, nextafter
+from math import inf, nextafter
 from typing import Literal
 
 from gateway.frozen import replace
@@ -21,6 +21,7 @@ from gateway.mapping.states import (
     meaning_of,
     merged_description,
 )
+from gateway.mapping.times import second_of
 from gateway.mapping.values import excerpt, scalar, text
 from gateway.model import Contact
 
@@ -193,7 +194,7 @@ class StateTrack:
     def _record(self, candidate: Candidate, *, offline: bool = False) -> None:
         """This is the state that is on: the one before ends where it starts."""
         state, context, meaning = self.state, self.context, candidate.meaning
-        start = max(floor(candidate.at), state.earliest_start)
+        start = max(second_of(candidate.at), state.earliest_start)
         if state.interval is not None:
             context.recorder.end(context.now, "STATE", state.interval, start, self._summary())
         reason = {"reason": meaning.reason} if meaning.reason is not None else {}
@@ -216,7 +217,7 @@ class StateTrack:
 
     def _end(self, at: float) -> None:
         """The line is in no state that is known, from `at` on."""
-        state, end = self.state, max(floor(at), self.state.earliest_start)
+        state, end = self.state, max(second_of(at), self.state.earliest_start)
         if state.interval is not None:
             self.context.recorder.end(self.context.now, "STATE", state.interval, end, self._summary())
         self.state = replace(state, interval=None, meaning=None, earliest_start=end)

@@ -5,6 +5,7 @@ import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from math import floor
 
 from gateway.mapping.values import number_in
 
@@ -23,6 +24,15 @@ _DAY_FIRST = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4}),?[T ]\s*(\d{1,2}:\d{2}(?
 _RFC_2822 = re.compile(r"(?:[A-Za-z]{3},\s*)?\d{1,2}\s+[A-Za-z]{3}\s+\d{4}\s+\d{2}:\d{2}(?::\d{2})?\s+\S+")
 _LEAP_SECOND = re.compile(r"(:(?:14|29|44|59)):60(?!\d)")
 """At the end of an hour, or of a quarter where a zone is off by one."""
+
+
+ORDER = 4e-6
+"""Seconds: times that differ by less say only what was before what."""
+
+
+def second_of(at: float) -> int:
+    """The whole second in which it was `at`. What was right before something of a time is of the same second."""
+    return floor(at + ORDER)
 
 
 def epoch_seconds(value: object, zone: tzinfo | None = None) -> float | None:

@@ -103,9 +103,13 @@ PROOFS: Mapping[str, Sequence[str]] = {
         "test_what_never_was_stays_as_somebody_has_it",
     ),
     "* An interval that is told otherwise": ("test_p13_what_is_told_otherwise_for_the_fourth_time_is_listed",),
-    "* Orders whose messages have no `time`": ("session_lost_while_the_order_changed_twice",),
+    "* Orders whose messages have no `time`": (
+        "session_lost_while_the_order_changed_twice",
+        "test_p13_each_operator_of_an_outage_is_told_or_listed_by_name",
+    ),
     "* A message without `time` that was heard": (
         "test_p13_a_message_without_a_time_stays_before_one_with_a_time",
+        "test_p13_what_keeps_its_place_before_one_of_a_whole_second_begins_in_that_second",
         "test_p13_a_timed_message_that_waited_elsewhere_moves_none_without_a_time",
         "test_p13_what_waited_at_the_broker_keeps_its_places",
     ),

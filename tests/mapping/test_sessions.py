@@ -15,7 +15,7 @@ from gateway.mapping.feeder import feed, prepared, settled
 from gateway.mapping.line import LineState, Tick, dump, load
 from gateway.mapping.trail import Feed
 from gateway.mapping.trail_log import addition, beginning, restored
-from gateway.model import Contact, Output, Record, Sample, StartInterval
+from gateway.model import Contact, Output, Record, Sample, StartInterval, UpdateInterval
 from tests.mapping.laws import examples
 from tests.mapping.recording import T0, back, fed, lost, message, plan, tag, tick
 from tests.mapping.test_late_properties import effective, facts
@@ -147,3 +147,57 @@ def test_p13_an_outage_leaves_what_came_in_order_in_its_runs(steps: list[tuple[i
     rest: list[Event] = [order(ended + 100, ""), tick(ended + 300)]
     away: list[Event] = [order(0, "A"), lost(until, "mes"), back(ended, "mes")]
     assert scraps([*away, *late, *rest]) == scraps([order(0, "A"), *said, *rest])
+
+
+OPERATED = plan(
+    inputs={"order": INPUTS["order"], "operator": {"source": "mes", "topic": "operator", "field": "v"}},
+    run=RUN,
+    states=None,
+    scrap_yield=None,
+    intervals=[{"type": "Operator", "key": "operator", "name": "{operator}"}],
+)
+"""Orders have times, operators none."""
+
+
+def operator(heard: float, name: str) -> Sample:
+    return message(heard, "operator", {"v": name})
+
+
+def test_p13_what_keeps_its_place_before_one_of_a_whole_second_begins_in_that_second() -> None:
+    """The order of half past was heard after the operator: he was there by then, and stayed until the next, so that
+    nothing is said of his having come and gone."""
+    away: list[Event] = [order(0, "A"), operator(1, "ann"), lost(400, "mes"), back(1000, "mes")]
+    played = fed(OPERATED, *away, operator(1000.1, "bob"), order(500, "B", 1000.1), operator(1000.2, "cyd"), tick(1300))
+    starts = {each.name: each.start - T0 for each in played.records if isinstance(each, StartInterval)}
+    assert starts == {"A": 0, "ann": 1, "B": 500, "bob": 500, "cyd": 1000}
+    ends = {each.end - T0 for each in played.records if isinstance(each, UpdateInterval) and each.end is not None}
+    assert ends == {500, 1000}
+    assert played.notices == []
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.sampled_from([0.0, 0.01, 0.15])), min_size=1, max_size=10),
+    st.lists(st.integers(1, 90), min_size=10, max_size=10),
+)
+@examples(60)
+def test_p13_each_operator_of_an_outage_is_told_or_listed_by_name(
+    backlog: list[tuple[bool, float]], pauses: list[int]
+) -> None:
+    """Never both, and none is forgotten, whatever orders of which time come between them."""
+    heard, said, events = 1000.1, 410, list[Event]([order(0, "A"), operator(1, "ann"), lost(400, "mes")])
+    events.append(back(1000, "mes"))
+    names = {"ann"}
+    for number, ((timed, pause), later) in enumerate(zip(backlog, pauses, strict=False)):
+        heard, said = heard + pause, said + later
+        if timed and said < 990:
+            events.append(order(said, f"B{number}", heard))
+        else:
+            events.append(operator(heard, f"op{number}"))
+            names.add(f"op{number}")
+    played = fed(OPERATED, *events, tick(1300))
+    told = {
+        each.name for each in effective(played.records) if isinstance(each, StartInterval) and each.type == "Operator"
+    }
+    listed = {notice.text.split()[1] for notice in played.notices if "came and went" in notice.text}
+    assert told | listed == names
+    assert not told & listed

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 NAMED = [
     *("help", "demo", "test", "promises", "lint", "bench", "walk", "figures", "campaign", "manners", "laws", "search"),
     *("payloads", "bodies", "bursts", "contract"),
-    *("peers", "page", "deb", "package", "image", "offline", "lock", "clean"),
+    *("peers", "page", "deb", "package", "next", "image", "offline", "lock", "clean"),
 ]
 
 

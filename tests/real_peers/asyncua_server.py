@@ -1,12 +1,15 @@
 """asyncua's own server as a program; see `commands` for how it is talked to.
 
 Settings: `port`, `before` (namespaces ahead of the line's), `variables` (name -> value), `users` (name -> password;
-with them nobody is let in anonymously), `counting` (see `Counters`).
+with them nobody is let in anonymously unless `anonymous` says so), `certificate` (the files of one and of its key: it
+then knows the policies, and lets in clients and users with any certificate), `uri` (of the application), `counting`
+(see `Counters`).
 """
 
 import asyncio
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from asyncua import ua
 from asyncua.common.node import Node
@@ -20,16 +23,18 @@ _GUESSED = {int: "Int32", float: "Double", bool: "Boolean", str: "String"}
 
 
 class Users:
-    """Lets in who knows a password; everybody where there are none."""
+    """Lets in who knows a password, or has a certificate; everybody where there are no passwords."""
 
-    def __init__(self, users: dict[str, str]) -> None:
+    def __init__(self, users: dict[str, str], *, anonymous: bool) -> None:
         self._users = users
+        self._anonymous = anonymous
 
     def get_user(
         self, iserver: Any, username: str | None = None, password: str | None = None, certificate: Any = None
     ) -> User | None:
         """As the library asks: None refuses."""
-        known = not self._users or (username in self._users and self._users[username] == password)
+        known = self._anonymous if username is None else self._users.get(username) == password
+        known = known or certificate is not None
         return User(role=UserRole.User) if known else None
 
 
@@ -37,7 +42,8 @@ class Plc:
     """The server and its variables."""
 
     def __init__(self, chosen: dict[str, Any]) -> None:
-        manager: Any = Users(chosen.get("users", {}))
+        users = chosen.get("users", {})
+        manager: Any = Users(users, anonymous=chosen.get("anonymous", not users))
         self.server = Server(user_manager=manager)
         self._chosen = chosen
         self._index = 0
@@ -47,7 +53,14 @@ class Plc:
     async def start(self) -> None:
         await self.server.init()
         self.server.set_endpoint(f"opc.tcp://127.0.0.1:{self._chosen['port']}")
-        self.server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        policies = [ua.SecurityPolicyType.NoSecurity]
+        if "certificate" in self._chosen:
+            certificate, key = self._chosen["certificate"]
+            await self.server.set_application_uri(self._chosen["uri"])
+            await self.server.load_certificate(certificate)
+            await self.server.load_private_key(key)
+            policies += [kind for kind in ua.SecurityPolicyType if kind.name.startswith(("Basic256Sha256", "Aes"))]
+        self.server.set_security_policy(policies)
         for uri in (*self._chosen.get("before", ()), LINE):
             self._index = await self.server.register_namespace(uri)
         for name, value in self._chosen.get("variables", {}).items():
@@ -59,7 +72,8 @@ class Plc:
     async def add(self, command: dict[str, Any]) -> None:
         name = command["name"]
         node_id = ua.NodeId(ua.String(name), ua.Int16(self._index))
-        self._nodes[name] = await self.server.nodes.objects.add_variable(node_id, name, self._value(command))
+        browse_name = ua.QualifiedName(name, ua.UInt16(self._index))
+        self._nodes[name] = await self.server.nodes.objects.add_variable(node_id, browse_name, self._value(command))
 
     async def write(self, command: dict[str, Any]) -> None:
         status = ua.StatusCode(ua.UInt32(getattr(StatusCodes, command.get("status", "Good"))))
@@ -73,7 +87,16 @@ class Plc:
     def _value(self, command: dict[str, Any]) -> ua.Variant:
         """In the type that is named, else in the one that PLCs would have for it."""
         value = command["value"]
-        return ua.Variant(value, ua.VariantType[command.get("type") or _GUESSED[type(value)]])
+        kind = command.get("type") or _GUESSED[type(value[0] if isinstance(value, list) else value)]
+        if kind == "Guid":
+            value = UUID(value)
+        elif kind == "QualifiedName":
+            value = ua.QualifiedName(value, ua.UInt16(1))
+        return ua.Variant(value, ua.VariantType[kind])
+
+    async def level(self, command: dict[str, Any]) -> None:
+        level = ua.DataValue(ua.Variant(ua.Byte(command["level"]), ua.VariantType.Byte))
+        await self.server.write_attribute_value(ua.NodeId(ua.Int32(2267), ua.Int16(0)), level)
 
 
 async def main() -> None:
@@ -81,7 +104,7 @@ async def main() -> None:
     plc = Plc(settings())
     await plc.start()
     counters = plc.counters
-    commands = {"add": plc.add, "write": plc.write, "delete": plc.delete}
+    commands = {"add": plc.add, "write": plc.write, "delete": plc.delete, "level": plc.level}
     await obey({**commands, "count": counters.count, "rest": counters.rest})
     await plc.server.stop()
 

@@ -12,7 +12,7 @@ from typing import Literal
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from tests.peers import free_port
+from tests.peers import PATIENCE, free_port
 from tests.real_peers.processes import PREPARED, PeerProcess, program, until_takes_connections
 
 Version = Literal["5", "3.1.1"]
@@ -21,7 +21,6 @@ UNLIMITED = 65_535
 """There are no more packet ids."""
 
 _HERE = Path(__file__).parent
-_PATIENCE = 60.0  # seconds for a start, on a machine with other work to do
 _ASKED = b"\x10\x11\x00\x04MQTT\x04\x02\x00\x1e\x00\x05probe"  # CONNECT: MQTT 3.1.1, clean session, client "probe"
 _ACCEPTED = b"\x20\x02\x00\x00"
 
@@ -64,12 +63,12 @@ class Broker(ABC):
         """Start it; returns when it takes clients in."""
         self.directory.mkdir(parents=True, exist_ok=True)
         self._launch()
-        await until_takes_connections(self.process, self.port, _PATIENCE)
+        await until_takes_connections(self.process, self.port, PATIENCE)
         await self.until_serves()
 
     async def until_serves(self) -> None:
         """Wait until it answers a CONNECT with success; AssertionError when it does not."""
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + PATIENCE
         while not await self._serves():
             assert self.process.running, f"{self.name} ended: {self.process.told()}"
             assert time.monotonic() < deadline, f"{self.name} accepts no client: {self.process.told()}"
@@ -108,7 +107,7 @@ class Broker(ABC):
         client.loop_start()
         try:
             for info in [client.publish(topic, payload, qos, retain) for topic, payload in messages]:
-                info.wait_for_publish(_PATIENCE)
+                info.wait_for_publish(PATIENCE)
                 assert info.is_published(), f"{self.name} did not acknowledge a message"
             client.disconnect()
         finally:
@@ -145,7 +144,7 @@ class Mosquitto(Broker):
         saved = self.directory / "mosquitto.db"
         before = saved.stat().st_mtime_ns if saved.exists() else 0
         self.process.send(signal.SIGUSR1)  # makes it save, into another file that then takes the place of this one
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + PATIENCE
         while not saved.exists() or saved.stat().st_mtime_ns == before:
             assert time.monotonic() < deadline, f"mosquitto does not save: {self.process.told()}"
             await asyncio.sleep(0.02)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.peers import free_port
+from tests.peers import PATIENCE, free_port
 from tests.real_peers.processes import PeerProcess, until_takes_connections
 
 TOKEN = "a-token-of-the-stand-in"
@@ -242,7 +242,7 @@ class GatewayRun:
         """The answer of `/api/status`; None while the gateway does not answer."""
         return await asyncio.to_thread(_status, self.ports["status"])
 
-    async def until(self, holds: Callable[[Any], bool], what: str, timeout: float = 60.0) -> None:
+    async def until(self, holds: Callable[[Any], bool], what: str, timeout: float = PATIENCE) -> None:
         """Poll the status until `holds` says so; AssertionError when it does not in time, or the gateway ends."""
         deadline = time.monotonic() + timeout
         while True:
@@ -253,7 +253,7 @@ class GatewayRun:
             assert time.monotonic() < deadline, f"the gateway is not {what} after {timeout:g} s: {self.gateway.told()}"
             await asyncio.sleep(0.1)
 
-    async def until_connected(self, timeout: float = 60.0) -> None:
+    async def until_connected(self, timeout: float = PATIENCE) -> None:
         """Wait until it is connected to every source."""
         await self.until(lambda status: all(source["connected"] for source in status["sources"]), "connected", timeout)
 
@@ -302,7 +302,7 @@ class GatewayRun:
             if (body := entry["body"])["type"]["name"] == kind and "id" not in body
         ]
 
-    async def until_arrived(self, names: Iterable[str], timeout: float = 60.0) -> None:
+    async def until_arrived(self, names: Iterable[str], timeout: float = PATIENCE) -> None:
         """Wait until something of each of the names is at Oden; AssertionError when it is not in time."""
         wanted, deadline = set(names), time.monotonic() + timeout
         while wanted - self.arrived().keys():

@@ -1,10 +1,13 @@
 """open62541, in the package `o6`, as a program in an environment of its own; see `commands` for how it is talked to.
 
 Settings: `port`, `before` (namespaces ahead of the line's), `variables` (name -> value), `users` (name -> password;
-with them nobody is let in anonymously), `counting` (see `Counters`). It ends by itself after ten minutes.
+with them nobody is let in anonymously unless `anonymous` says so), `certificate` (the files of one and of its key: it
+then knows the policies, trusts every client, and lets in users that are a certificate), `uri` (of the application),
+`history` (how many values of each variable are kept), `counting` (see `Counters`). It ends by itself after ten minutes.
 """
 
 import asyncio
+import re
 from typing import Any
 
 import o6
@@ -18,6 +21,9 @@ _KINDS = {
     "UInt32": o6.UInt32,
     "Int64": o6.Int64,
     "Double": o6.Double,
+    "Float": o6.Float,
+    "Guid": o6.Guid,
+    "QualifiedName": lambda name: o6.QualifiedName(1, name),
     "Boolean": bool,
     "String": str,
 }
@@ -33,14 +39,19 @@ class LoopbackOnly(asyncio.SelectorEventLoop):
 
 
 class Users(o6.AccessControl):  # type: ignore[misc]
-    """Lets in who knows a password."""
+    """Lets in who knows a password, or has a certificate."""
 
-    def __init__(self, users: dict[str, str]) -> None:
-        super().__init__(anonymous=not users, username=bool(users))
+    def __init__(self, users: dict[str, str], *, anonymous: bool, certificates: bool) -> None:
+        super().__init__(anonymous=anonymous, username=bool(users))
+        if certificates:
+            kind = ns0.datatypes.UserTokenType.CERTIFICATE
+            self.user_token_policies.append(ns0.datatypes.UserTokenPolicy(policyId="certificate", tokenType=kind))
         self._users = users
 
     def activateSession(self, endpoint: Any, remoteCertificate: bytes, session: Any, userIdentityToken: Any) -> Any:  # noqa: N802, N803
         """Refuse by raising, as the library asks for."""
+        if isinstance(userIdentityToken, ns0.datatypes.X509IdentityToken):
+            return None
         if not self._users or not isinstance(userIdentityToken, ns0.datatypes.UserNameIdentityToken):
             return super().activateSession(endpoint, remoteCertificate, session, userIdentityToken)
         if self._users.get(str(userIdentityToken.userName)) != bytes(userIdentityToken.password).decode():
@@ -52,9 +63,21 @@ class Plc:
     """The server and its variables."""
 
     def __init__(self, chosen: dict[str, Any]) -> None:
+        users = chosen.get("users", {})
+        certificate, key = chosen.get("certificate", (None, None))
+        anonymous = chosen.get("anonymous", not users)
         self.server = o6.Server(
-            port=chosen["port"], accessControl=Users(chosen.get("users", {})), allowNonePolicyPassword=True
+            port=chosen["port"],
+            accessControl=Users(users, anonymous=anonymous, certificates=certificate is not None),
+            allowNonePolicyPassword=True,
+            certificate=certificate,
+            privateKey=key,
+            acceptAllCertificates=certificate is not None,
+            applicationUri=chosen.get("uri"),
         )
+        self._kept = chosen.get("history", 0)
+        if self._kept:
+            self.server.config.setHistoryDatabase(capacity=self._kept)
         for index, uri in enumerate([*chosen.get("before", ()), LINE], 2):
             self.server._add_namespace(uri, index)
             self.index = index
@@ -64,14 +87,29 @@ class Plc:
 
     def value(self, command: dict[str, Any]) -> Any:
         """The value in the type that is named, else in the one that PLCs would have for it."""
-        return _KINDS[command.get("type") or _GUESSED[type(command["value"])]](command["value"])
+        value = command["value"]
+        kind = _KINDS[command.get("type") or _GUESSED[type(value[0] if isinstance(value, list) else value)]]
+        return [kind(each) for each in value] if isinstance(value, list) else kind(value)
 
     async def add(self, command: dict[str, Any]) -> None:
-        parent = self.server.objectsNode
-        await self.server.addVariable(command["name"], parent, self.value(command), nodeId=self.node(command))
+        name, parent = command["name"], self.server.objectsNode
+        historizing = bool(self._kept) and not isinstance(command["value"], list)
+        await self.server.addVariable(
+            name, parent, self.value(command), nodeId=self.node(command), ns=self.index, historizing=historizing
+        )
+
+    async def happen(self, command: dict[str, Any]) -> None:
+        await self.server.createEvent(message=command["message"], severity=300)
+
+    async def level(self, command: dict[str, Any]) -> None:
+        (await self.server.write("i=2267", o6.Byte(command["level"]))).check()
 
     async def write(self, command: dict[str, Any]) -> None:
-        (await self.server.write(self.node(command), self.value(command))).check()
+        value = self.value(command)
+        if "status" in command:
+            name = re.sub("(?<!^)(?=[A-Z])", "_", command["status"]).upper()
+            value = o6.DataValue(value, status=getattr(o6.StatusCode, name))
+        (await self.server.write(self.node(command), value)).check()
 
     async def delete(self, command: dict[str, Any]) -> None:
         (await self.server.deleteNode(self.node(command))).check()
@@ -88,7 +126,7 @@ async def main() -> None:
         await plc.add({"name": name, "value": 0})
     plc.server.start()
     await plc.server.waitReady()
-    commands = {"add": plc.add, "write": plc.write, "delete": plc.delete}
+    commands = {"add": plc.add, "write": plc.write, "delete": plc.delete, "happen": plc.happen, "level": plc.level}
     await obey({**commands, "count": counters.count, "rest": counters.rest})
     plc.server.stop()
 

@@ -12,6 +12,8 @@ from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 
+from tests.peers import PATIENCE
+
 PREPARED = Path(os.environ.get("REAL_PEERS", Path(__file__).parents[2] / ".peers")).absolute()
 """The folder in which `.ci/peers` has installed what comes from npm and PyPI."""
 
@@ -127,7 +129,7 @@ def _address(text: str) -> str:
     return str(ip_address(b"".join(word[::-1] if sys.byteorder == "little" else word for word in words)))
 
 
-async def until_takes_connections(peer: PeerProcess, port: int, timeout: float = 60.0) -> None:
+async def until_takes_connections(peer: PeerProcess, port: int, timeout: float = PATIENCE) -> None:
     """AssertionError with the peer's last words where it ends or does not listen on `port` in time."""
     deadline = time.monotonic() + timeout
     while True:

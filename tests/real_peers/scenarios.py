@@ -226,9 +226,9 @@ async def _stream(stage: Stage, messages: list[tuple[str, bytes]]) -> None:
 async def _fill(stage: Stage) -> None:
     """Take Oden away and publish until the outbox is full and the broker sends no more."""
     await stage.run.stop_oden()
-    publishing = asyncio.create_task(stage.broker.publish(*stage.events.distinct(4_000, padding=3_000)))
+    publishing = asyncio.create_task(stage.broker.publish(*stage.events.distinct(1_000, padding=12_000)))
     try:
-        await stage.run.until(lambda status: status["taking_in"]["state"] != "yes", "full", 120)
+        await stage.run.until(lambda status: status["taking_in"]["state"] != "yes", "full")
     finally:
         await publishing
     await stage.broker.publish(*stage.mixed(10, 10))

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.peers import PATIENCE
 from tests.real_peers.brokers import Broker
 from tests.real_peers.gateway_run import ORDER, SCRAP, Events, GatewayRun, Judgement, judge
 from tests.real_peers.tap import TO_GATEWAY, Direction, Kind, MqttTap, Rule
@@ -17,8 +18,6 @@ QUIET = 3.0
 
 LONGEST = 240.0
 """Seconds without anything new at Oden after which it is judged although it has not come to rest."""
-
-_PATIENCE = 60.0
 
 
 class Stage:
@@ -95,7 +94,7 @@ class Stage:
         await self.run.until_connected()
         await self.run.until_settled(1.0)
 
-    async def until(self, holds: Callable[[], bool], what: str, timeout: float = _PATIENCE) -> None:
+    async def until(self, holds: Callable[[], bool], what: str, timeout: float = PATIENCE) -> None:
         """Poll until `holds`; AssertionError when it does not in time."""
         deadline = time.monotonic() + timeout
         while not holds():

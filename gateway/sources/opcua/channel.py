@@ -8,8 +8,8 @@ import asyncio
 import shlex
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from operator import itemgetter
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -18,13 +18,12 @@ import structlog
 from asyncua import ua
 from asyncua.client.client import Client
 from asyncua.common.utils import Buffer
-from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.uaerrors import UaError, UaStatusCodeError
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.config.schema import OpcuaConfig
 from gateway.connection_steps import note_step
-from gateway.errors import SourceError, obstacle
+from gateway.errors import SourceError
 from gateway.health import KindName
 from gateway.shown_address import shown_address
 from gateway.sources.opcua.certificates import split_chain
@@ -39,8 +38,9 @@ from gateway.sources.opcua.security import (
     user_of,
     why_not_open,
 )
-from gateway.sources.opcua.services import WELL, LinkLost, service_level, state_of
+from gateway.sources.opcua.services import WELL, LinkLost, create_subscription, service_level, state_of
 from gateway.sources.opcua.session_key import KeyFile, SessionKey
+from gateway.sources.opcua.translation import SESSION_GONE, in_session, reason_of, translated
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -49,9 +49,9 @@ CHANNEL_LIFETIME = 3600.0
 """Seconds that the server is asked to keep a channel's keys; it may choose another time."""
 SESSION_TIMEOUT = 60.0
 """Seconds without a word after which the server may drop the session; it may choose another time."""
-SHORT_SESSION = 15.0
-"""The same at a server that does not let a session be taken up over another connection, so that each cut and each crash
-leaves one behind."""
+SHORT_SESSION = 6.0
+"""The same at a server that does not let a session be taken up over another connection: each cut and each crash leaves
+one behind, which is gone before anybody is told that there is no connection."""
 
 LOOK_AROUND = 60.0
 """Seconds between two looks whether another server is better, while the one that is used says that it is not well."""
@@ -59,20 +59,17 @@ LOOK_AROUND = 60.0
 _RENEW_AFTER = 0.75  # of the lifetime: Part 4, 5.6.2
 _EXPORT = "what this prints: oden-gateway pki export"
 _DISTRUST = ("BadSecurityChecksFailed", "BadCertificate")
-_SESSION_GONE = {  # its subscriptions may be there
-    StatusCodes.BadSessionIdInvalid,
-    StatusCodes.BadSessionClosed,
-    StatusCodes.BadSessionNotActivated,
-    StatusCodes.BadSecureChannelIdInvalid,
-}
 _CLOSING = 2.0  # seconds that a server gets for a farewell
 
 
 class Channel:
     """The session with one server, over one connection at a time."""
 
-    def __init__(self, config: OpcuaConfig, keys: KeyFile, lifetime: float = CHANNEL_LIFETIME) -> None:
-        """`keys` remembers the session of a gateway that has crashed; `lifetime` in seconds, see CHANNEL_LIFETIME."""
+    def __init__(
+        self, config: OpcuaConfig, keys: KeyFile, lifetime: float = CHANNEL_LIFETIME, *, lasts: bool = False
+    ) -> None:
+        """`keys` remembers the session of a gateway that has crashed; `lifetime` in seconds, see CHANNEL_LIFETIME. One
+        that `lasts` is to be taken up over other connections."""
         self._config = config
         address = urlsplit(config.url)
         password = config.password.get_secret_value() if config.password is not None else None
@@ -83,7 +80,9 @@ class Channel:
         self._user = config.username or (unquote(address.username) if address.username else None)
         self._password = password or (unquote(address.password) if address.password else None)
         self._lifetime = lifetime
-        self._session_timeout = SESSION_TIMEOUT
+        # There are servers that take up no session of a user that is a certificate: whether this one does is tried.
+        self._to_try = lasts and config.user_certificate is not None
+        self._session_timeout = SHORT_SESSION if self._to_try else SESSION_TIMEOUT
         self._client = self._new_client()
         self._at = 0.0
         """When it was connected last, in seconds since 1970."""
@@ -131,6 +130,10 @@ class Channel:
             self._config = await self._best(now)
         else:
             await self._connect(now, self._replace)
+        if self._to_try:
+            with suppress(UaError, ValueError):
+                await create_subscription(self, 1.0)  # without any, some servers end a session with its connection
+            await self._connect(now, self._replace)  # takes up the one that has just begun, where it can
 
     async def is_ill(self, now: float) -> bool:
         """See `Connection.is_ill`."""
@@ -272,10 +275,10 @@ class Channel:
         try:
             await self._activate()
         except UaStatusCodeError as error:
-            if error.code not in _SESSION_GONE:
-                self._session_timeout = SHORT_SESSION
+            if error.code not in SESSION_GONE:
+                self._to_try, self._session_timeout = False, SHORT_SESSION
             raise
-        self._session_timeout = SESSION_TIMEOUT
+        self._to_try, self._session_timeout = False, SESSION_TIMEOUT
 
     async def _activate(self) -> None:
         client: Any = self._client
@@ -370,31 +373,3 @@ def with_port(url: str) -> str:
     """`url` with the registered port (Part 6, 7.2) where it has none."""
     address = urlsplit(url)
     return url if address.port is not None else address._replace(netloc=f"{address.netloc}:4840").geturl()
-
-
-@contextmanager
-def in_session() -> Iterator[None]:
-    """The answer that the server knows no such session becomes LinkLost, whatever it was that was asked."""
-    try:
-        yield
-    except UaStatusCodeError as error:
-        if error.code in _SESSION_GONE:
-            name = ua.StatusCode(ua.UInt32(error.code)).name
-            raise LinkLost(f"the server has ended the session ({name})") from None
-        raise
-
-
-@contextmanager
-def translated(doing: str) -> Iterator[None]:
-    """Errors of the library and of what a server sends become SourceError, those of the network LinkLost."""
-    try:
-        yield
-    except OSError as error:
-        raise LinkLost(f"{doing}: {reason_of(error)}") from error
-    except (UaError, ValueError) as error:
-        raise SourceError(f"{doing}: {reason_of(error)}") from error
-
-
-def reason_of(error: Exception) -> str:
-    """`error` in words."""
-    return obstacle(error) if isinstance(error, OSError | UnicodeError) else str(error) or type(error).__name__

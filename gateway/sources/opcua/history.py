@@ -23,7 +23,7 @@ from gateway.sources.opcua.services import UNREADABLE, Link, call, in_chunks, re
 from gateway.sources.opcua.wire import reading
 
 LONGEST = 30.0
-"""Seconds that reading may take; the subscriptions wait meanwhile, and values in the server's queues."""
+"""Seconds that reading may take; what the subscriptions tell waits meanwhile."""
 MOST_PER_TAG = 10_000
 """Values of one tag, or events of one node, that are read; of one that has more, nothing is known."""
 MOST = 100_000

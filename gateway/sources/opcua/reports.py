@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from math import inf
 from operator import attrgetter
 
 from asyncua import ua
@@ -50,8 +51,9 @@ class Reports:
         self._auditor = auditor
         self._health = health
         self._refused: dict[str, str] = {}
-        self._recovered: dict[str, float] = {}
-        """The newest time of a value that was read from a tag's history."""
+        self._recovered: dict[str, tuple[Decoded, float]] = {}
+        """The newest value that was read from a tag's history, until one that is newer has been told; and the time of
+        what was told last."""
         self.events = {node: ToldEvents(since) for node in items.nodes if items.is_events(node)}
         """Which events were told of the nodes that have such."""
         self._recovered_events = {node: ToldEvents(since) for node in self.events}
@@ -74,8 +76,9 @@ class Reports:
                 if node is not None and node not in self._items.readers:  # of these some servers tell a value, too
                     again = node in self._each and self._is_told(node, reading)
                     self._auditor.heard(node, reading)
-                    if not self._recovered or not self._is_known(node, reading):
-                        sample = self._sample(node, reading, now, notices)
+                    news = self._beyond_history(node, reading) if self._recovered else reading
+                    if news is not None:
+                        sample = self._sample(node, news, now, notices)
                         samples.append(replace(sample, initial=True) if again else sample)
             samples += self._events(message, self._items.subscriptions[published.subscription], now, notices)
         return samples, notices
@@ -95,15 +98,17 @@ class Reports:
         """What of the time from `since` on the server had kept, as it would have come."""
         samples, events = [], []
         for node, values in history.values.items():
+            if node in history.missing:  # the rest of it nobody knows
+                continue
             for value in values:
                 with suppress(ValueError):
                     sample = self._made(node, value, now, self._value(node, value), initial=False)
                     at = value.server_time if sample.source_time is None else sample.source_time
                     samples.append(replace(sample, received=min(at - sample.ahead if at else now, now)))
-            if values and node not in history.missing:
-                self._recovered[node] = values[-1].source_time or 0.0
+            if values:
+                self._recovered[node] = values[-1], -inf
         for node, occurrences in history.events.items():
-            for event in occurrences:
+            for event in () if node in history.missing else occurrences:
                 self.events[node].add(event.key)
                 self._recovered_events[node].add(event.key)
                 time = self._time(node, event.time, event.server_time)
@@ -114,12 +119,17 @@ class Reports:
         moments.sort(key=attrgetter("received"))
         return Recovered(self._name, now, since, tuple(moments), frozenset(history.missing))
 
-    def _is_known(self, node: str, reading: Reading) -> bool:
-        """Whether a value is one that was read from the history. The first of all says how it is now."""
-        last = self._recovered.get(node)
-        if last is None or isinstance(reading, str) or reading.source_time is None or node in self._items.unheard:
-            return False
-        return reading.source_time <= last
+    def _beyond_history(self, node: str, reading: Reading) -> Reading | None:
+        """What a reading says, unless that was read from the history. The first of all says how it is now: history can
+        know that better, because it was read after the tag had begun to be watched."""
+        if node not in self._recovered or isinstance(reading, str) or reading.source_time is None:
+            return reading
+        newest, before = self._recovered[node]
+        if reading.source_time > (newest.source_time or 0.0) or reading.source_time < before:  # or the clock went back
+            del self._recovered[node]
+            return reading
+        self._recovered[node] = newest, reading.source_time
+        return newest if node in self._items.unheard else None
 
     def _is_told(self, node: str, reading: Reading) -> bool:
         """Whether a writing is the one that was told last: some servers tell of all tags once more when a session is

@@ -10,29 +10,24 @@ import asyncio
 import math
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import partial
 from typing import NoReturn
-
-from asyncua.common.utils import Buffer
 
 from gateway.clock import Clock, ClockMoves
 from gateway.errors import SourceError
 from gateway.model import Notice, NoticeKind, Recovered, Sample
 from gateway.sources.base import TURN, Arrival, SourceHealth, Take, moments_of
 from gateway.sources.opcua.audit import Auditor
-from gateway.sources.opcua.channel import translated
 from gateway.sources.opcua.decode import Decoded, says_null
 from gateway.sources.opcua.history import Told, read_history
+from gateway.sources.opcua.inbox import Finding, Inbox, Incoming
 from gateway.sources.opcua.items import WatchedItems
 from gateway.sources.opcua.publishing import Published, Publisher
 from gateway.sources.opcua.reports import Reports
 from gateway.sources.opcua.server_clock import ServerClock
 from gateway.sources.opcua.services import UNREADABLE, Link, LinkLost, read_values
+from gateway.sources.opcua.translation import translated
 from gateway.sources.opcua.wire import Message, Reading
-
-RESPONSES = 4
-"""Responses that wait to be used; those behind them wait in the publish loops and at the server."""
 
 _RETRY = 2.0  # seconds until a failed item is asked for again, doubling to
 _RETRY_LONGEST = 30.0
@@ -40,18 +35,6 @@ _RETRY_LONGEST = 30.0
 
 class Silent(LinkLost):
     """Nothing is heard, although the server may be there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What the audit found: tags of which nothing comes although they have changed, and tags that can be read again."""
-
-    deaf: tuple[str, ...] = ()
-    readable: tuple[str, ...] = ()
-
-
-Incoming = Buffer | Finding | SourceError
-"""What comes of a session: a publish response, a finding of the audit, or in the end that it is lost."""
 
 
 class Session:
@@ -129,8 +112,9 @@ class Session:
             self._heard = True
             self._health.set_connected(self._clock.now())
 
-    async def deliver(self, inbox: "asyncio.Queue[Incoming]", take: Take, turn: Callable[[], None]) -> NoReturn:
-        """Hand over what arrives; ask again for items that failed. Raises SourceError when the session is lost.
+    async def deliver(self, inbox: Inbox, take: Take, turn: Callable[[], None]) -> NoReturn:
+        """Hand over what arrives; ask again for items that failed. Raises SourceError when the session is lost, and
+        what else has ended that which runs beside.
 
         `inbox` is where the publish loops and the audit put what they have.
         """
@@ -168,7 +152,7 @@ class Session:
 
     async def _use(self, incoming: Incoming, take: Take) -> bool:
         """Whether items are to be replaced at once."""
-        if isinstance(incoming, SourceError):
+        if isinstance(incoming, Exception):
             raise incoming
         if isinstance(incoming, Finding):
             return await self._replace(incoming, take)

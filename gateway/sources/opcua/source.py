@@ -15,6 +15,7 @@ from collections.abc import Coroutine, Sequence
 from typing import NoReturn
 
 import structlog
+from asyncua.ua.uaerrors import UaError
 
 from gateway.clock import Clock, ClockMoves
 from gateway.config.schema import OpcuaConfig
@@ -22,16 +23,18 @@ from gateway.connection_steps import note_step
 from gateway.errors import SourceError
 from gateway.model import Notice, Sample
 from gateway.sources.base import TURN, Arrival, Source, SourceHealth, Take, not_connected
-from gateway.sources.opcua.channel import Channel, reason_of, translated
+from gateway.sources.opcua.channel import Channel
 from gateway.sources.opcua.connection import Connection
 from gateway.sources.opcua.history import Told
+from gateway.sources.opcua.inbox import Inbox
 from gateway.sources.opcua.items import WatchedItems
 from gateway.sources.opcua.publishing import OUTSTANDING, Publisher
 from gateway.sources.opcua.server_clock import ServerClock
 from gateway.sources.opcua.services import Link, LinkLost, read_limits, transfer
-from gateway.sources.opcua.session import RESPONSES, Incoming, Session
+from gateway.sources.opcua.session import Session
 from gateway.sources.opcua.session_key import KeyFile
 from gateway.sources.opcua.tags import Tag
+from gateway.sources.opcua.translation import reason_of, translated
 from gateway.sources.opcua.watch import Audit, read_clock
 
 MOST = 20
@@ -90,7 +93,9 @@ class OpcuaSource(Source):
         self._tags = tuple(tags)
         self._set_ups = SetUps()
         self._connection = connection if connection is not None else Channel(config, KeyFile(None))
-        self._inbox: asyncio.Queue[Incoming] = asyncio.Queue(RESPONSES)
+        self._inbox = Inbox()
+        self._beside: list[asyncio.Task[None]] = []
+        """What brings something of the session, while it stands."""
         self._session: Session | None = None
         """What is watched, while the server may have it."""
         self._before: Session | None = None
@@ -134,6 +139,7 @@ class OpcuaSource(Source):
             lost = True
             raise
         finally:
+            await self._end_beside()
             if lost and not self._connection.alternatives:
                 self._connection.drop()
             else:
@@ -152,6 +158,7 @@ class OpcuaSource(Source):
                 items = await self._watch(self._connection, publisher)
             finally:
                 self._set_ups.add(begun, self._clock.monotonic() - begun)
+        self._listen(publisher)
         session = Session(
             self.name,
             self._connection,
@@ -182,8 +189,12 @@ class OpcuaSource(Source):
         since = self._lost_at
         if since is None or self._config.history == "off":
             return None
-        with self._waiting(), translated("the server's history could not be read"):
-            recovered, missing = await session.recover(since, self._told)
+        self._inbox.keeps = True
+        try:
+            with self._waiting(), translated("the server's history could not be read"):
+                recovered, missing = await session.recover(since, self._told)
+        finally:
+            self._inbox.keeps = False
         every = len(session.items.nodes)
         log.info("opcua_recovered", source=self.name, moments=len(recovered.moments), tags=every - len(missing))
         reasons: dict[str, list[str]] = defaultdict(list)
@@ -213,6 +224,7 @@ class OpcuaSource(Source):
             await take(session.known())
         with self._waiting(), translated("what the server has kept could not be asked for"):
             await session.catch_up(take)
+        self._listen(session.publisher)
         return session
 
     async def _resume_soon(self, session: Session, take: Take) -> Session:
@@ -232,20 +244,40 @@ class OpcuaSource(Source):
 
     async def _work(self, session: Session, take: Take) -> NoReturn:
         """Take what the session brings until it is lost."""
-        connection, inbox = self._connection, self._inbox
-        while not inbox.empty():  # of the connection before, not used: the server has kept it
-            inbox.get_nowait()
-        audit = Audit(connection, session.items, session.auditor, session.unreadable, self._config.audit, self._clock)
-        clock = read_clock(connection, session.items, self._clock, self.health)
-        loops = (session.publisher.loop() for _ in range(OUTSTANDING))
-        work = [*loops, connection.keep(), audit.run(inbox.put), clock]
-        beside = [asyncio.create_task(self._beside(each, inbox)) for each in work]
+        connection, items = self._connection, session.items
+        audit = Audit(connection, items, session.auditor, session.unreadable, self._config.audit, self._clock)
+        clock = read_clock(connection, items, self._clock, self.health)
+        self._run_beside(connection.keep(), audit.run(self._inbox.put), clock)
         try:
-            await session.deliver(inbox, take, self._turn)
+            await session.deliver(self._inbox, take, self._turn)
         finally:
-            for task in beside:
-                task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
+            await self._end_beside()
+
+    def _listen(self, publisher: Publisher) -> None:
+        """Have the server tell, from here on. What came over a connection before and was not used, it has kept."""
+        self._inbox.clear()
+        self._run_beside(*(publisher.loop() for _ in range(OUTSTANDING)))
+
+    def _run_beside(self, *work: Coroutine[None, None, None]) -> None:
+        self._beside += [asyncio.create_task(self._told_of_its_end(each)) for each in work]
+
+    async def _end_beside(self) -> None:
+        ending, self._beside = self._beside, []
+        for task in ending:
+            task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
+
+    async def _told_of_its_end(self, work: Coroutine[None, None, None]) -> None:
+        """Do `work`; where it ends the session, say so at once, and to the consumer behind what has already arrived.
+        What is no fault of the server or of the way to it is one of ours, and told as that."""
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - whatever it is, the consumer must know
+            ending = error
+            if isinstance(error, OSError | UaError | ValueError):
+                ending = LinkLost(f"the connection was lost ({reason_of(error)})")
+            self.health.set_disconnected(self._clock.now(), str(ending))
+            await self._inbox.put(ending)
 
     def _unknown(self, now: float) -> tuple[Sample, ...]:
         return tuple(
@@ -269,13 +301,3 @@ class OpcuaSource(Source):
             await items.start(interval, timeout, connection.session_timeout, self._clock.monotonic())
             note_step(self._config.url, "subscribed", tags=len(items.nodes), failed=len(self.health.failed))
         return items
-
-    async def _beside(self, work: Coroutine[None, None, None], inbox: "asyncio.Queue[Incoming]") -> None:
-        """Do `work`; where it ends the session, say so at once, and to the consumer behind what has already arrived."""
-        try:
-            await work
-        except Exception as error:  # noqa: BLE001 - whatever it is, the consumer must know
-            if not isinstance(error, SourceError):
-                error = LinkLost(f"the connection was lost ({reason_of(error)})")
-            self.health.set_disconnected(self._clock.now(), str(error))
-            await inbox.put(error)

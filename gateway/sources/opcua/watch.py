@@ -11,13 +11,13 @@ from gateway.errors import SourceError
 from gateway.health import KindName
 from gateway.sources.base import SourceHealth
 from gateway.sources.opcua.audit import Auditor, grace
-from gateway.sources.opcua.channel import reason_of
 from gateway.sources.opcua.connection import Connection
 from gateway.sources.opcua.decode import Decoded
+from gateway.sources.opcua.inbox import Finding
 from gateway.sources.opcua.items import WatchedItems
 from gateway.sources.opcua.server_clock import reading_interval
 from gateway.sources.opcua.services import UNREADABLE, Link, LinkLost, read_values, standard
-from gateway.sources.opcua.session import Finding
+from gateway.sources.opcua.translation import reason_of
 from gateway.sources.opcua.wire import Reading
 
 log = structlog.get_logger()

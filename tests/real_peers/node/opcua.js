@@ -3,7 +3,8 @@
 // (as the library names them: maxSessions, operationLimits, ...), counting (prefix -> how many counters, and after how many
 // milliseconds each counts, once they are told to), alarms (name -> the limit from which on an alarm of the variable with this name is on; both are of the
 // object Press), history (how many values of each variable are kept), machine (whether Press tells of jobs, as ISA-95 has
-// them, and of cycles, as machines' own types do), serviceLevel, certificate (the files of a certificate of its own and its key), uri (of the application). Commands come as JSON lines on standard input: add, write and delete with name, value, type, status and time; happen
+// them, and of cycles, as machines' own types do), serviceLevel, certificate (the files of a certificate of its own and its key), uri (of the application).
+// Commands come as JSON lines on standard input: add (with the range of an analog value), write and delete with name, value, type, status and time; happen
 // with message, an event of the object Press; job with order, state and number, and cycle with count, bad and cavities, which are such events, too; level with level,
 // which is the ServiceLevel from then on; sessions, which says how many there are; forget, which ends all sessions with their subscriptions; count and rest, which say that counters
 // are to count, and to stop, with how often they have counted in all; each is answered by a line {"ok": true, ...} or {"error": text}.
@@ -19,9 +20,16 @@ const say = (line) => process.stdout.write(JSON.stringify(line) + '\n')
 
 function kind (value, type) {
   if (type) return opcua.DataType[type]
+  if (Array.isArray(value)) return kind(value[0])
   if (typeof value === 'boolean') return opcua.DataType.Boolean
   if (typeof value === 'string') return opcua.DataType.String
   return Number.isInteger(value) ? opcua.DataType.Int32 : opcua.DataType.Double
+}
+
+// A value as the library wants it.
+function variant (value, dataType) {
+  if (dataType === opcua.DataType.QualifiedName) return { dataType, value: { namespaceIndex: 1, name: value } }
+  return Array.isArray(value) ? { dataType, arrayType: opcua.VariantArrayType.Array, value } : { dataType, value }
 }
 
 // What a machine tells beside its variables: states of job orders by the types of ISA-95, and each of its cycles by a type of its own.
@@ -102,18 +110,21 @@ async function main () {
     level ({ level }) {
       serviceLevel = level
     },
-    add ({ name, value, type }) {
+    add ({ name, value, type, range }) {
       const dataType = kind(value, type)
-      nodes[name] = namespace.addVariable({
-        organizedBy: space.rootFolder.objects, browseName: name, nodeId: 's=' + name, dataType, value: { dataType, value }
-      })
+      const about = {
+        organizedBy: space.rootFolder.objects, browseName: name, nodeId: 's=' + name, dataType, valueRank: Array.isArray(value) ? 1 : -1
+      }
+      nodes[name] = range
+        ? namespace.addAnalogDataItem({ ...about, engineeringUnitsRange: { low: range[0], high: range[1] }, value: variant(value, dataType) })
+        : namespace.addVariable({ ...about, value: variant(value, dataType) })
       nodes[name].dataKind = dataType
       if (settings.history) space.installHistoricalDataNode(nodes[name], { maxOnlineValues: settings.history })
     },
     write ({ name, value, type, status, time }) {
       const dataType = type ? opcua.DataType[type] : nodes[name].dataKind
       const code = status ? opcua.StatusCodes[status] : opcua.StatusCodes.Good
-      nodes[name].setValueFromSource({ dataType, value }, code, time ? new Date(time) : new Date())
+      nodes[name].setValueFromSource(variant(value, dataType), code, time ? new Date(time) : new Date())
     },
     happen ({ message }) {
       press.raiseEvent('BaseEventType', {

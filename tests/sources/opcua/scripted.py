@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from itertools import groupby
 from typing import Any
 
 from asyncua import ua
@@ -26,8 +25,11 @@ from tests.sources.opcua.scripted_nodes import (
     Nodes,
     event_field,
     node_name,
+    notification,
     poison,
+    queue,
     refused,
+    runs,
     sent,
     standard,
 )
@@ -40,6 +42,8 @@ class _Subscription:
     items: dict[int, tuple[int, int, str]] = field(default_factory=dict)
     """Item id -> client handle, subscription, node."""
     waiting: list[tuple[int, ua.DataValue | list[ua.Variant]]] = field(default_factory=list)
+    queues: dict[int, int] = field(default_factory=dict)
+    """Client handle -> how many values of its node are kept between two messages."""
     events: dict[int, tuple[int, str, ua.EventFilter, int]] = field(default_factory=dict)
     """Item id -> client handle, notifier, what is wanted, and how many are kept."""
     number: int = 1
@@ -141,7 +145,7 @@ class Server(Nodes):
         for subscription in self.subscriptions.values():
             for handle, _, node in subscription.items.values():
                 if node == name:
-                    subscription.waiting.append((handle, data))
+                    queue(subscription.waiting, handle, data, subscription.queues[handle])
 
     def happen(self, notifier: str, *, type_: int = 2041, old: float = 0.0, **fields: object) -> None:
         """An event of `notifier`, `old` seconds ago; what of it is the state of a condition has a ConditionId, and is
@@ -233,6 +237,7 @@ class Server(Nodes):
             self.asked_items[node] = item.RequestedParameters
             if not code:
                 subscription.items[self._ids] = handle, asked.SubscriptionId, node
+                subscription.queues[handle] = min(item.RequestedParameters.QueueSize, self.longest_queue)
                 subscription.waiting.append((handle, self._value(node)))
                 self.created.append(node)
             response.Results.append(
@@ -348,7 +353,7 @@ class Server(Nodes):
         message = ua.NotificationMessage(ua.UInt32(subscription.number))
         message.PublishTime = self.now() + timedelta(seconds=self.clock_off)
         if not keepalive:
-            message.NotificationData = [_notification(waiting) for waiting in _runs(subscription.waiting)]
+            message.NotificationData = [notification(waiting) for waiting in runs(subscription.waiting)]
             again = ua.RepublishResponse()
             again.NotificationMessage = message
             kept = bytes(sent(again))
@@ -361,19 +366,6 @@ class Server(Nodes):
         response = ua.PublishResponse()
         response.Parameters = ua.PublishResult(ua.UInt32(id_), [], False, message)
         self._requests.popleft()[0].set_result(sent(response))
-
-
-def _runs(waiting: list[tuple[int, Any]]) -> list[list[tuple[int, Any]]]:
-    """Changes of values together, and events, in their order."""
-    return [[*each] for _, each in groupby(waiting, lambda one: isinstance(one[1], list))]
-
-
-def _notification(waiting: list[tuple[int, Any]]) -> Any:
-    if isinstance(waiting[0][1], list):
-        return ua.EventNotificationList([ua.EventFieldList(ua.UInt32(handle), told) for handle, told in waiting])
-    return ua.DataChangeNotification(
-        [ua.MonitoredItemNotification(ua.UInt32(handle), value) for handle, value in waiting]
-    )
 
 
 def clock() -> LoopClock:

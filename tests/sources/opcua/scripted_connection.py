@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 from asyncua.common.utils import Buffer
 
 from gateway.health import KindName
-from gateway.sources.opcua.channel import in_session
 from gateway.sources.opcua.services import LinkLost
+from gateway.sources.opcua.translation import in_session
 
 if TYPE_CHECKING:
     from tests.sources.opcua.scripted import Server

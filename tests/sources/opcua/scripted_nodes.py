@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 from asyncua import ua
@@ -10,6 +11,8 @@ from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.ua_binary import struct_to_binary
 from asyncua.ua.uaerrors import UaStatusCodeError
+
+from gateway.sources.opcua.decode import OVERFLOW
 
 EPOCH = 1_767_592_800.0
 POISONED = b"\x0f\x08\x00\x00\x00" + b"POISONED"
@@ -104,11 +107,15 @@ class Nodes:
             return sent(response)
         details = asked.HistoryReadDetails
         for each in asked.NodesToRead:
-            fitting = self._kept(details, node_name(each.NodeId))
-            at = int(each.ContinuationPoint or b"0")
-            told = fitting[at : at + min(self.most_history, details.NumValuesPerNode)]
-            more = at + len(told) < len(fitting) and self.tells_more
-            point = ua.ByteString(b"%d" % (at + len(told))) if more else None
+            if each.ContinuationPoint:  # up to when it was asked for at first
+                at, until = map(float, each.ContinuationPoint.split())
+                details.EndTime = datetime.fromtimestamp(until, UTC)
+            else:
+                at, until = 0, details.EndTime.timestamp()
+            fitting = self._kept(details, node_name(each.NodeId))[int(at) :]
+            told = fitting[: min(self.most_history, details.NumValuesPerNode)]
+            more = len(told) < len(fitting) and self.tells_more
+            point = ua.ByteString(b"%d %r" % (at + len(told), until)) if more else None
             of_events = isinstance(details, ua.ReadEventDetails)
             data: Any = ua.HistoryEvent(told) if of_events else ua.HistoryData(told)
             response.Results.append(ua.HistoryReadResult(ua.StatusCode(), point, data))
@@ -171,6 +178,33 @@ def event_field(told: dict[str, object], clause: ua.SimpleAttributeOperand) -> u
     if isinstance(value, str) and clause.BrowsePath and clause.BrowsePath[0].Name == "Message":
         value = ua.LocalizedText(value)
     return value if isinstance(value, ua.Variant) else ua.Variant(value)
+
+
+def queue(waiting: list[tuple[int, Any]], handle: int, data: ua.DataValue, most: int) -> None:
+    """Of a full queue the oldest value goes, and the one after it says so (Part 4, 5.13.1.5)."""
+    waiting.append((handle, data))
+    own = [place for place, (each, _) in enumerate(waiting) if each == handle]
+    if len(own) <= most:
+        return
+    if len(own) > 2:
+        told: Any = waiting[own[1]][1]
+        code = ua.StatusCode(ua.UInt32((told.StatusCode.value if told.StatusCode else 0) | OVERFLOW))
+        waiting[own[1]] = handle, ua.DataValue(told.Value, code, told.SourceTimestamp, told.ServerTimestamp)
+    del waiting[own[0]]
+
+
+def runs(waiting: list[tuple[int, Any]]) -> list[list[tuple[int, Any]]]:
+    """Changes of values together, and events, in their order."""
+    return [[*each] for _, each in groupby(waiting, lambda one: isinstance(one[1], list))]
+
+
+def notification(waiting: list[tuple[int, Any]]) -> Any:
+    """What is said of one of `runs`."""
+    if isinstance(waiting[0][1], list):
+        return ua.EventNotificationList([ua.EventFieldList(ua.UInt32(handle), told) for handle, told in waiting])
+    return ua.DataChangeNotification(
+        [ua.MonitoredItemNotification(ua.UInt32(handle), value) for handle, value in waiting]
+    )
 
 
 def poison() -> ua.Variant:

@@ -13,6 +13,7 @@ from gateway.mapping.line import LineState
 from gateway.mapping.trail import Feed
 from gateway.model import Sample
 from gateway.sources.base import Arrival
+from gateway.sources.opcua import inbox
 from gateway.sources.opcua.source import OpcuaSource
 from tests.mapping.recording import Played, tick
 from tests.mapping.test_recovery import GIVEN, at_rest
@@ -158,8 +159,60 @@ async def test_p12_a_server_that_takes_too_long_is_not_waited_for() -> None:
         await asyncio.sleep(5)
         assert source.health.connected
         assert ["takes too long" in text for _, text in gaps(intake)] == [True]
+        assert [values(one, "a") for one in kept(intake)] == [[]], "nobody knows how it went on"
         assert server.released == 1
         assert intake.values(node("a"))[-1] == 1_000
+
+
+@simulated
+async def test_p2_what_a_fast_tag_says_while_history_is_read_waits_for_it() -> None:
+    """Twenty seconds at ten changes a second are more than the server keeps between two messages. They are taken from
+    it all the while, used behind the history, and acknowledged only then."""
+    server = keeping(a=0)
+    server.most_history, server.history_takes = 100, 4.0
+    async with connected(server, "a", history="auto", queue=20) as (_, intake):
+        await asyncio.sleep(3)
+        forget(server)
+        await toggle(server, "a", 1, 400, every=0.1)
+        server.reachable = True
+        acknowledged = len(server.acknowledged)
+        while not kept(intake):
+            await toggle(server, "a", int(str(server.values["a"].Value.Value)) + 1, 1, every=0.1)  # type: ignore[union-attr]
+            assert len(server.acknowledged) == acknowledged or kept(intake)
+        last = int(str(server.values["a"].Value.Value))  # type: ignore[union-attr]
+        assert last > 550, "it took long enough"
+        await toggle(server, "a", last + 1, 20, every=0.1)
+        await asyncio.sleep(2)
+        [recovered] = kept(intake)
+        live = [one.value for one in intake.samples if one.quality != "bad"]
+        assert recovered.missing == frozenset()
+        read = values(recovered, "a")
+        assert read == [*range(1, len(read) + 1)]
+        assert live == [0, len(read), *range(len(read) + 1, last + 21)], "how it is, and what came after that"
+        assert gaps(intake) == []
+        assert len(server.acknowledged) > acknowledged + 80
+
+
+def test_p6_p12_what_waits_for_history_is_bounded_and_what_is_beyond_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the room is full, values wait in the queues of the server, which says of each tag that some were
+    dropped."""
+    monkeypatch.setattr(inbox, "MOST_KEPT", 2_000)
+
+    async def story() -> None:
+        server = keeping(a=0, b=0)
+        server.most_history, server.history_takes = 100, 4.0
+        async with connected(server, "a", "b", history="auto", queue=20) as (source, intake):
+            await asyncio.sleep(3)
+            forget(server)
+            await toggle(server, "a", 1, 400, every=0.1)
+            server.reachable = True
+            await toggle(server, "a", 401, 400, every=0.1)
+            assert source.health.connected
+            assert intake.values(node("a"))[-1] == 800
+            assert gaps(intake)
+            assert {(address, "it dropped older ones" in text) for address, text in gaps(intake)} == {(node("a"), True)}
+
+    simulated(story)()
 
 
 @simulated
@@ -199,6 +252,7 @@ async def test_an_unreadable_value_in_a_history_costs_its_tag_alone() -> None:
         [recovered] = kept(intake)
         assert recovered.missing == {node("b")}
         assert values(recovered, "a") == [*range(1, 51)]
+        assert values(recovered, "b") == []
 
 
 @simulated
@@ -219,6 +273,26 @@ async def test_what_changed_while_the_gateway_was_off_is_read() -> None:
     task.cancel()
     await asyncio.wait({task})
     living.cancel()
+
+
+EARLIEST = 0.4
+"""Seconds until the machine has made what would be its first part."""
+
+
+@simulated
+async def test_p11_a_clock_that_goes_back_after_history_was_read_silences_nobody() -> None:
+    server = keeping(a=0)
+    async with connected(server, "a", history="auto") as (_, intake):
+        await asyncio.sleep(5)
+        forget(server)
+        await toggle(server, "a", 1, 60)
+        server.reachable = True
+        await toggle(server, "a", 61, 20)
+        assert len(kept(intake)) == 1
+        for value in range(100, 105):
+            server.write("a", value, old=3_600.0)
+            await asyncio.sleep(1)
+        assert intake.values(node("a"))[-5:] == [*range(100, 105)]
 
 
 def line(keepers: Iterable[str]) -> LinePlan:
@@ -245,31 +319,41 @@ def played(plan: LinePlan, arrivals: Iterable[Arrival], office: Iterable[Sample]
     return result
 
 
-@pytest.mark.parametrize("seconds", [600, 3 * 3600])
-def test_p13_history_fills_a_gap_while_another_source_is_live(seconds: int) -> None:
+@pytest.mark.parametrize(("seconds", "parts", "takes"), [(600, 1, 0.0), (3 * 3600, 1, 0.0), (600, 100, 3.5)])
+def test_p13_history_fills_a_gap_while_another_source_is_live(seconds: int, parts: int, takes: float) -> None:
     """The machine counts, stops and toggles all the time, orders and scrap come from elsewhere. The session is lost for
-    ten minutes, or three hours: at rest totals, runs and states are what they are without that."""
+    ten minutes, or three hours: at rest totals, runs and states are what they are without that. So they are where it
+    makes ten parts a second and the server takes half a minute to tell its history: what it makes meanwhile waits,
+    although the server keeps no more than the parts of two seconds."""
     outcomes = []
     for outage in (False, True):
         intake = Intake()
         server = keeping(state=1, good=0, pulse=False)
+        server.history_takes = takes
+
+        async def count(server: Server = server) -> None:
+            loop = asyncio.get_running_loop()
+            for number in range(parts, parts * (1800 + seconds) // 10):
+                await asyncio.sleep(EARLIEST + number * 10 / parts - loop.time())
+                server.write("good", number)
 
         async def story(server: Server = server, intake: Intake = intake, outage: bool = outage) -> None:
-            async with connected(server, "state", "good", "pulse", history="auto", intake=intake):
+            async with connected(server, "state", "good", "pulse", history="auto", intake=intake, queue=20):
+                counting = asyncio.create_task(count(server))
                 for second in range(3, 1800 + seconds):
                     await asyncio.sleep(1.0)
                     if outage and second == 1003:
                         forget(server)
                     if second == 1003 + seconds:
                         server.reachable = True
-                    if second % 10 == 0:
-                        server.write("good", second // 10)
                     if second % 30 == 13:
                         server.write("pulse", second // 30 % 2 == 1)
                     if second % 250 == 220:
                         server.write("state", 3)
                     if second % 250 == (232 if second % 500 < 250 else 47):
                         server.write("state", 1)
+                await counting
+                await asyncio.sleep(2)
 
         simulated(story)()
         office = [

@@ -52,7 +52,7 @@ async def test_p2_what_never_arrived_before_the_cut_is_asked_for_in_its_order() 
 async def test_p2_over_a_longer_cut_the_values_are_unknown_and_then_known_again() -> None:
     """Thirty seconds: the mapping knows that it knows nothing, and then each value as it was and became."""
     server = Server(a=0, b=7)
-    async with connected(server, "a", "b") as (_, intake):
+    async with connected(server, "a", "b", queue=1_000) as (_, intake):
         await asyncio.sleep(3)
         server.cut()
         await toggle(server, 1, 300)

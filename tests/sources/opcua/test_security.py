@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -17,13 +18,14 @@ from asyncua.server.user_managers import UserManager
 from gateway.__main__ import main
 from gateway.clock import AnchoredClock
 from gateway.health import KindName
+from gateway.sources.opcua import channel as channel_module
 from gateway.sources.opcua.certificates import PkiFolder, thumbprint
-from gateway.sources.opcua.channel import Channel
+from gateway.sources.opcua.channel import SESSION_TIMEOUT, Channel
 from gateway.sources.opcua.security import Protected, concerns
 from gateway.sources.opcua.services import create_subscription
-from gateway.sources.opcua.session_key import key_file
+from gateway.sources.opcua.session_key import KeyFile, key_file
 from gateway.sources.opcua.source import OpcuaSource
-from tests.peers import OpcuaServer, free_port, wait_until
+from tests.peers import PATIENCE, OpcuaServer, free_port, wait_until
 from tests.sources.harness import HandClock, Intake, opcua_config, opcua_tags, running
 from tests.sources.opcua.authority import Issued, key
 
@@ -41,23 +43,29 @@ class _Users(UserManager):
     certificates: ClassVar[list[bytes]] = []
     """Of users that had one."""
 
+    def __init__(self, refused: bytes = b"") -> None:
+        self._refused = refused
+
     def get_user(
         self, _server: Any, username: Any = None, password: Any = None, certificate: Any = None
     ) -> User | None:
         if certificate is not None:
             self.certificates.append(certificate)
+        if certificate is not None and certificate == self._refused:
+            return None
         if username is None or (username, password) == ("operator", "hunter2"):
             return User(role=UserRole.User)
         return None
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def secure() -> AsyncIterator[str]:
-    """The address of a server that talks to nobody without security, and trusts every client."""
-    server = Server(user_manager=_Users())
+@asynccontextmanager
+async def secured(url: str = "", *, level: int = 255, refused: bytes = b"") -> AsyncIterator[str]:
+    """The address of a server that talks to nobody without security, and trusts every client, but for the user with
+    the certificate `refused`."""
+    server = Server(user_manager=_Users(refused))
     await server.init()
     server.disable_clock()
-    url = f"opc.tcp://127.0.0.1:{free_port()}"
+    url = url or f"opc.tcp://127.0.0.1:{free_port()}"
     server.set_endpoint(url)
     await server.set_application_uri(SERVER_URI)
     policies = ua.SecurityPolicyType
@@ -73,9 +81,20 @@ async def secure() -> AsyncIterator[str]:
     await server.load_private_key(CERTIFICATE.key_pem, format="pem")
     await server.register_namespace("urn:acme:line")
     await server.nodes.objects.add_variable(ua.NodeId(ua.String("L01.State"), ua.Int16(2)), "L01.State", 5)
+    of_server = ua.DataValue(ua.Variant(ua.Byte(level), ua.VariantType.Byte))
+    await server.write_attribute_value(ua.NodeId(ua.Int32(2267), ua.Int16(0)), of_server)
     await server.start()
-    yield url
-    await server.stop()
+    try:
+        yield url
+    finally:
+        await server.stop()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def secure() -> AsyncIterator[str]:
+    """One for all tests."""
+    async with secured() as url:
+        yield url
 
 
 @pytest.fixture
@@ -264,6 +283,59 @@ async def test_a_session_of_a_user_that_is_a_certificate_is_taken_up_and_closed_
     late = Channel(config, keys)
     assert not await late.resume(now)
     await late.close()
+
+
+async def test_that_a_session_of_such_a_user_can_be_taken_up_is_tried_at_once(
+    secure: str, pki: Path, tmp_path: Path
+) -> None:
+    """A server that takes it up is asked for a session that lasts a minute, once it has shown that; one that lasts no
+    longer than the connection is asked for that at once. None is left."""
+    trust(pki)
+    user = Issued.made("operator", uri="urn:operator", hosts=[], ends=NOW + timedelta(days=9), private=key(7))
+    certificate, secret = tmp_path / "user.der", tmp_path / "user.pem"
+    certificate.write_bytes(user.der)
+    secret.write_bytes(user.key_pem)
+    settings = {"security": "Basic256Sha256/SignAndEncrypt", "pki": pki}
+    config = opcua_config(secure, **settings, user_certificate=certificate, user_key=secret)
+    for lasts in (True, False):
+        _Users.certificates.clear()
+        channel = Channel(config, key_file(tmp_path, "plc"), lasts=lasts)
+        await channel.open(NOW.timestamp())
+        assert channel.session_timeout == SESSION_TIMEOUT
+        assert len(_Users.certificates) == (3 if lasts else 1), "activated so often"
+        await channel.close()
+
+
+async def test_a_twin_is_looked_for_although_renewed_certificates_are_of_no_use(
+    pki: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server that is used is not well, and does not take the user's new certificate; its twin, which comes later,
+    does. Both are tried once in a while, and neither keeps the other from its turn."""
+    monkeypatch.setattr(channel_module, "LOOK_AROUND", 1.0)
+    before, after = (
+        Issued.made("operator", uri="urn:operator", hosts=[], ends=NOW + timedelta(days=days), private=key(7))
+        for days in (9, 99)
+    )
+    certificate, secret = tmp_path / "user.der", tmp_path / "user.pem"
+    certificate.write_bytes(before.der)
+    secret.write_bytes(before.key_pem)
+    trust(pki)
+    twin, now = f"opc.tcp://127.0.0.1:{free_port()}", NOW.timestamp()
+    settings = {"security": "Basic256Sha256/Sign", "pki": pki, "redundant": [twin]}
+    async with secured(level=100, refused=after.der) as ill:
+        config = opcua_config(ill, **settings, user_certificate=certificate, user_key=secret)
+        channel = Channel(config, KeyFile(None))
+        await channel.open(now)
+        certificate.write_bytes(after.der)
+        await channel.heed_files(now)
+        assert "not used yet" in channel.concerns(now)["certificate_expires"]
+        assert not await channel.is_ill(now), "there is no other yet"
+        async with secured(twin), asyncio.timeout(PATIENCE):
+            await channel.heed_files(now)
+            while not await channel.is_ill(now):
+                await channel.heed_files(now)
+                await asyncio.sleep(0.2)
+        await channel.close()
 
 
 def own_certificate(pki: Path, issued: Issued) -> None:

@@ -9,8 +9,10 @@ import pytest
 
 from gateway.sources.opcua.items import MOST_SUBSCRIPTIONS
 from gateway.sources.opcua.publishing import OUTSTANDING
+from gateway.sources.opcua.source import OpcuaSource
+from gateway.sources.opcua.watch import Audit
 from tests.campaign.virtual import simulate
-from tests.sources.harness import Intake, node
+from tests.sources.harness import Intake, node, opcua_config, opcua_tags
 from tests.sources.opcua import scripted
 from tests.sources.opcua.scripted import Server, poison
 from tests.sources.opcua.story import bad, connected, gaps, simulated
@@ -341,3 +343,23 @@ async def test_a_server_that_falls_again_and_again_is_spared() -> None:
             await asyncio.sleep(1)
             server.publishes = False
         assert 5 < server.sessions <= 20
+
+
+def test_p9_a_fault_of_ours_beside_the_messages_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no connection that was lost: nobody would look for it. The tags are unknown meanwhile."""
+
+    async def story() -> None:
+        server, intake = Server(a=1), Intake()
+        config = opcua_config("opc.tcp://plc:4840", audit="10s")
+        source = OpcuaSource("plc", config, opcua_tags([node("a")], config), scripted.clock(), server.connection())
+        living = asyncio.create_task(server.live())
+        monkeypatch.setattr(Audit, "_look", None)
+        with pytest.raises(TypeError, match="not callable"):
+            await source.run(intake.take)
+        assert "internal error: TypeError" in source.health.detail
+        assert intake.values(node("a")) == [1]
+        assert bad(intake) == [node("a")]
+        assert server.session == 0, "it was left in good order"
+        living.cancel()
+
+    simulated(story)()

@@ -9,8 +9,8 @@ from asyncua.ua.status_codes import StatusCodes
 
 from gateway.clock import AnchoredClock
 from gateway.sources.opcua.channel import Channel
+from gateway.sources.opcua.inbox import RESPONSES
 from gateway.sources.opcua.publishing import OUTSTANDING
-from gateway.sources.opcua.session import RESPONSES
 from gateway.sources.opcua.session_key import KeyFile
 from gateway.sources.opcua.source import OpcuaSource
 from tests.peers import OpcuaServer, wait_until
