@@ -60,6 +60,12 @@ def steps_of(story: str) -> set[str]:
     return found
 
 
+def test_no_line_of_a_block_looks_like_a_heading() -> None:
+    """The stories end a section at the next heading: the commands below such a line would be left out in silence."""
+    for block in blocks():
+        assert block.kind != "sh" or not re.search("^ *#", block.text, re.MULTILINE), block
+
+
 def names_of_commands() -> list[str]:
     """What a sentence says of a command by its name alone: no option, no value."""
     typed = {one.command for chapter in CHAPTERS.values() for one in chapter}

@@ -27,8 +27,7 @@ which nobody knew that, because their source was not heard (`hearing`): it waits
 
 *Timers* are not stored as such: each part says from its state what is due when (`LineSteps.timers`), and `due` answers
 the earliest. What is due at one time fires in the order: intervals (runs, batches, custom ones), states, windows of
-output, rules, inputs that turn quiet. After each, starts and tests that had to wait are tried again. A timer of a part
-that the plan no longer has does not fire.
+output, rules, inputs that turn quiet. After each, starts and tests that had to wait are tried again.
 
 The stored state
 ----------------
@@ -48,17 +47,14 @@ lost          the sources that are not heard, and since when (`hearing.Loss`)
 rules         what was recorded of facts, and the tests that wait (`RulesState`)
 missed        what was looked up in tables and is not there, and has been listed
 owed          what was told too much of intervals and is to be taken from them once another has it (`owed.Owed`)
+told          the newest output that was told, by interval (`told_amounts.ToldAmounts`)
 ============  =========================================================================================================
 
 `dump` writes it as JSON, `load` reads it. The names in JSON are a promise to stores that exist: where a field's name
-here is another, its `alias` is that. A field that is absent, as an older version did not know it, has its default.
-
-Life-cycle
-----------
-A line that was never seen starts from `LineState()`. When the configuration changes, the state goes on with the new
-plan: `load` forgets inputs that the plan does not have or derives otherwise; an input that is read from elsewhere
-starts anew with a notice; the state of a section that was taken out stays as it is, without timers, but amounts that
-wait for their run are still reported.
+here is another, its `alias` is that. A field that is absent, as an older version did not know it, has its default. When
+the configuration changes, the state goes on with the new plan: `load` forgets inputs that the plan does not have or
+derives otherwise; an input that is read from elsewhere starts anew with a notice; the state of a section that was taken
+out stays as it is, without timers, but amounts that wait for their run are still reported.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -87,6 +83,7 @@ from gateway.mapping.shifts import ShiftCalendar
 from gateway.mapping.state_track import StateTrack
 from gateway.mapping.states import StatesState
 from gateway.mapping.templates import Missed
+from gateway.mapping.told_amounts import ToldAmounts, with_told
 from gateway.model import Contact, Moment, Notice, Record, Sample
 
 
@@ -115,6 +112,7 @@ class LineState:
     lost: Annotated[Losses, Field(exclude_if=lambda lost: not lost)] = field(default_factory=dict)
     missed: Annotated[tuple[Missed, ...], Field(exclude_if=lambda missed: not missed)] = ()
     owed: Annotated[tuple[Owed, ...], Field(exclude_if=lambda owed: not owed)] = ()
+    told: Annotated[tuple[ToldAmounts, ...], Field(exclude_if=lambda told: not told)] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,13 +186,14 @@ class LineSteps:
     __slots__ = (
         "__weakref__", "at", "batch_output", "batches", "by_calendar", "context", "custom", "inputs", "inside_run",
         "is_begun", "is_planned", "missed", "output", "outputs", "owed", "plan", "rests_until", "rules", "run", "state",
-        "states", "tracks",
+        "states", "told", "tracks",
     )  # fmt: skip
 
     def __init__(self, plan: LinePlan, state: LineState, full: Full = ()) -> None:
         self.plan, self.state, self.owed, self.missed, self.is_begun = plan, state, state.owed, state.missed, False
         self.rests_until: float | None = None  # not looked at
         self.at: LineState | None = None
+        self.told = state.told
         recorder = Recorder(plan.key, state.seq)
         self.context = context = StepContext(state.now, state.inputs, plan.inputs, recorder, state.lost)
         self.inputs = InputTrack(plan, state.last_heard, context)
@@ -244,6 +243,7 @@ class LineSteps:
             pending = waiting((output.plan.type, output.state) for output in self.outputs)
             self.owed = settle(self.owed, pending, recorder, context.now)
         self.missed = context.say_missed(self.missed) if context.missed else self.missed
+        self.told = with_told(self.told, recorder, self.tracks) if recorder.shares else self.told
         told = tuple(recorder.records), tuple(context.notices), recorder.rules, recorder.shares
         if known:
             self.state = self._known()
@@ -261,7 +261,7 @@ class LineSteps:
         rules = self.rules.state if self.rules is not None else before.rules
         return LineState(
             context.now, context.recorder.number, context.inputs, self.runs, states, output, batches, intervals,
-            batch_output, self.inputs.last_heard, rules, context.losses, self.missed, self.owed,
+            batch_output, self.inputs.last_heard, rules, context.losses, self.missed, self.owed, self.told,
         )  # fmt: skip
 
     # The stages

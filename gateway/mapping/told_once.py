@@ -13,6 +13,7 @@ from gateway.mapping.compile import LinePlan
 from gateway.mapping.facts import LISTED, Facts, Told, counted_off
 from gateway.mapping.line import LineState, Step
 from gateway.mapping.times import clock
+from gateway.mapping.told_amounts import in_words
 from gateway.mapping.values import excerpt
 from gateway.model import Notice, Output, Sample, Setting
 from gateway.record_kinds import begins_anew
@@ -113,9 +114,10 @@ def with_what_stays(plan: LinePlan, before: LineState | None, step: Step, messag
     told = max((at for output in outputs for stamps in output.stamps.values() for at in stamps[-1:]), default=0)
     if told <= said or plan.counts_each(message):
         return step
+    amounts = in_words(before.told, said)
     text = (
         f"came {message.received - said:.0f} s late, which is further back than is remembered of the line: output that "
-        f"was told until {clock(told)} stays where it is: {excerpt(message.value)}"
+        f"was told until {clock(told)} stays where it is{amounts and f' ({amounts})'}: {excerpt(message.value)}"
     )
     notice = Notice("gap", message.received, message.source, message.address, text)
     return replace(step, notices=(*step.notices, notice))

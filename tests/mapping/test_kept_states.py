@@ -58,7 +58,7 @@ KEY = re.compile(r"\b[0-9A-HJKMNP-TV-Z]{26}\b")
 def in_its_terms(state: LineState) -> LineState:
     """The state with the times of amounts in milliseconds: what a counter moved by is just before the moment at
     which it was read, which an earlier version did not say. Nor did it remember how far a
-    counter usually moves, or take what is null for empty.
+    counter usually moves, or take what is null for empty, or remember what it had told of output.
     """
 
     def rounded(output: OutputState) -> OutputState:
@@ -68,7 +68,8 @@ def in_its_terms(state: LineState) -> LineState:
         name: replace(memory, value=None if memory.value == "" else memory.value, counting=NOTHING_KNOWN)
         for name, memory in state.inputs.items()
     }
-    return replace(state, inputs=inputs, output=rounded(state.output), batch_output=rounded(state.batch_output))
+    output, batch_output = rounded(state.output), rounded(state.batch_output)
+    return replace(state, inputs=inputs, output=output, batch_output=batch_output, told=())
 
 
 def with_keys_of(state: LineState, text: str) -> str:

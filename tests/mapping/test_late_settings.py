@@ -129,7 +129,7 @@ def test_p13_with_late_0_a_message_is_taken_by_itself_and_nothing_is_remembered(
     assert not any(record.corrects for record in records if isinstance(record, Output))
     assert sum(int(str(record.raw_data["yield"])) for record in records if isinstance(record, Output)) == 299
     (text,) = listed
-    assert "output that was told until 06:03:00Z stays where it is" in text
+    assert "output that was told until 06:03:00Z stays where it is (60 yield of A)" in text
 
 
 def test_p13_with_late_0_older_is_not_the_present_either() -> None:

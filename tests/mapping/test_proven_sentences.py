@@ -42,6 +42,7 @@ PROOFS: Mapping[str, Sequence[str]] = {
         "test_p13_with_late_0_a_message_is_taken_by_itself_and_nothing_is_remembered",
         "test_p12_what_is_remembered_is_bounded_whatever_is_set",
         "test_p12_what_lines_heard_takes_no_more_of_the_disk_than_is_set",
+        "test_p13_what_was_told_since_a_time_is_known_by_run",
     ),
     "* A batch by count that was told full": (
         "test_p13_a_batch_that_was_told_full_stays_as_it_was_told",

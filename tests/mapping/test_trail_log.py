@@ -161,7 +161,9 @@ def test_p13_another_plan_table_or_version_seals_what_was_told(changed: str, mon
     assert starts == [0.0, 150.0]
     moved = [record for record in store.records if isinstance(record, Output) and record.corrects]
     stays = [
-        notice for notice in store.notices if "output that was told until 06:04:00Z stays where it is" in notice.text
+        notice
+        for notice in store.notices
+        if "output that was told until 06:04:00Z stays where it is (100 yield of A)" in notice.text
     ]
     assert (len(moved), len(stays)) == ((2, 0) if changed == "nothing" else (0, 1))
 

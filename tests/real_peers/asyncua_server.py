@@ -33,8 +33,7 @@ class Users:
         self, iserver: Any, username: str | None = None, password: str | None = None, certificate: Any = None
     ) -> User | None:
         """As the library asks: None refuses."""
-        known = self._anonymous if username is None else self._users.get(username) == password
-        known = known or certificate is not None
+        known = self._users.get(username) == password if username else self._anonymous or certificate is not None
         return User(role=UserRole.User) if known else None
 
 
@@ -58,7 +57,7 @@ class Plc:
             certificate, key = self._chosen["certificate"]
             await self.server.set_application_uri(self._chosen["uri"])
             await self.server.load_certificate(certificate)
-            await self.server.load_private_key(key)
+            await self.server.load_private_key(key, format="pem")
             policies += [kind for kind in ua.SecurityPolicyType if kind.name.startswith(("Basic256Sha256", "Aes"))]
         self.server.set_security_policy(policies)
         for uri in (*self._chosen.get("before", ()), LINE):
