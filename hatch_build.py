@@ -44,7 +44,9 @@ def version(root: Path = Path(__file__).parent) -> str:
         return f"{following(tag)}.dev{since or 0}" if since or dirty else tag
     if re.match(r"v\d", said):
         raise ValueError(f"{said}: a tag that begins like a version is one, v1.2.3 or v1.2.3rc1")
-    return f"{FIRST}.dev{git(root, 'rev-list', '--count', 'HEAD') or 0}"
+    # An archive may lie in another's clone, whose commits are none of ours.
+    commits = git(root, "rev-list", "--count", "HEAD") if (root / ".git").exists() else ""
+    return f"{FIRST}.dev{commits or 0}"
 
 
 def following(tag: str) -> str:
@@ -64,7 +66,8 @@ def described(root: Path) -> str:
         return git(root, "describe", *TAGS, "--always", "--dirty") or by_files(root / ".git")
     with suppress(OSError):
         written = (root / ".archived").read_text().split()
-        return next((word for word in written if "$" not in word), "")
+        # What is left as it stood, git did not write; before 2.35 it leaves the words that ask for a tag.
+        return next((word for word in written if not {"$", "%"} & {*word}), "")
     return ""
 
 

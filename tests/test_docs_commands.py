@@ -5,6 +5,7 @@ simulated plant and the stand-in for Oden; what they show is so.
 import json
 import shlex
 import shutil
+import subprocess
 import textwrap
 import threading
 from collections.abc import Iterator, Mapping
@@ -214,10 +215,19 @@ def test_a_first_configuration_can_be_made_as_the_pages_say(talking: Rig) -> Non
     assert all_wrong(talking, FIRST) == []
 
 
-def test_the_readme_can_be_typed(opened: Rig) -> None:
+def repository_of(files: Path, folder: Path) -> Path:
+    """A repository of just these files: an archive has none, and not everybody may clone that of another."""
+    git = ["git", f"--git-dir={folder}", f"--work-tree={files}", "-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], ["add", "."], ["-c", "commit.gpgSign=false", "commit", "-q", "-m", "all"]):
+        subprocess.run([*git, *words], cwd=files, check=True, timeout=PATIENCE)
+    return folder
+
+
+def test_the_readme_can_be_typed(opened: Rig, tmp_path_factory: pytest.TempPathFactory) -> None:
     """From the clone on, in which `make demo` has all it needs, to the first own line: what the stand-in gets is in the
     ledger."""
-    opened.words = {**opened.words, "<this repository>": f"--quiet {shlex.quote(str(ROOT))}"}
+    repository = repository_of(ROOT, tmp_path_factory.mktemp("repository"))
+    opened.words = {**opened.words, "<this repository>": f"--quiet {shlex.quote(str(repository))}"}
     shutil.copytree(ROOT / "config", opened.folder / "config")
     (opened.folder / ".venv").mkdir()
     (opened.folder / ".venv" / "bin").symlink_to(opened.folder.parent / "bin")

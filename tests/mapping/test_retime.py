@@ -21,6 +21,7 @@ NO_TIMES = {
     "credit",
     "credited_ahead",  # times, but of what is at Oden: those stay as they are
     "credited_until",  # the same
+    "entries",  # time stamps and amounts of what was told, for a sentence about what is at Oden: the same
     "foretold",
     "held_before",
     "holds",

@@ -15,6 +15,8 @@ import pytest
 from tests.peers import PATIENCE
 
 ROOT = Path(__file__).parents[2]
+ARCHIVED = "$Format:%(describe:tags=true,match=v[0-9]*)$\n$Format:%h$\n"
+"""What git replaces in an archive: where these tests are in one, it has."""
 GIT = ("git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "tag.gpgSign=false")
 
 
@@ -47,11 +49,11 @@ def clone(tmp_path: Path) -> Path:
         "hatch_build.py",
         "README.md",
         "LICENSE",
-        ".archived",
         ".gitattributes",
         ".gitignore",
     ):
         shutil.copy(ROOT / name, folder / name)
+    (folder / ".archived").write_text(ARCHIVED)
     (folder / "gateway/__init__.py").touch()
     (folder / "config/a.yaml").touch()
     git(folder, "init", "-q", "-b", "main")
@@ -131,6 +133,14 @@ def test_an_archive_knows_its_version(clone: Path, tmp_path: Path) -> None:
         assert told(built(folder)) == (expected, tag or git(clone, "rev-parse", "--short", "HEAD"))
 
 
+def test_an_archive_of_an_older_git_that_lies_in_another_clone_says_its_own_commit(clone: Path) -> None:
+    """Such a git leaves the words that ask for a tag; the commits of the other clone do not count."""
+    folder = clone / "unpacked"
+    shutil.copytree(clone, folder, ignore=shutil.ignore_patterns(".git", "unpacked"))
+    (folder / ".archived").write_text("%(describe:tags=true,match=v[0-9]*)\n0123abc\n")
+    assert told(built(folder)) == ("0.1.0.dev0", "0123abc")
+
+
 def test_a_source_distribution_carries_its_version(clone: Path, tmp_path: Path) -> None:
     """What is built from it says the same as what it was made from, the commit too."""
     git(clone, "tag", "v0.3.0")
@@ -200,4 +210,6 @@ def test_nothing_else_names_a_version() -> None:
     text = (ROOT / "pyproject.toml").read_text()
     assert 'dynamic = ["version"]' in text
     assert "\nversion = " not in text
+    if (ROOT / ".git").exists():
+        assert (ROOT / ".archived").read_text() == ARCHIVED
     assert (ROOT / ".gitattributes").read_text() == ".archived export-subst\n"
