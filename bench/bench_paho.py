@@ -121,7 +121,7 @@ def ours(say: Say, version: Version, messages: int) -> float:
                     count += 1
                     connection.acknowledge(packet.message.packet_id, packet.number)
         spent = time.thread_time() - began
-        connection.close()
+        await connection.close()
         return spent
 
     return asyncio.run(receive())

@@ -145,11 +145,18 @@ _CERTIFICATE_TEXTS = {
 """By X509_V_ERR_…, the verification codes of OpenSSL (X509_STORE_CTX_get_error(3)); all others: not trusted."""
 
 
+_CLIENT_REFUSED = ("ALERT_CERTIFICATE", "ALERT_BAD_CERTIFICATE", "ALERT_UNKNOWN_CA", "ALERT_UNSUPPORTED_CERTIFICATE")
+"""What OpenSSL's reasons have in them where the other side has said by an alert (RFC 8446, 6.2) that it lacks our
+certificate, or does not take it."""
+
+
 def obstacle(error: BaseException, whose: str = "its") -> str:
     """What `error` means; `whose` certificate it is where it is about one. Never a word of a library's."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"{whose} {_CERTIFICATE_TEXTS.get(error.verify_code, 'certificate is not trusted')}"
     if isinstance(error, ssl.SSLError):
+        if any(word in (getattr(error, "reason", None) or "") for word in _CLIENT_REFUSED):
+            return "the other side takes nobody without a client certificate that it trusts"
         return "no secure connection: the other side does not speak TLS as it should"
     if isinstance(error, socket.gaierror | UnicodeError):
         return name_obstacle(error)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -125,6 +126,11 @@ class Mosquitto:
         """End it as a power cut does (SIGKILL)."""
         self._end(subprocess.Popen.kill)
 
+    def reload(self) -> None:
+        """Read its files anew: who may do what, and passwords."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
+
     def forget(self) -> None:
         """Lose all sessions and retained messages; only while it is stopped."""
         (self.directory / "mosquitto.db").unlink()
@@ -169,9 +175,9 @@ class Mosquitto:
             return True
         return False
 
-    def _end(self, signal: Callable[["subprocess.Popen[bytes]"], None]) -> None:
+    def _end(self, how: Callable[["subprocess.Popen[bytes]"], None]) -> None:
         if self._process is not None:
-            signal(self._process)
+            how(self._process)
             self._process.wait(PATIENCE)
             self._process = None
 

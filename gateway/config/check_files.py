@@ -4,6 +4,7 @@ A file that is not there, or cannot be used yet, is `absent` where all rests on 
 its start. Where it is of one source it is a warning: that source alone waits for it and says so, and the others go on.
 """
 
+import shlex
 import ssl
 import stat
 from collections.abc import Iterator
@@ -136,7 +137,10 @@ def _own_certificate(source: OpcuaConfig, loc: Loc) -> Iterator[ConfigFault]:
         text = f"with 'security' the gateway needs a certificate of its own in {source.pki}: oden-gateway pki create"
         place = (*loc, "pki") if is_named else (*loc, "security")
         yield ConfigFault(
-            place, f"{text} --pki {source.pki}", warning=True, rests_on=((*loc, "pki"), (*loc, "security"))
+            place,
+            f"{text} --pki {shlex.quote(str(source.pki))}",
+            warning=True,
+            rests_on=((*loc, "pki"), (*loc, "security")),
         )
 
 

@@ -3,7 +3,7 @@ Pure."""
 
 import re
 import shlex
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal, NamedTuple
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from gateway.config.addresses import parse_device, sparkplug_address
 from gateway.config.schema import Config, OpcuaConfig, SourceConfig
 from gateway.config.schema_io import Input
+from gateway.live.cures import AWAY, CONCERNS, NOT_A_VALUE, NOT_RECEIVED, FindingKind, fitting
 from gateway.live.look import LookDifference, SourceLook
 from gateway.live.tail import NO_VALUE, InputReading
 
@@ -58,96 +59,15 @@ class Finding:
     """One thing that was found. `kind` is its name for scripts, `about` the source, line or input that it is about;
     `cure` says exactly what to do."""
 
-    kind: str
+    kind: FindingKind
     level: Level
     about: str
     text: str
     cure: str
 
 
-Case = tuple[str, str, str]
-"""What a reason has in it, the kind of finding that it is, and its cure, with what is known filled in."""
-
-_AWAY: Sequence[Case] = (
-    ("does not speak OPC UA", "not_opcua", "correct `url` of {source}: another service answers at {host}"),
-    (
-        "no OPC UA server has answered",
-        "no_answer",
-        "see that {host} in `url` of {source} is where its OPC UA server listens (port 4840, as a rule); if it is, the "
-        "server hangs: restart it",
-    ),
-    ("asks for security", "security_wanted", "set `security` of {source} to one of those"),
-    ("does not offer", "security_not_offered", "set `security` of {source} to one of those"),
-    ("has no certificate", "no_certificate", "sudo oden-gateway pki create --pki {pki}"),
-    (
-        "if the server does not trust",
-        "gateway_not_trusted",
-        "let the server trust what `oden-gateway pki export` prints",
-    ),
-    ("is not trusted (", "server_not_trusted", "compare the thumbprint with the server's, then run the command above"),
-    ("another host than", "certificate_other_host", "write a name of the certificate's in `url` of {source}"),
-    ("the server's certificate", "certificate", "let the server have another; or this machine's clock is wrong"),
-    ("its certificate says", "certificate", "let the server have another, with that URI"),
-    ("was revoked by", "certificate_revoked", "let the server have another, which its authority has not revoked"),
-    ("is out of date", "revocations_old", "put the authority's present list into {pki}/crl"),
-    ("the user's certificate", "user_certificate", "correct `user_certificate` and `user_key` of {source}"),
-    ("are not a certificate", "user_certificate", "correct `user_certificate` and `user_key` of {source}"),
-    ("client certificate", "client_certificate", "correct `certificate` and `key` of {source}"),
-    ("certificate has expired", "certificate", "let the broker have another; or this machine's clock is wrong"),
-    ("certificate is not valid yet", "certificate", "see this machine's clock"),
-    ("certificate is for another", "certificate_other_host", "write a name of the certificate's in `url` of {source}"),
-    ("in clear", "clear_password", "set `security` of {source}, so that the password is encrypted"),
-    ("BadUserAccessDenied", "login_refused", "correct `username` and `password` of {source}, or ask for the right"),
-    ("BadIdentityToken", "login_refused", "set `username` and `password` of {source}: it takes no one without"),
-    ("wrong user name or password", "login_refused", "correct `username` and `password` of {source}"),
-    ("not authorised", "login_refused", "let the broker take the client_id and the user of {source}"),
-    ("client_id", "client_refused", "let the broker take the client_id {client}, and {client}-check for this look"),
-    ("no MQTT is spoken", "not_mqtt", "correct `url` of {source}: another service answers at {host}"),
-    ("certificate", "tls", "set `ca` of {source} to the certificate that signed the broker's"),
-)
-"""Of a source that is not connected to; the first that fits counts."""
-
-_CONCERNS: Mapping[str, str] = {
-    "source_unprotected": "set `security` of {source}; `security: none` says that it is meant so",
-    "certificate_expires": "renew it, then tell those who trust the old one: oden-gateway pki list --pki {pki}",
-    "watched_otherwise": "write what the server does as `publishing_interval`, `sampling`, `queue` or `deadband`, "
-    "if it will do",
-    "session_short": "let the broker keep sessions for longer, or shorten `session_expiry` of {source}",
-}
-"""What to do about what is wrong with a source although it works, by kind of problem."""
-
-_NOT_RECEIVED: Sequence[Case] = (
-    ("BadNodeIdUnknown", "node_missing", "oden-gateway browse{config} {source}{around}"),
-    ("no namespace", "namespace_missing", "oden-gateway browse{config} {source} --depth 2"),
-    ("at this path", "path_missing", "see how far it leads: oden-gateway browse{config} {source} --from {place}"),
-    ("BadUserAccessDenied", "not_readable", "let the server's user of {source} read it"),
-    ("BadNotReadable", "not_readable", "let the server's user of {source} read it"),
-    ("array", "array", "write `index: 0` beside `node` of {input}, or the element that is meant"),
-    ("structure", "structure", "write `field: NAME` beside `node` of {input}"),
-    ("uncertain", "uncertain", "`uncertain: use` at {input}, if the last value of such a sensor is to count"),
-    ("broker refuses", "topic_refused", "let the broker's user of {source} read {address}"),
-    ("grants only QoS 0", "topic_qos", "let the broker grant QoS 1 for {address}"),
-    ("no metric", "metric_missing", "oden-gateway browse{config} {source} --births{around}"),
-    (
-        "births are asked for",
-        "no_birth",
-        "let the broker take what the gateway publishes to the node's NCMD topic; "
-        "where devices connect without the node, `node_birth: optional` at {source}",
-    ),
-    ("edge node", "device_away", "oden-gateway browse{config} {source} --births --seconds 60"),
-)
-"""Of a tag, topic or device that is not received."""
-
 _UNCERTAIN = "uncertain"
 """What a reason has in it where the quality of a value is why it is not used."""
-
-_NOT_A_VALUE: Sequence[Case] = (
-    ("number: text", "number_as_text", "`number: text` at {input}"),
-    ("uncertain", "uncertain", "`uncertain: use` at {input}, if such a value is to count"),
-    ("has no field", "field_missing", "correct `field` of {input}: see what its messages say"),
-    ("says nothing of this input", "field_missing", "correct `field` or `only` of {input}: see what its messages say"),
-)
-"""Of a value that came and is none."""
 
 
 def unheard(look: SourceLook, config: Config) -> list[str]:
@@ -172,13 +92,14 @@ def source_findings(
     section = config.sources[look.name]
     known = _known(look.name, section, option)
     if not look.connected:
-        kind, cure = _fitting(_AWAY, look.detail, "unreachable", "see that it is on and that {host} can be reached")
+        kind, cure = fitting(AWAY, look.detail, "unreachable", "see that it is on and that {host} can be reached")
         silence = "" if look.tried else f": nothing has answered in {seconds:g} s"
         yield Finding(kind, "wrong", look.name, look.detail + silence, cure.format_map(known))
         return
     for concern, text in look.concerns.items():
-        cure = _CONCERNS.get(concern, "see what the log of the gateway says of {source}")
-        yield Finding(concern, "note", look.name, text, cure.format_map(known))
+        log = "see what the log of the gateway says of {source}"
+        kind, cure = fitting(CONCERNS.get(concern, ()), text, "not_received", log)
+        yield Finding(kind, "note", look.name, text, cure.format_map(known))
     if look.clock_ahead is not None and abs(look.clock_ahead) > APART:
         way = "ahead of" if look.clock_ahead > 0 else "behind"
         text = f"the server's clock is {abs(look.clock_ahead):.0f} s {way} this machine's"
@@ -195,6 +116,19 @@ def source_findings(
             if given.source == look.name:
                 reading = last.get((name, input_name))
                 yield from _of_input(seen, f"{name} {input_name}", given, reading)
+    yield from _of_no_input(seen, config)
+
+
+def _of_no_input(seen: "_Seen", config: Config) -> Iterator[Finding]:
+    """What is not received and is none of an input's own addresses: what a broker refuses for all devices of an edge
+    node, say."""
+    inputs = (given for line in config.lines for given in line.inputs.values() if given.source == seen.look.name)
+    told = {address for given in inputs for address in _addresses(given)}
+    for address, why in seen.look.failed.items():
+        if address not in told:
+            known = {**seen.known, "input": seen.look.name, "address": address, "around": "", "place": ""}
+            kind, cure = fitting(NOT_RECEIVED, why, "not_received", "oden-gateway browse{config} {source}")
+            yield Finding(kind, "wrong", seen.look.name, f"{address}: {why}", cure.format_map(known))
 
 
 def not_running(differs: LookDifference | None) -> Iterator[Finding]:
@@ -218,14 +152,23 @@ def not_running(differs: LookDifference | None) -> Iterator[Finding]:
 
 def _known(source: str, section: SourceConfig, option: str) -> dict[str, str]:
     place = urlsplit(section.url)
-    is_opcua = isinstance(section, OpcuaConfig)
     return {
         "source": source,
         "config": option,
         "host": place.netloc.rpartition("@")[2],
-        "pki": str(section.pki) if isinstance(section, OpcuaConfig) else "",
-        "client": "" if is_opcua else getattr(section, "client_id", ""),
+        "pki": shlex.quote(str(section.pki)) if isinstance(section, OpcuaConfig) else "",
+        "client": "" if isinstance(section, OpcuaConfig) else section.client_id,
+        "login": _login(source, section, place.username),
     }
+
+
+def _login(source: str, section: SourceConfig, user: str | None) -> str:
+    """What is to be done where the user is not taken; `user` is who stands in the address."""
+    if isinstance(section, OpcuaConfig) and section.user_certificate is not None:
+        return f"let the server take `user_certificate` of {source}, or correct it and `user_key`"
+    if section.username is None and user is None:
+        return f"set `username` and `password` of {source}: it takes no one without"
+    return f"correct `username` and `password` of {source}"
 
 
 class _Seen(NamedTuple):
@@ -242,7 +185,7 @@ class _Seen(NamedTuple):
 def _of_input(seen: _Seen, about: str, given: Input, reading: InputReading | None) -> Iterator[Finding]:
     failed = seen.look.failed
     known = {**seen.known, "input": about, "address": given.address, "around": _around(given)}
-    known["place"] = shlex.quote(given.node or "")
+    known["place"] = shlex.quote(given.node or given.event or "")
     why = next((failed[address] for address in _addresses(given) if address in failed), None)
     if why is not None and _UNCERTAIN in why and not given.ignores_uncertain:
         why = None  # it is ignored for another input of the same tag
@@ -251,7 +194,7 @@ def _of_input(seen: _Seen, about: str, given: Input, reading: InputReading | Non
         text = f"{given.address}: {unused}"
         yield Finding("uncertain", "note", about, text, f"`uncertain: use` at {about}, if such a value is to count")
     elif why is not None:
-        kind, cure = _fitting(_NOT_RECEIVED, why, "not_received", "oden-gateway browse{config} {source}{around}")
+        kind, cure = fitting(NOT_RECEIVED, why, "not_received", "oden-gateway browse{config} {source}{around}")
         yield Finding(kind, "wrong", about, f"{given.address}: {why}", cure.format_map(known))
     elif reading is None or (given.topic is not None and reading.known):
         yield _silent(seen, about, given, reading)
@@ -260,7 +203,7 @@ def _of_input(seen: _Seen, about: str, given: Input, reading: InputReading | Non
             "no_value_yet", "note", about, f"{given.address}: {NO_VALUE}", "see again once the machine has run"
         )
     elif reading.problem:
-        kind, cure = _fitting(_NOT_A_VALUE, reading.problem, "no_value", "correct {input}: see what {address} says")
+        kind, cure = fitting(NOT_A_VALUE, reading.problem, "no_value", "correct {input}: see what {address} says")
         yield Finding(kind, "wrong", about, f"{given.address}: {reading.problem}", cure.format_map(known))
     elif reading.quality == "bad":
         text = f"{given.address}: its quality is bad, so that it has no value"
@@ -282,11 +225,16 @@ def _addresses(given: Input) -> list[str]:
 def _silent(seen: _Seen, about: str, given: Input, reading: InputReading | None) -> Finding:
     """Nothing came of an input. A tag says what it is at once, a topic when it has something to say."""
     text = f"{given.address}: nothing heard in {seen.seconds:g} s"
-    browse = f"oden-gateway browse{seen.known['config']} {seen.look.name}"
-    cure = f"{browse} --from {shlex.quote(given.address)} --seconds 60"
+    option = seen.known["config"]
+    again, browse = f"oden-gateway check{option} --live --seconds", f"oden-gateway browse{option} {seen.look.name}"
+    if given.device is not None:
+        return Finding("silent", "wrong", about, text, f"{browse} --births --seconds 60")
+    if given.event is not None:
+        return Finding("silent", "unheard", about, text, f"wait for an event: {again} 300")
     if given.topic is None:
+        cure = f"it may take its time: {again} 60; else the server tells nothing of it: restart it"
         return Finding("silent", "wrong", about, text, cure)
-    cure += "; if it speaks seldom: check --live --seconds 300"
+    cure = f"{browse} --from {shlex.quote(given.address)} --seconds 60; if it speaks seldom: {again} 300"
     if reading is not None:
         text += f"; the last one came {seen.now - reading.received:.0f} s ago"
     elif seen.around is not None:
@@ -303,15 +251,10 @@ def _silent(seen: _Seen, about: str, given: Input, reading: InputReading | None)
     return Finding("silent", "unheard", about, text, cure)
 
 
-def _fitting(cases: Sequence[Case], reason: str, kind: str, cure: str) -> tuple[str, str]:
-    """The kind and the cure of what `reason` says; `kind` and `cure` where none fits."""
-    return next(((found, does) for words, found, does in cases if words in reason), (kind, cure))
-
-
 def _around(given: Input) -> str:
     """The option by which a tree or a list of metrics shows what stands beside what is not there: where its name is
     wrong, it is found by what it stands in. None where an address does not say that."""
-    node = given.node or ""
+    node = given.node or given.event or ""
     parts = re.split(r"[./]", given.device or node.rpartition("=")[2])
     stands_in = parts[-1] if given.device is not None else ".".join(parts[:-1][-1:]).rpartition(":")[2]
     return f" --match {shlex.quote(stands_in)}" if stands_in else ""

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from gateway.config.schema import Config, Line
 from gateway.config.schema_rules import QualityTestRule
+from gateway.live.cures import FindingKind
 from gateway.live.findings import Finding, nearest_name
 from gateway.oden import models
 from gateway.oden.answer_parts import entries_of
@@ -178,9 +179,8 @@ def _states(line: Line, about: str, seen: Sequence[tuple[str, str | None]]) -> I
         known = categories if kind == "category" else reasons
         if name not in known:
             text = f"{kind} {name} cannot be verified: no state of the last {DAYS} days has it{_nearest(name, known)}"
-            yield Finding(
-                f"{kind}_unverified", "note", about, text, f"write the {kind} as it is at Oden, if it is not so"
-            )
+            found: FindingKind = "category_unverified" if kind == "category" else "reason_unverified"
+            yield Finding(found, "note", about, text, f"write the {kind} as it is at Oden, if it is not so")
 
 
 def _named(part: object) -> Iterator[tuple[str, str]]:

@@ -135,17 +135,20 @@ class MqttSource(Source):
         finally:
             watching.cancel()
             self.health.heard_at = connection.heard_at
-            connection.close()
             self._ended_at = connection.lost_at if stood_at < math.inf else self._ended_at
             short = self._clock.monotonic() - stood_at < _SHORT and connection.closed_without_a_word
             self._short = self._short + 1 if short else 0
+            await connection.close()
 
     def _closed(self) -> str:
         """What is said where the broker closes the connection without a word: what other reason would it have for
         doing so again and again, right after the connection stood?"""
         if self._short < _FEW:
             return CLOSED
-        twin = f"as brokers do where another client has the client_id {self._config.client_id}"
+        causes = [f"where another client has the client_id {self._config.client_id}"]
+        if self._host is not None and self._config.rebirth == "auto":  # mosquitto 2.0.11 does so, and AWS IoT
+            causes.append("that take no requests for births from us")
+        twin = f"as brokers do {', or '.join(causes)}"
         return f"{CLOSED}, for the {self._short + 1}th time shortly after it stood, {twin}"
 
     async def _open(self, connection: MqttConnection) -> Connack:

@@ -23,7 +23,7 @@ from gateway.sources import mqtt_packets as packets
 from gateway.sources.mqtt_confirmation import PING, Confirmation, KeepAlive
 from gateway.sources.mqtt_packets import Connack, Disconnect, Incoming, Malformed, Pingresp, Suback, Unsuback, Version
 from gateway.sources.mqtt_presence import announcement
-from gateway.sources.mqtt_stream import CONNECT_TIMEOUT, Stream, open_stream
+from gateway.sources.mqtt_stream import CONNECT_TIMEOUT, FAREWELL, Stream, open_stream, unanswered
 
 WINDOW = 1_000
 """Messages that an MQTT 5 broker may send without an acknowledgement (Receive Maximum)."""
@@ -112,7 +112,6 @@ class MqttConnection:
         self._inbox: deque[Packet] = deque()
         self._filled = asyncio.Event()
         self._number = self._last_id = self._held_bytes = 0
-        self._greeted = False
         self._lost: Exception | None = None
         self._asked_for: dict[int, tuple[str, ...]] = {}
         """The topics of requests that are not answered, by packet id."""
@@ -124,7 +123,7 @@ class MqttConnection:
         self._keep_alive = KeepAlive(max(1, int(config.keepalive / 2)), clock.monotonic())
         self.heard_at = clock.now()
         """When anything last came of the broker, be it the end of the connection."""
-        self.closed_without_a_word = False
+        self._greeted = self.closed_without_a_word = False
         """The broker has ended a connection that stood, and did not say why."""
         self.lost_at: float | None = None
         self.paused_since: float | None = None
@@ -202,8 +201,8 @@ class MqttConnection:
             self._confirmation.wrote(number, self._clock.monotonic())
             self._send(packets.puback(packet_id))
 
-    def close(self) -> None:
-        """Say farewell, after which the broker keeps the session, and end the connection."""
+    async def close(self) -> None:
+        """Say farewell, after which the broker keeps the session, and end the connection; returns once it has ended."""
         self._stop()
         stream, self._stream = self._stream, None
         if stream is None:
@@ -213,6 +212,7 @@ class MqttConnection:
                 self._out.append(self._announced.farewell(self._version, self._free_id(), self._clock.now()))
             stream.write(b"".join((*self._out, packets.disconnect())))
         stream.close()
+        await stream.gone(FAREWELL if self._lost is None else 0.0)
 
     def _request(self, topics: tuple[str, ...]) -> int:
         """The packet id of a request about `topics`."""
@@ -374,9 +374,10 @@ class MqttConnection:
         """The stream has ended."""
         if not why:
             self.heard_at = self._clock.now()
-        ending = f"the connection was lost: {why}" if why else CLOSED
-        if not self._greeted:
-            self._lose(NoAnswer(f"cannot connect: {ending} before it answered"))
+        early = "" if self._greeted else unanswered(self._url)
+        ending = f"the connection was lost{early}: {why}" if why else f"{CLOSED}{early}"
+        if early:
+            self._lose(NoAnswer(f"cannot connect: {ending}"))
         elif self.paused_since is not None:
             self._lose(SourceError(f"{ending}, while it had to wait because nothing is taken in"))
         else:
@@ -395,6 +396,5 @@ class MqttConnection:
         self._filled.set()
 
     def _stop(self) -> None:
-        for handle in (self._sending, self._asking, self._timer):
-            if handle is not None:
-                handle.cancel()
+        for handle in filter(None, (self._sending, self._asking, self._timer)):
+            handle.cancel()

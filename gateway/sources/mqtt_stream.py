@@ -5,6 +5,7 @@ Nothing is read beyond what was asked for: `pause` leaves the bytes in the kerne
 
 import array
 import asyncio
+import errno
 import fcntl
 import socket
 import ssl
@@ -22,6 +23,8 @@ from gateway.connection_steps import http_steps, note_step, tls_to
 from gateway.errors import SourceError, name_obstacle, obstacle
 
 CONNECT_TIMEOUT = 10.0
+FAREWELL = 2.0
+"""Seconds that the other side of a connection gets for its own farewell, as TLS and WebSocket have it."""
 _PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
 _SECURE = {"mqtts", "wss"}
 _GONE = 120.0
@@ -53,6 +56,10 @@ class Stream(ABC):
     def close(self) -> None:
         """Send what was written, and end."""
 
+    @abstractmethod
+    async def gone(self, patience: float) -> None:
+        """After `close`: wait until it has ended, in good order for `patience` seconds, then anyhow."""
+
 
 Received = Callable[[bytes], None]
 Ended = Callable[[str], None]
@@ -82,7 +89,16 @@ async def open_stream(url: str, config: MqttConfig, received: Received, ended: E
     except TimeoutError:
         raise SourceError(f"cannot connect: no answer within {CONNECT_TIMEOUT:.0f} s") from None
     except (OSError, UnicodeError) as error:
-        raise SourceError(f"cannot connect: {_why(error)}") from error
+        is_cut = context is not None and isinstance(error, ConnectionError) and error.errno != errno.ECONNREFUSED
+        tls = " while TLS began: what answers there may not speak TLS" if is_cut else ""
+        raise SourceError(f"cannot connect: {_why(error)}{tls}") from error
+
+
+def unanswered(url: str) -> str:
+    """When a connection was lost on which the broker had not answered yet. Under TLS 1.3 it can refuse our certificate,
+    or miss it, only after our first packet, and what we hear of that is mostly a cut."""
+    wanted = ", as where it wants a client certificate that it trusts" if urlsplit(url).scheme in _SECURE else ""
+    return f" before it answered{wanted}"
 
 
 def tls_context(config: MqttConfig) -> ssl.SSLContext:
@@ -124,13 +140,14 @@ class _Socket(Stream, asyncio.Protocol):
         self._received, self._ended = received, ended
         self._transport: asyncio.Transport | None = None
         self._paused = False
+        self._gone = asyncio.get_running_loop().create_future()
 
     @classmethod
     async def open(
         cls, host: str, port: int, context: ssl.SSLContext | None, received: Received, ended: Ended
     ) -> "_Socket":
         loop = asyncio.get_running_loop()
-        secured: dict[str, Any] = {"ssl": context, "ssl_shutdown_timeout": 2.0} if context is not None else {}
+        secured: dict[str, Any] = {"ssl": context, "ssl_shutdown_timeout": FAREWELL} if context is not None else {}
         _, stream = await loop.create_connection(
             lambda: cls(received, ended), host, port, happy_eyeballs_delay=0.25, **secured
         )
@@ -145,6 +162,8 @@ class _Socket(Stream, asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        if not self._gone.done():
+            self._gone.set_result(None)
         self._ended(_why(exc) if exc is not None else "")
 
     def write(self, data: bytes) -> None:
@@ -170,6 +189,12 @@ class _Socket(Stream, asyncio.Protocol):
         if self._transport is not None:
             self.resume()  # TLS reads the farewell of the other side
             self._transport.close()
+
+    async def gone(self, patience: float) -> None:
+        await asyncio.wait({self._gone}, timeout=patience)
+        if self._transport is not None:
+            self._transport.abort()
+            await self._gone
 
 
 class _WebSocket(Stream):
@@ -245,6 +270,13 @@ class _WebSocket(Stream):
     def close(self) -> None:
         self._tasks[0].cancel()
         self._out.put_nowait(None)
+
+    async def gone(self, patience: float) -> None:
+        _, left = await asyncio.wait(self._tasks, timeout=patience)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._session.close()
 
 
 def _nothing(_: object) -> None: ...

@@ -54,7 +54,7 @@ async def listen(
     try:
         return await _heard(connection, clock, filters, seconds, births=births)
     finally:
-        connection.close()
+        await connection.close()
 
 
 async def _connected(config: MqttConfig, clock: Clock) -> MqttConnection:
@@ -67,7 +67,7 @@ async def _connected(config: MqttConfig, clock: Clock) -> MqttConnection:
             try:
                 await connection.open()
             except SourceError as error:
-                connection.close()
+                await connection.close()
                 failures.append(str(error))
                 if isinstance(error, OtherVersion | NoAnswer):
                     continue

@@ -8,14 +8,15 @@ import io
 import json
 import re
 import shlex
+import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 from gateway.__main__ import main
-from tests.config.command import TOKEN
+from tests.config.command import TOKEN, environment
 from tests.peers import PATIENCE, free_port
 
 Findings = dict[tuple[str, str], dict[str, str]]
@@ -76,6 +77,21 @@ class Person:
         assert found is not None, finding
         return (await self.types(*shlex.split(found[1])))[1]
 
+    async def shell(self, line: str) -> str:
+        """What a line typed into a shell prints, which must succeed. Who types it is root, and has installed the
+        gateway."""
+        installed = f'oden-gateway() {{ {shlex.quote(sys.executable)} -m gateway "$@"; }}; sudo() {{ "$@"; }}'
+        process = await asyncio.create_subprocess_exec(
+            *("bash", "-c", f"{installed}\n{line}"),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd=self.file.parent,
+            env=environment(),
+        )
+        said, wrong = await process.communicate()
+        assert process.returncode == 0, (line, wrong.decode())
+        return said.decode()
+
     def at(self, place: str) -> dict[str, Any]:
         """The section that a finding names."""
         sections: dict[str, dict[str, Any]] = {**self.config["sources"]}
@@ -135,6 +151,17 @@ def outside(name: str, words: str) -> Do:
     return do
 
 
+def said_of(name: str, right: str, wrong: str = "") -> Do:
+    """A value that a person knows for the setting that is named at the source that is named."""
+
+    async def do(person: Person, finding: Mapping[str, str]) -> None:
+        assert f"`{name}` of {finding['about']}" in finding["cure"], finding
+        section = person.at(finding["about"])
+        section[name] = section[name].replace(wrong, right) if wrong else right
+
+    return do
+
+
 async def topic_like_it(person: Person, finding: Mapping[str, str]) -> None:
     person.at(finding["about"])["topic"] = (
         finding["text"].partition("the broker has what is like it: ")[2].split(", ")[0]
@@ -152,16 +179,32 @@ async def all_done(
     cures: Mapping[tuple[str, str], Do],
     left: set[tuple[str, str]],
     known: Mapping[str, str] | None = None,
+    wrong: Collection[tuple[str, str]] = (),
 ) -> None:
-    """Each of `cures` is found; once all is done as it is said, only what is `left` is, and no more of it is wrong.
-    `known` are the values that a person has for words in the settings."""
+    """Each of `cures` is found; once all is done as it is said, only what is `left` is, and no more of it is wrong but
+    what of that is `wrong`. `known` are the values that a person has for words in the settings."""
+    await all_done_in_stages(person, [cures], left, known, wrong)
+
+
+async def all_done_in_stages(
+    person: Person,
+    stages: Sequence[Mapping[tuple[str, str], Do]],
+    left: set[tuple[str, str]] | None = None,
+    known: Mapping[str, str] | None = None,
+    wrong: Collection[tuple[str, str]] = (),
+) -> None:
+    """As `all_done`, where one thing hides the next: each stage is found once that before is done."""
     nothing_there = {"oden": {"url": f"http://127.0.0.1:{free_port()}/v2", "token": "${secret:oden_token}"}}
+    nobody = {("oden_unreachable", "Oden")} if "oden" not in person.config else set()
     person.config = {**nothing_there, **person.config}
-    found = await person.until(lambda found: cures.keys() <= found.keys())
-    for place, do in cures.items():
-        await do(person, found[place])
-    for section in person.config["sources"].values():
-        section.update({name: known[text] for name, text in section.items() if known and text in known})
-    after = await person.until(lambda found: found.keys() - {("oden_unreachable", "Oden")} == left)
-    del after["oden_unreachable", "Oden"]
-    assert "wrong" not in {each["level"] for each in after.values()}
+    before: set[tuple[str, str]] = set()
+    for stage in stages:
+        found = await person.until(lambda found, stage=stage: stage.keys() <= found.keys())  # type: ignore[misc]
+        assert not before & found.keys()
+        for place, do in stage.items():
+            await do(person, found[place])
+        for section in person.config["sources"].values():
+            section.update({name: known[text] for name, text in section.items() if known and text in known})
+        before |= stage.keys()
+    after = await person.until(lambda found: found.keys() - nobody == (left or set()))
+    assert {place for place, each in after.items() if each["level"] == "wrong"} == {*wrong, *nobody}

@@ -19,6 +19,7 @@ from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.uaerrors import UaStatusCodeError
 
 from gateway.__main__ import main
+from gateway.listening import stop_listening
 from gateway.sources.opcua.certificates import PkiFolder, thumbprint
 from tests.config.command import TOKEN, Answer
 from tests.edge_node import BOOLEAN, INT64, EdgeNode
@@ -235,9 +236,14 @@ class _Refusing:
 
 @asynccontextmanager
 async def answering(serve: Serve, context: ssl.SSLContext | None = None) -> AsyncIterator[str]:
-    """Host and port of something that serves whoever comes by `serve`, who may hang up."""
+    """Host and port of something that serves whoever comes by `serve`, who may hang up. In the end all has ended that
+    has come of it: what is left open would be complained of in the midst of another test."""
+    writers: set[asyncio.StreamWriter] = set()
+    tasks: set[asyncio.Task[object]] = set()
 
     async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.add(writer)
+        tasks.add(asyncio.tasks.current_task())  # type: ignore[arg-type]
         try:
             await serve(reader, writer)
         except (asyncio.IncompleteReadError, OSError):
@@ -245,8 +251,17 @@ async def answering(serve: Serve, context: ssl.SSLContext | None = None) -> Asyn
         finally:
             writer.close()
 
-    async with await asyncio.start_server(one, "127.0.0.1", 0, ssl=context) as server:
+    server = await asyncio.start_server(one, "127.0.0.1", 0, ssl=context)
+    try:
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        await stop_listening(server)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in writers:
+            writer.transport.abort()
+        await asyncio.gather(*(writer.wait_closed() for writer in writers), return_exceptions=True)
 
 
 def broker(connack: bytes, granted: int = 0) -> Serve:

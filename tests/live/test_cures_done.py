@@ -25,9 +25,11 @@ from tests.live.person import (
     Do,
     Person,
     all_done,
+    all_done_in_stages,
     field_of_messages,
     meant,
     outside,
+    said_of,
     setting,
     shown,
     topic_like_it,
@@ -142,19 +144,8 @@ async def test_p14_what_is_found_of_tags_and_topics_is_gone_once_it_is_done(tmp_
         await all_done(person, AT_TAGS, LEFT_AT_TAGS)
 
 
-def said_of(name: str, right: str, wrong: str = "") -> Do:
-    """A value that a person knows for the setting that is named at the source that is named."""
-
-    async def do(person: Person, finding: Mapping[str, str]) -> None:
-        assert f"`{name}` of {finding['about']}" in finding["cure"], finding
-        section = person.at(finding["about"])
-        section[name] = section[name].replace(wrong, right) if wrong else right
-
-    return do
-
-
 async def user(person: Person, finding: Mapping[str, str]) -> None:
-    assert f"correct `username` and `password` of {finding['about']}" in finding["cure"]
+    assert f"set `username` and `password` of {finding['about']}" in finding["cure"]
     person.at(finding["about"]).update(username="operator", password="hunter2")
 
 
@@ -269,15 +260,14 @@ async def made(person: Person, finding: Mapping[str, str]) -> None:
     assert "OPERATOR" in await person.command(finding)
 
 
-PLANT = """
-factories: [{name: Factory A, timezone: Europe/Berlin, lines: [Line 01, Line 02, Line 03]}]
-quality_schemas: [{id: "66", factory: Factory A, description: leak test}]
-"""
+PLANT = "factories: [{name: Factory A, timezone: Europe/Berlin, lines: [Line 01, Line 02, Line 03]}]\n"
+SCHEMAS = 'quality_schemas: [{id: "66", factory: Factory A, description: leak test}]\n'
 STAGES: tuple[Mapping[tuple[str, str], Do], ...] = (
     {("oden_unreachable", "Oden"): outside("start", "see that `oden.url` can be reached")},
     {("token_refused", "Oden"): outside("token", "put a token that is valid in the place of `oden.token`")},
     {("oden_failed", "Oden"): outside("mend", "ask again later")},
     {("forbidden", "Factory A/Line 02"): outside("mend", "let the token have this line at Oden")},
+    {("quality_schema_unverified", "Factory A/Line 02"): outside("schemas", "compare the id with the one at Oden")},
     {
         ("factory_unknown", "Factory Z/Line 01"): meant("factory"),
         ("line_unknown", "Factory A/Line 3"): meant("line"),
@@ -290,7 +280,6 @@ STAGES: tuple[Mapping[tuple[str, str], Do], ...] = (
         ("category_unverified", "Factory A/Line 02"): lookalike,
         ("reason_unverified", "Factory A/Line 02"): lookalike,
     },
-    {},
 )
 """What is found at Oden one after another, each stage once that before is done: one hides the next."""
 
@@ -333,12 +322,16 @@ async def test_what_is_found_at_oden_is_gone_once_it_is_done(tmp_path: Path) -> 
                 answer = await session.post(f"http://127.0.0.1:{admin}/faults", json=fault)
                 assert answer.status < 300, await answer.text()
 
-    async def start() -> None:
-        (tmp_path / "oden" / "site" / "plant.yaml").write_text(PLANT)
+    async def start(plant: str = PLANT) -> None:
+        (tmp_path / "oden" / "site" / "plant.yaml").write_text(plant)
         ports = ("--port", str(oden), "--admin-port", str(admin), "--plant", "plant.yaml")
         process = await site.start("simulate", "oden", *ports, "--token", TOKEN)
         assert process.stdout is not None
         assert await process.stdout.readline()
+
+    async def with_schemas() -> None:
+        await site.end()
+        await start(PLANT + SCHEMAS)
 
     async def right_token() -> None:
         person.token(TOKEN)
@@ -357,19 +350,12 @@ async def test_what_is_found_at_oden_is_gone_once_it_is_done(tmp_path: Path) -> 
         assert code == 0, words
 
     mended: list[int] = []
-    person.outside = {"start": start, "token": right_token, "mend": mend, "states": had_states}
+    person.outside = {"start": start, "token": right_token, "mend": mend, "schemas": with_schemas, "states": had_states}
     with Mosquitto(tmp_path / "broker") as floor:
         for name in inputs:
             await floor.publish(f"plant/{name}", "1", retain=True)
         person.config["sources"]["floor"] = {**place, "url": floor.url}
         try:
-            before: set[tuple[str, str]] = set()
-            for stage in STAGES:
-                found = await person.until(lambda found, stage=stage: stage.keys() <= found.keys())  # type: ignore[misc]
-                assert not before & found.keys()
-                for each, do in stage.items():
-                    await do(person, found[each])
-                before |= stage.keys()
-            assert found == {}
+            await all_done_in_stages(person, STAGES)
         finally:
             await site.end()

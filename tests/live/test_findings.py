@@ -65,7 +65,12 @@ async def test_why_a_server_is_not_reached(seen: str, kind: str, cure: str) -> N
     ("source", "about", "kind", "cure"),
     [
         ("plc", {"clock_ahead": 90.0}, "clock", "timestamps: arrival"),
-        ("plc", {"concerns": {"certificate_expires": "it ends soon"}}, "certificate_expires", "pki list"),
+        (
+            "plc",
+            {"concerns": {"certificate_expires": "x (ours) ends on …"}},
+            "certificate_expires",
+            "pki create --pki ",
+        ),
         ("plc", {"concerns": {"watched_otherwise": "sampled …"}}, "watched_otherwise", "`sampling`"),
         ("plc", {"failed": {"ns=2;s=L01.Tag": "the server refuses it: BadNotReadable"}}, "not_readable", "read it"),
         ("plc", {"failed": {"ns=2;s=L01.Tag": "the tag holds a structure; …"}}, "structure", "`field: NAME`"),
@@ -96,7 +101,7 @@ async def test_why_a_server_is_not_reached(seen: str, kind: str, cure: str) -> N
     ],
 )
 async def test_what_is_wrong_although_it_is_reached(source: str, about: dict[str, Any], kind: str, cure: str) -> None:
-    findings = {each.kind: each for each in source_findings(look(source, **about), CONFIG, 5.0, "", 0.0)}
+    findings = {str(each.kind): each for each in source_findings(look(source, **about), CONFIG, 5.0, "", 0.0)}
     assert cure in findings[kind].cure
 
 
@@ -105,7 +110,8 @@ async def test_a_topic_that_rests_is_no_fault() -> None:
     before = InputReading("A/L", "event", "floor", "a/b", 1, "good", None, 100.0, known=True)
     findings = {each.about: each for each in source_findings(look("floor", readings=(before,)), CONFIG, 5.0, "", 160.0)}
     assert (findings["A/L event"].level, "60 s ago" in findings["A/L event"].text) == ("unheard", True)
-    assert findings["A/L metric"].level == "wrong"
+    metric = findings["A/L metric"]
+    assert (metric.level, metric.cure) == ("wrong", "oden-gateway browse floor --births --seconds 60")
 
 
 @pytest.mark.parametrize(

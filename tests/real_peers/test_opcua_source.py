@@ -75,6 +75,7 @@ async def test_p2_every_change_of_a_cut_comes_afterwards(server: OpcuaPeer, link
         assert values == list(range(41 + times))
 
 
+@pytest.mark.parametrize("server", ["node-opcua", "asyncua"], indirect=True)
 async def test_p2_each_writing_of_a_value_counts_once_over_cuts(server: OpcuaPeer, link: Link) -> None:
     """Also of the same value. There are servers that tell of all tags once more when a session is taken up again."""
     await server.start(L01__State=0)

@@ -350,7 +350,7 @@ async def test_p12_a_flood_at_qos_0_is_not_read_without_bound(broker: Mosquitto)
                     payloads.append(packet.message.payload)
         assert payloads == [str(n).encode() for n in range(number)]
     finally:
-        connection.close()
+        await connection.close()
 
 
 async def test_p2_dup_in_a_new_session_is_no_redelivery() -> None:

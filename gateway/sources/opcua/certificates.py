@@ -12,6 +12,7 @@ DER and PEM are read under any name; a file that is neither is left alone.
 import contextlib
 import ipaddress
 import os
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -82,7 +83,8 @@ class PkiFolder:
             certificate, key = certificate_file.read_bytes(), key_file.read_bytes()
         except FileNotFoundError:
             raise PkiError(
-                f"the gateway has no certificate in {self.path}: oden-gateway pki create --pki {self.path}"
+                f"the gateway has no certificate in {self.path}: oden-gateway pki create --pki "
+                f"{shlex.quote(str(self.path))}"
             ) from None
         except OSError as error:
             raise PkiError(f"{error.filename} cannot be read: {error.strerror}") from None

@@ -5,6 +5,7 @@ The library's own `connect` starts a supervisor, a watchdog and a publish loop b
 """
 
 import asyncio
+import shlex
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -282,7 +283,7 @@ class Channel:
     async def _activate(self) -> None:
         client: Any = self._client
         if self._password:
-            check_password_way(client, self._config, self._at)
+            await check_password_way(client, self._config, self._at)
         certificate = None
         if self._config.user_certificate is not None and self._config.user_key is not None:
             certificate, client.user_private_key = user_of(self._config.user_certificate, self._config.user_key)
@@ -303,7 +304,8 @@ class Channel:
         reason = f"cannot connect: {reason_of(error)}"
         if self._protected is not None and (isinstance(error, OSError) or any(name in reason for name in _DISTRUST)):
             # a server that does not trust us says so, or hangs up
-            return f"{reason}; if the server does not trust the gateway, give it {_EXPORT} --pki {self._config.pki}"
+            export = f"{_EXPORT} --pki {shlex.quote(str(self._config.pki))}"
+            return f"{reason}; if the server does not trust the gateway, give it {export}"
         return reason
 
     async def request(self, request: Any, limit: float | None = None) -> Buffer:

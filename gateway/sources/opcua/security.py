@@ -5,6 +5,7 @@ takes certificates for other hosts, outdated and other authorities' lists of rev
 keys, and servers signed by a trusted server for good ones.
 """
 
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -116,7 +117,7 @@ def offers(endpoints: Sequence[ua.EndpointDescription]) -> str:
     """What `endpoints` offer, in the words of the configuration."""
     told: dict[str, None] = {}
     for each in endpoints:
-        policy = str(each.SecurityPolicyUri or "").rpartition("#")[2].replace("_", "")
+        policy = _name(each.SecurityPolicyUri)
         mode = "" if each.SecurityPolicyUri == _NONE else f"/{each.SecurityMode.name}"
         users = sorted({_TOKENS.get(token.TokenType, "other") for token in each.UserIdentityTokens or ()})
         told[f"{policy.lower() if not mode else policy}{mode} ({', '.join(users) or 'no user'})"] = None
@@ -136,14 +137,16 @@ def user_of(certificate: Path, key: Path) -> tuple[x509.Certificate, PrivateKeyT
         raise SourceError(f"{certificate} and {key} are not a certificate and a key without a password") from None
 
 
-def check_password_way(client: Client, config: OpcuaConfig, now: float) -> None:
+async def check_password_way(client: Client, config: OpcuaConfig, now: float) -> None:
     """Raise SourceError where the password of a session that is created, but not activated yet, could be read by
     others: in clear, by a cipher that is broken, or because anybody may have said by what to encrypt it."""
     policy, channel = client.server_policy(ua.UserTokenType.UserName), client.security_policy
-    name = str(policy.SecurityPolicyUri or "").rpartition("#")[2].replace("_", "")
-    if name not in _POLICIES and channel.Mode != ua.MessageSecurityMode.SignAndEncrypt:
+    if not _encrypts(policy, channel.Mode):
+        name = _name(policy.SecurityPolicyUri)
         weak = "" if name in {"", "None"} else f", or as good as that ({name})"
-        raise SourceError(f"the server would have the password in clear{weak}: set `security` to what it offers")
+        better = [each for each in await client.get_endpoints() if _takes_passwords(each)]
+        offer = f"offers {offers(better)}" if better else "offers no way to encrypt it"
+        raise SourceError(f"the server would have the password in clear{weak}, and {offer}")
     if channel.URI == _NONE:
         host, time = urlsplit(config.url).hostname or "", datetime.fromtimestamp(now, UTC)
         try:
@@ -175,6 +178,24 @@ def certificate_ends(protected: Protected | None) -> float | None:
     return min(each.not_valid_after_utc.timestamp() for each in (protected.ours, protected.servers))
 
 
+def _name(policy: str | None) -> str:
+    """What a policy is called in the configuration."""
+    return str(policy or "").rpartition("#")[2].replace("_", "")
+
+
+def _encrypts(token: ua.UserTokenPolicy, mode: ua.MessageSecurityMode) -> bool:
+    """Whether a password is encrypted that is said so over a channel with this mode."""
+    return _name(token.SecurityPolicyUri) in _POLICIES or mode == ua.MessageSecurityMode.SignAndEncrypt
+
+
+def _takes_passwords(endpoint: ua.EndpointDescription) -> bool:
+    """Whether it takes users with passwords, and lets the password be encrypted."""
+    if _name(endpoint.SecurityPolicyUri) not in _POLICIES:
+        return False
+    users = [each for each in endpoint.UserIdentityTokens or () if each.TokenType == ua.UserTokenType.UserName]
+    return any(_encrypts(each, endpoint.SecurityMode) or not each.SecurityPolicyUri for each in users)
+
+
 def _is(endpoint: ua.EndpointDescription, uri: str, mode: str) -> bool:
     return str(endpoint.SecurityPolicyUri) == uri and str(endpoint.SecurityMode.name) == mode
 
@@ -201,19 +222,21 @@ def check_server(folder: PkiFolder, chain: Sequence[x509.Certificate], uri: str,
         return
     authorities = [*trusted, *folder.certificates("issuers"), *chain[1:]]
     path = _path(own, authorities, now)
+    print_ = thumbprint(own)
+    trusting = f"oden-gateway pki trust {print_} --pki {shlex.quote(str(folder.path))}"
     if not any(certificate in trusted for certificate in path[1:]):
         folder.reject(own)
-        print_ = thumbprint(own)
         raise Untrusted(
             f"the server's certificate is not trusted ({common_name(own)}, thumbprint {print_}). If it is the one that "
-            f"the server shows: oden-gateway pki trust {print_} --pki {folder.path}"
+            f"the server shows: {trusting}"
         )
     _check_revoked(path, authorities, folder, now)
     if host.lower() not in hosts(own):
+        folder.reject(own)
         known = ", ".join(sorted(hosts(own))) or "none"
         raise Untrusted(
-            f"the server's certificate is for another host than {host} (it names {known}). Use one of these in `url`, "
-            f"or trust this very certificate: put it into {folder.path / 'trusted'}"
+            f"the server's certificate is for another host than {host} (it names {known}). Use one of these in `url`; "
+            f"or trust this very certificate, if it is the one that the server shows: {trusting}"
         )
 
 
@@ -259,19 +282,17 @@ def _has_signed(issuer: x509.Certificate, certificate: x509.Certificate, now: da
 def _check_revoked(
     path: Sequence[x509.Certificate], authorities: Sequence[x509.Certificate], folder: PkiFolder, now: datetime
 ) -> None:
-    """Raise Untrusted where an authority has revoked one of `path`, or its list is out of date."""
-    for revocations in folder.revocations():
-        for certificate in path:
-            if revocations.issuer != certificate.issuer:
-                continue
-            signers = [each for each in authorities if each.subject == revocations.issuer]
-            if not any(_has_signed_list(each, revocations) for each in signers):
-                continue
-            if revocations.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None:
+    """Raise Untrusted where an authority has revoked one of `path`, or has a list, and none of the present."""
+    known = folder.revocations()
+    for certificate in path:
+        for signer in [each for each in authorities if each.subject == certificate.issuer]:
+            lists = [each for each in known if each.issuer == signer.subject and _has_signed_list(signer, each)]
+            number = certificate.serial_number
+            if any(each.get_revoked_certificate_by_serial_number(number) is not None for each in lists):
                 raise Untrusted(f"{common_name(certificate)} was revoked by its authority: renew the certificate")
-            if revocations.next_update_utc is not None and now > revocations.next_update_utc:
+            if lists and all(each.next_update_utc is not None and now > each.next_update_utc for each in lists):
                 raise Untrusted(
-                    f"the list of certificates revoked by {revocations.issuer.rfc4514_string()} is out of date: put "
+                    f"the list of certificates revoked by {signer.subject.rfc4514_string()} is out of date: put "
                     f"the present one into {folder.path / 'crl'}"
                 )
 
