@@ -14,7 +14,7 @@ from typing import Literal
 
 import structlog
 
-from gateway import clock_watch, control, ntp, ways
+from gateway import clock_watch, control, control_places, ntp, ways
 from gateway.build import described
 from gateway.children import EDGES, SOURCES, core_child, edge_child, make_drain, make_sources, source_child
 from gateway.clock import AnchoredClock
@@ -22,7 +22,6 @@ from gateway.clock_watch import ClockWatch, KnownTime, Retiming, Witnesses
 from gateway.config.difference import in_effect, marks
 from gateway.config.loader import Loaded
 from gateway.config.schema import MAX_RATE, Config
-from gateway.control_places import places, runtime_directory
 from gateway.errors import ConfigFault, GatewayError
 from gateway.fence import Fence
 from gateway.health import Condition, Problems
@@ -151,7 +150,7 @@ class App:
         opening.result()
 
     def _life(self) -> LifeMark:
-        return LifeMark(self._loaded.config.outbox.directory.absolute(), runtime_directory())
+        return LifeMark(self._loaded.config.outbox.directory.absolute(), control_places.runtime_directory())
 
     async def _serve(self, stop: asyncio.Event, known: KnownTime | None) -> None:
         """Have all parts work until `stop`, until the clock has leapt, or until something is fatal. `known` is what is
@@ -385,7 +384,7 @@ class App:
             return handlers.answer(command, question)
 
         directory = await asyncio.to_thread(self._loaded.config.outbox.directory.absolute)
-        return control.Control(directory, places(directory), answer)
+        return control.Control(directory, control_places.places(directory), answer)
 
     def _present(self) -> Present:
         remembered, config = self._intake.state, self._loaded.config
@@ -394,7 +393,7 @@ class App:
         return Present(*running, lambda line: remembered(line).inputs, counts)
 
     def _make_sources(self, config: Config, plans: Iterable[LinePlan]) -> dict[str, Source]:
-        return make_sources(config, plans, self._clock, runtime_directory(), config.outbox.directory)
+        return make_sources(config, plans, self._clock, control_places.runtime_directory(), config.outbox.directory)
 
     def _conditions(self) -> Iterable[Condition]:
         of_page = self._page_conditions(self._clock.now())

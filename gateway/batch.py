@@ -20,9 +20,9 @@ from gateway.mapping.feeder import Event
 from gateway.mapping.inputs import refusal
 from gateway.mapping.lateness import LatenessLog
 from gateway.mapping.line import Step, Tick, step
-from gateway.mapping.provenance import Provenance, ProvenanceLog
+from gateway.mapping.provenance import Provenance, ProvenanceLog, sample_key
 from gateway.mapping.trail import Feed
-from gateway.model import Contact, Moment, Notice, Record, Recovered, Reject, Sample, sample_key
+from gateway.model import Contact, Moment, Notice, Record, Recovered, Reject, Sample
 from gateway.rejects import MOST_OF_KIND, kind_of_reason, payload_of
 from gateway.repeats import BatchRepeats
 from gateway.sources.base import Arrival, Replay

@@ -28,8 +28,9 @@ log = structlog.get_logger()
 
 KNOWN_TIME = TypeAdapter(KnownTime)
 
-Stamped = frozenset[tuple[str, int, bool]]
+Stamp = tuple[str, int, bool]
 """Of output the interval, the time stamp, and whether it is a test."""
+Stamped = frozenset[Stamp]
 
 
 def known_time(outbox: Outbox) -> KnownTime:
@@ -46,13 +47,15 @@ def keep_time(outbox: Outbox, known: KnownTime) -> None:
 async def mend(outbox: OutboxThread, plans: Sequence[LinePlan], retiming: Retiming) -> None:
     """Mend the times of the lines of `plans` and of what waits, in a transaction, before anything is mapped or sent."""
     by, states = round(retiming.by), dict[str, dict[str, str | None]]()
-    untold = await outbox(untold_stamps)
+    untold, moved = await outbox(untold_stamps), dict[Stamp, int]()
     for plan in plans:
         stored = await outbox(Outbox.line_state, plan.key)
         if stored:
             rows = StateRows(stored)
-            states[plan.key] = rows.changes(retimed(rows.state(plan), retiming.since, by, untold))
-    number = await outbox(retime, retiming.since, by, states)
+            state = rows.state(plan)
+            states[plan.key] = rows.changes(retimed(state, retiming.since, by, untold))
+            moved |= moved_stamps(state, retiming.since, by, untold)
+    number = await outbox(retime, retiming.since, by, states, moved)
     log.warning("times_mended", seconds=by, records=number)
 
 
@@ -70,12 +73,18 @@ def _release(outbox: Outbox) -> None:
             outbox.begin(work, replace(work.attempt, body=""))
 
 
-def retime(outbox: Outbox, since: float, by: int, states: Mapping[str, Mapping[str, str | None]]) -> int:
+def retime(
+    outbox: Outbox,
+    since: float,
+    by: int,
+    states: Mapping[str, Mapping[str, str | None]],
+    moved: Mapping[Stamp, int],
+) -> int:
     """Make each time from `since` on `by` seconds later, or earlier where that is negative: those of records that Oden
     has not taken and that are not in doubt, and of their intervals; with rows of the `states` of lines, in one
-    transaction. What these lines remember that they have heard has the times of the wrong clock as well: it is
-    forgotten, so that no late message is put among it. Dead letters stay as they were refused. Answers how many records
-    were mended."""
+    transaction. `moved` are the time stamps of output that `moved_stamps` tells. What these lines remember that they
+    have heard has the times of the wrong clock as well: it is forgotten, so that no late message is put among it. Dead
+    letters stay as they were refused. Answers how many records were mended."""
     _release(outbox)
     number = 0
     with outbox.transaction() as transaction:
@@ -84,7 +93,7 @@ def retime(outbox: Outbox, since: float, by: int, states: Mapping[str, Mapping[s
             transaction.set_line_state(line, rows)
             transaction.put[f"trail/{line}"] = ""
         for name, position, stored in _waiting(outbox):
-            record = _retimed(stored.record, since, by)
+            record = _retimed(stored.record, since, by, moved)
             if record != stored.record:
                 number += 1
                 transaction.put[f"record/{name}/{position}"] = replace(stored, record=record).text()
@@ -108,9 +117,12 @@ def _retime_interval(transaction: Transaction, record: Record) -> None:
         interval.start = record.start
 
 
-def _retimed(record: Record, since: float, by: int) -> Record:
+def _retimed(record: Record, since: float, by: int, moved: Mapping[Stamp, int]) -> Record:
     times = {name: getattr(record, name) for name in ("at", *kind_of(record).times)}
-    return replace(record, **{name: time + by for name, time in times.items() if time is not None and time >= since})
+    times = {name: time + by for name, time in times.items() if time is not None and time >= since}
+    if isinstance(record, Output) and stamp_of(record) in moved:
+        times["timestamp"] = moved[stamp_of(record)]
+    return replace(record, **times)
 
 
 TIMES = frozenset(
@@ -145,28 +157,47 @@ TIMES = frozenset(
 """The fields of a line's state that hold times, alone or in a collection."""
 
 
-def stamp_of(output: Output) -> tuple[str, int, bool]:
+def stamp_of(output: Output) -> Stamp:
     """What a line's state remembers of the record of an entry, or of a test."""
     return output.interval, output.timestamp, output.quality_schema is not None
+
+
+def moved_stamps(state: LineState, since: float, by: int, untold: Stamped) -> dict[Stamp, int]:
+    """Of the time stamps of output that are `untold` and from `since` on, which they are `by` seconds later, or earlier
+    where that is negative: the first from then on that is none of the interval's others, for those are at Oden."""
+    moved: dict[Stamp, int] = {}
+    for stamps, is_test in _stamps(state):
+        for key, taken in stamps.items():
+            moves = [at for at in taken if at >= since and (key, at, is_test) in untold]
+            others = {*taken} - {*moves}
+            for at in sorted(moves):
+                free = at + by
+                while free in others:
+                    free += 1
+                others.add(free)
+                moved[key, at, is_test] = free
+    return moved
 
 
 def retimed(state: LineState, since: float, by: int, untold: Stamped) -> LineState:
     """`state` with each time from `since` on `by` seconds later, or earlier where that is negative. Of the time stamps
     of output only those that are `untold`: the others are what Oden has, whatever the time is, and so taken."""
-
-    def stamps(of: Mapping[str, tuple[int, ...]], *, tests: bool = False) -> dict[str, tuple[int, ...]]:
-        return {
-            key: tuple(sorted(at + by if at >= since and (key, at, tests) in untold else at for at in taken))
-            for key, taken in of.items()
-        }
-
-    moved: LineState = _in(state, since, by)
-    return replace(
-        moved,
-        output=replace(moved.output, stamps=stamps(state.output.stamps)),
-        batch_output=replace(moved.batch_output, stamps=stamps(state.batch_output.stamps)),
-        rules=replace(moved.rules, stamps=stamps(state.rules.stamps, tests=True)),
+    moved = moved_stamps(state, since, by, untold)
+    output, batch_output, rules = (
+        {key: tuple(sorted(moved.get((key, at, is_test), at) for at in taken)) for key, taken in stamps.items()}
+        for stamps, is_test in _stamps(state)
     )
+    rest: LineState = _in(state, since, by)
+    return replace(
+        rest,
+        output=replace(rest.output, stamps=output),
+        batch_output=replace(rest.batch_output, stamps=batch_output),
+        rules=replace(rest.rules, stamps=rules),
+    )
+
+
+def _stamps(state: LineState) -> tuple[tuple[Mapping[str, tuple[int, ...]], bool], ...]:
+    return (state.output.stamps, False), (state.batch_output.stamps, False), (state.rules.stamps, True)
 
 
 def _in(holder: Any, since: float, by: int) -> Any:

@@ -376,7 +376,6 @@ class Setting:
 Record = Annotated[StartInterval | UpdateInterval | Output | Setting, Field(discriminator="kind")]
 """One thing that must become true at Oden, in local terms."""
 
-
 RECORD: TypeAdapter[Record] = TypeAdapter(Record)
 """Record <-> JSON text."""
 
@@ -386,20 +385,16 @@ def record_key(line: str, number: int, at: float) -> str:
 
     Its time part is `at` in milliseconds, the rest a digest instead of chance, so that mapping stays a function.
     """
-    return _key(f"{line}\n{number}", int(at * 1000))
-
-
-def sample_key(source: str, address: str, received: float, source_time: float | None) -> str:
-    """What the log calls a sample: a ULID of when it came, the same for the same sample."""
-    return _key(f"{source}\n{address}\n{received!r}\n{source_time!r}", min(max(int(received * 1000), 0), 2**48 - 1))
+    return key_of(f"{line}\n{number}", int(at * 1000))
 
 
 def interval_key(line: str, kind: IntervalType, start: int) -> str:
     """The identity of the interval of `line` and type `kind` that begins at `start`: no other has these in common, so
     that deriving it again is the same interval."""
-    return _key(f"{line}\n{kind}\n{start}", min(max(start, 0) * 1000, 2**48 - 1))
+    return key_of(f"{line}\n{kind}\n{start}", min(max(start, 0) * 1000, 2**48 - 1))
 
 
-def _key(of: str, milliseconds: int) -> str:
-    digest = hashlib.blake2b(of.encode(), digest_size=10).digest()
+def key_of(text: str, milliseconds: int) -> str:
+    """A ULID of `milliseconds` since 1970 and a digest of `text`."""
+    digest = hashlib.blake2b(text.encode(), digest_size=10).digest()
     return str(ULID.from_bytes(milliseconds.to_bytes(6, "big") + digest))

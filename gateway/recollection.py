@@ -163,7 +163,7 @@ class LaterComparison:
         await _keep(self._outbox, left, rests - {line})
 
     async def _compare(self, plan: LinePlan, stretches: Sequence[Stretch], *, sends: bool) -> Shown:
-        before, now = stretches[-1].until, self._clock.now()
+        before, now = stretches[-1].until, self._clock.now
         shown = await shown_of(
             self._outbox, self._client(), plan, stretches, self._reference, before=before, now=now, sends=sends
         )

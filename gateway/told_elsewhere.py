@@ -69,13 +69,13 @@ async def shown_of(
     reference: str | None,
     *,
     before: float = inf,
-    now: float = 0.0,
+    now: Callable[[], float] = lambda: 0.0,
     sends: bool = False,
 ) -> Shown:
     """What Oden shows of the stretches, with time stamps up to `before`, and in between, up to the end of each; where
-    all were `looked` at, only what was left then. What begins later than `now` is certainly of another life, whose
-    clock was ahead. Where the gateway `sends` what waits, none of it is taken to be within what is shown, without a
-    `reference`."""
+    all were `looked` at, only what was left then. What Oden shows to begin later than it is `now`, by a minute, is
+    certainly of another life, whose clock was ahead. Where the gateway `sends` what waits, none of it is taken to be
+    within what is shown, without a `reference`."""
     ref = (await outbox(Outbox.line_refs)).get(plan.key) or LineRef(*plan.key.partition("/")[::2])
     line_id, find = ref.oden_id, requests.find_line(ref.factory, ref.name)
     try:
@@ -108,7 +108,7 @@ class _Search:
         line_id: str,
         reference: str | None,
         by_now: dict[str, KnownOutput],
-        now: float,
+        now: Callable[[], float],
         *,
         sends: bool,
     ) -> None:
@@ -155,8 +155,9 @@ class _Search:
             type_, since = unknown.type, stretch.begun_since(unknown.type)
             # The clock of another life may have been ahead: before anything is mapped, whatever begins later is its.
             shown = await self._begun(type_, (since, stretch.until + AHEAD * (until == self._before)))
+            ahead = self._now() + MINUTE  # what this life has begun meanwhile is none of them
             begun = [one for one in shown if one[0] not in ids and one[1] >= since]
-            begun = sorted((one for one in begun if not until + MINUTE < one[1] <= self._now), key=itemgetter(1))
+            begun = sorted((one for one in begun if not until + MINUTE < one[1] <= ahead), key=itemgetter(1))
             own = {one: key for key, one in await self._outbox(known_before, self._plan.key, type_, LATEST)}
             own = {one: interval_key(self._plan.key, type_, start) for one, start in begun} | own
             older = [one for one in begun if one[1] < stretch.since][-MOST_OLDER:]
@@ -166,7 +167,8 @@ class _Search:
                 key, begun_here = own[oden_id], unknown
                 if await self._outbox(Outbox.interval, key) is not None:
                     begun_here = untold.get(key, replace(unknown, interval=key, start=start))
-                told[type_] += await self._new(oden_id, begun_here, inf if start > self._now else until, stretch)
+                is_ahead = until == self._before and start > ahead
+                told[type_] += await self._new(oden_id, begun_here, inf if is_ahead else until, stretch)
 
     async def look_at_older(self, stretch: Stretch, until: float, *, is_rest: bool) -> None:
         """Look at intervals from before those that the memory knew best; where they are the rest, while the gateway

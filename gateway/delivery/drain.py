@@ -294,8 +294,8 @@ class Drain:
     async def _carry_out(self, choice: Choice, written: asyncio.Event) -> None:
         """Supervises one request: whatever is wrong with it, or with its answer, does not stop the others."""
         work, settlement = choice.work, self._executor.settlement
-        bind_contextvars(record=work.records[0].key, line=work.line)  # of this task: whatever is logged in it
         try:
+            bind_contextvars(record=work.records[0].key, line=work.line)  # of this task: whatever is logged in it
             await self._executor.carry_out(choice, written)
         except OutboxError as error:
             if settlement.giving_up.is_set():

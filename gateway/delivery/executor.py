@@ -44,6 +44,8 @@ MOST_UNDER_WAY = 8
 """Requests at once."""
 MOST_BULK = 3
 """Tries of a bulk update, which may fail for one record of many."""
+MOST_NAMED = 20
+"""Records that are named in what is logged while a request is under way."""
 
 
 class RequestExecutor:
@@ -172,9 +174,9 @@ class RequestExecutor:
         work = replace(work, attempt=attempt)
         if not await self._outbox(Outbox.begin, work, attempt):
             return
-        bind_contextvars(records=[record.key for record in work.records])
+        bind_contextvars(records=[record.key for record in work.records[:MOST_NAMED]])
         answer = await self._client.post(endpoint, attempt.body, written)
-        unbind_contextvars("records")  # which may be thousands
+        unbind_contextvars("records")  # whoever notes the answer has all of them
         outcome = outcome_of(endpoint, answer, creates=creates(work.records[0]))
         if outcome.unsettled:
             self._settled_at[work.lane, attempt.number] = self._clock.monotonic() + self._options.settle

@@ -12,13 +12,18 @@ from gateway.mapping.compile import LinePlan
 from gateway.mapping.hearing import inputs_of
 from gateway.mapping.line import Step, Tick
 from gateway.mapping.values import excerpt
-from gateway.model import Contact, Moment, Record, Recovered, Sample, UpdateInterval, sample_key
+from gateway.model import Contact, Moment, Record, Recovered, Sample, UpdateInterval, key_of
 from gateway.record_kinds import kind_of
 
 MOST_BEHIND = 6
 """Samples that are named behind a wait or a window."""
 REMEMBERED_RECORDS = 50
 """Records of a line whose provenance the running gateway remembers."""
+
+
+def sample_key(source: str, address: str, received: float, source_time: float | None) -> str:
+    """What the log calls a sample: a ULID of when it came, the same for the same sample."""
+    return key_of(f"{source}\n{address}\n{received!r}\n{source_time!r}", min(max(int(received * 1000), 0), 2**48 - 1))
 
 
 @dataclass(frozen=True, slots=True)

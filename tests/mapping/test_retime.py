@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.mapping.line import LineState, Tick
-from gateway.mending import TIMES, Stamped, retimed, stamp_of
+from gateway.mending import TIMES, Stamped, moved_stamps, retimed, stamp_of
 from gateway.model import Output, Record, Sample
 from tests.mapping.recording import PLC, T0, message, plan, play, tag, tick
 
@@ -147,3 +147,16 @@ def test_p4_the_time_stamps_of_what_oden_has_stay_taken() -> None:
     assert mended.output.stamps == {"A": (at + 5, at + 3620)}
     assert mended.rules.stamps == ours
     assert retimed(state, at + 15, 3600, frozenset({(*waits, True)})).output.stamps == ours
+
+
+def test_p4_what_waits_shares_no_second_with_what_oden_has() -> None:
+    """A clock that was ahead has told an entry of the second into which one that waits would be put back."""
+    state, at = play(UNTIMED, *EVENTS[:10]).state, int(T0)
+    state = replace(
+        state, output=replace(state.output, stamps={"A": (at + 5, at + 6, at + 3600, at + 3605, at + 3606)})
+    )
+    untold_ = frozenset({("A", at + 3605, False), ("A", at + 3606, False)})
+    moved = moved_stamps(state, at + 3600, -3600, untold_)
+    assert moved == {("A", at + 3605, False): at + 7, ("A", at + 3606, False): at + 8}
+    stamps = retimed(state, at + 3600, -3600, untold_).output.stamps["A"]
+    assert stamps == (at + 5, at + 6, at + 7, at + 8, at + 3600)

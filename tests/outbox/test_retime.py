@@ -45,7 +45,7 @@ def test_p11_what_waits_is_mended_and_what_is_older_stays() -> None:
             ),
         )
     )
-    assert retime(outbox, SINCE, -AHEAD, {LINE: {"head": "right"}}) == 3
+    assert retime(outbox, SINCE, -AHEAD, {LINE: {"head": "right"}}, {}) == 3
     for box in (outbox, Outbox(rows)):
         assert box.line_state(LINE) == {"head": "right"}
         works = waiting(box)
@@ -59,13 +59,26 @@ def test_p11_what_waits_is_mended_and_what_is_older_stays() -> None:
     assert '"yield":10' in merged[0]
 
 
+def test_p4_output_takes_the_second_that_is_free() -> None:
+    """One of the interval's entries is at Oden under the second that what waits would get."""
+    outbox = Outbox(MemoryStore())
+    wrong = SINCE + AHEAD
+    outbox.commit(Commit(number=1, records=(start("OLD", T0),)))
+    outbox.settle(outbox.work()[0], {0: "id of OLD"})
+    outbox.commit(Commit(number=2, records=(output("OUT", "OLD", wrong + 60),)))
+    assert retime(outbox, SINCE, -AHEAD, {}, {("OLD", wrong + 60, False): SINCE + 61}) == 1
+    out = waiting(outbox)["OUT"]
+    assert isinstance(out, Output)
+    assert out.timestamp == SINCE + 61
+
+
 def test_p11_a_request_that_was_stored_is_not_changed() -> None:
     """What may be at Oden is told as it was told."""
     outbox = Outbox(MemoryStore())
     outbox.commit(Commit(number=1, records=(start("NEW", SINCE + AHEAD),)))
     (work,) = outbox.work()
     assert outbox.begin(work, Attempt(work.lane, work.positions, "interval/set", "{}", begun=0.0))
-    assert retime(outbox, SINCE, -AHEAD, {}) == 0
+    assert retime(outbox, SINCE, -AHEAD, {}, {}) == 0
     assert waiting(outbox)["NEW"] == start("NEW", SINCE + AHEAD)
 
 
@@ -75,7 +88,7 @@ def test_p11_a_request_that_never_left_is_made_anew() -> None:
     outbox.commit(Commit(number=1, records=(start("NEW", SINCE + AHEAD),)))
     (work,) = outbox.work()
     assert outbox.begin(work, Attempt(work.lane, work.positions, "interval/set", "{}", begun=0.0, phase="retry"))
-    assert retime(outbox, SINCE, -AHEAD, {}) == 1
+    assert retime(outbox, SINCE, -AHEAD, {}, {}) == 1
     (work,) = outbox.work()
     assert (work.attempt, work.records) == (None, (start("NEW", SINCE),))
 
