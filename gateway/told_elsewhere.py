@@ -84,9 +84,7 @@ async def shown_of(
             line_id = await _searched(client, find, lambda answer: answers.line_id(answer) or (None if answer else ""))
             if not line_id:
                 return Shown()
-        state = StateRows(await outbox(Outbox.line_state, plan.key)).state(plan)
-        by_now = {output.interval: output for output in known_output(plan, state, waits=True)}
-        search = _Search(outbox, client, plan, line_id, reference, by_now, now, sends=sends)
+        search = _Search(outbox, client, plan, line_id, reference, now, sends=sends)
         await search.look_at_all(stretches, [*(stretch.until for stretch in stretches[:-1]), before])
     except Unanswered as error:
         answer = await client.post(find.endpoint, find.text())
@@ -97,8 +95,7 @@ async def shown_of(
 
 
 class _Search:
-    """Searches for what a line's memory does not know; `by_now` is what it knows now of intervals, by their keys. What
-    waits stays where it is, unless the gateway `sends` already."""
+    """Searches for what a line's memory does not know. What waits stays, unless the gateway `sends` already."""
 
     def __init__(
         self,
@@ -107,16 +104,14 @@ class _Search:
         plan: LinePlan,
         line_id: str,
         reference: str | None,
-        by_now: dict[str, KnownOutput],
         now: Callable[[], float],
         *,
         sends: bool,
     ) -> None:
         self._outbox, self._client, self._plan = outbox, client, plan
-        self._line_id, self._reference, self._by_now, self._sends = line_id, reference, by_now, sends
-        self._now = now
+        self._line_id, self._reference, self._now, self._sends = line_id, reference, now, sends
         self.found = Shown()
-        self._before = inf  # up to when entries can be of the last of the stretches
+        self._before = inf  # up to when entries can be of the last stretch
         self._times: dict[str, set[int]] = defaultdict(set)
         """By the id of an interval at Oden, the time stamps of its entries."""
         self._taken: dict[str, set[Place]] = defaultdict(set)
@@ -194,18 +189,20 @@ class _Search:
 
     async def _new(self, oden_id: str, known: KnownOutput, until: float, stretch: Stretch) -> list[Entry]:
         """The entries that are not known of an interval; what else is found of it is added to what was."""
-        now, places = self._by_now.get(known.interval, known), self._taken[oden_id]
+        knows, places = await self._by_now(), self._taken[oden_id]
+        now = knows.get(known.interval, known)
         listed = await self._waiting(known.interval) if known.interval else []
         waiting = {one.record.key: one.record for one in listed if isinstance(one.record, Output)}
         # What was made since another life began is within nothing that another has told.
-        from_before = {one.record.key for one in listed if one.is_from_before}
-        before = {key: one for key, one in waiting.items() if key in from_before}
+        before = {
+            key: waiting[key] for key in (one.record.key for one in listed if one.is_from_before) if key in waiting
+        }
         concerns = answers.concerns_output(waiting.values(), self._reference)
         interval = await self._outbox(Outbox.interval, known.interval) if known.interval else None
         sent = {*interval.sent.values()} if interval is not None and interval.sent else set()
         told_here = sent.union(known.stamps, now.stamps)
         # Of one that is still known, so is all that this life has told: what else is later, a clock ahead has told.
-        knows_all = until == self._before and known.interval in self._by_now
+        knows_all = until == self._before and known.interval in knows
 
         def is_new(at: int) -> bool:
             return (at <= until or knows_all) and at not in sent and not known.is_told(at) and not now.is_told(at)
@@ -244,6 +241,7 @@ class _Search:
 
         found, unsure = dict[Place, Entry](), list[Entry]()
         shown = placed(await self._entries(oden_id, known, keeps))
+        now = (await self._by_now()).get(known.interval, now)  # what was made while Oden was asked is from here
         at_once = Counter(at for at, _ in shown)
         for place, one in shown.items():
             if place in places:
@@ -349,6 +347,11 @@ class _Search:
         self._into |= {one.record.key: places[found[one.record.key]] for one in rest}
         self.found.within += rest
         return [(at, without(raw, within(place))) for place, (at, raw) in entries.items()]
+
+    async def _by_now(self) -> dict[str, KnownOutput]:
+        """What the line's memory knows now of intervals, by their keys."""
+        state = StateRows(await self._outbox(Outbox.line_state, self._plan.key)).state(self._plan)
+        return {output.interval: output for output in known_output(self._plan, state, waits=True)}
 
     async def _waiting(self, interval: str) -> list[Listed]:
         """The output of the interval that waits here."""

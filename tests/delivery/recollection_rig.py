@@ -98,7 +98,9 @@ class Gateway:
         return self.rig.oden.total("yield")
 
     def map(self, *samples: Sample | Tick) -> None:
-        outbox = Outbox(self.rig.rows)
+        self.map_into(Outbox(self.rig.rows), *samples)
+
+    def map_into(self, outbox: Outbox, *samples: Sample | Tick) -> None:
         plan = self.plans[0]
         rows = StateRows(outbox.line_state(plan.key))
         played = play(plan, *samples, state=rows.state(plan))

@@ -1,15 +1,20 @@
 """An outbox that was copied back where Oden cannot be asked yet, or where others write: each part is told once."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from gateway import recollection
+from gateway.mapping.credit import Entry, KnownOutput
+from gateway.model import Output
 from gateway.oden.endpoints import SCRAP_YIELD_SET
 from gateway.oden.exchange import iso
+from gateway.oden.http_answer import Keeps
 from gateway.oden.requests import Wording
 from gateway.outbox.store import Outbox
+from gateway.told_elsewhere import _Search
 from tests.delivery.harness import LINE, Fault, Oden
 from tests.delivery.recollection_rig import Gateway
 from tests.mapping.recording import T0, order, scrap, tag, tick
@@ -151,3 +156,39 @@ async def test_p4_what_somebody_has_written_into_a_run_by_hand_is_listed_once_an
     assert texts == [f"line {LINE}: Oden shows yield 50 that may be told again, if another life told it"]
     await gateway.lives(minutes=3)
     assert await gateway.total() == gateway.made + 50
+
+
+@pytest.mark.parametrize("reference", ["gateway_key", None])
+async def test_p4_what_is_told_from_here_while_oden_is_asked_is_no_other_lifes(
+    gateway: Gateway, oden: Oden, reference: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gateway works while the comparison that was put off is made: its own entries come in between."""
+    monkeypatch.setattr(recollection, "AGAIN", 0.0)
+    gateway.rig.wording = Wording(reference=reference)
+    await gateway.lives(minutes=2)
+    oden.faults.append(Fault("/search", "before", 403))
+    await gateway.put_back(gateway.copy(), tmp_path, compared=False)
+    ask, told = _Search._entries, list[str]()
+
+    async def asked(search: _Search, oden_id: str, known: KnownOutput, keeps: Keeps) -> list[Entry]:
+        if not told:
+            gateway.now += 70
+            at = gateway.now
+            await search._outbox(partial(Gateway.map_into, gateway), scrap(at, 9, "Gel"), tick(at + 70))
+            (record,) = [one.record for one in await search._waiting(known.interval)]
+            assert isinstance(record, Output)
+            data = {"raw_data": dict(record.raw_data), "timestamp": iso(record.timestamp)}
+            if reference is not None:
+                data["raw_data"] |= {reference: record.key}
+            line = {"name": "Line 01", "factory": {"name": "Factory A"}}
+            interval = {"id": oden_id, "type": {"name": "RUN"}, "line": line}
+            answer = await search._client.post(SCRAP_YIELD_SET, json.dumps({"data": data, "interval": interval}))
+            told.append(str(answer.status))
+        return await ask(search, oden_id, known, keeps)
+
+    monkeypatch.setattr(_Search, "_entries", asked)
+    await gateway.compares_later()
+    assert told == ["200"]
+    assert oden.total("scrap") == 9
+    texts = [notice.text for notice in Outbox(gateway.rig.rows).notices(50)]
+    assert not [text for text in texts if "another life" in text or "memory does not know" in text]
