@@ -73,9 +73,8 @@ async def shown_of(
     sends: bool = False,
 ) -> Shown:
     """What Oden shows of the stretches, with time stamps up to `before`, and in between, up to the end of each; where
-    all were `looked` at, only what was left then. What Oden shows to begin later than it is `now`, by a minute, is
-    certainly of another life, whose clock was ahead. Where the gateway `sends` what waits, none of it is taken to be
-    within what is shown, without a `reference`."""
+    all were `looked` at, only what was left then. What begins more than a minute after `now` is certainly of another
+    life. Where the gateway `sends` what waits, none of that is within what is shown, without a `reference`."""
     ref = (await outbox(Outbox.line_refs)).get(plan.key) or LineRef(*plan.key.partition("/")[::2])
     line_id, find = ref.oden_id, requests.find_line(ref.factory, ref.name)
     try:
@@ -194,9 +193,8 @@ class _Search:
         listed = await self._waiting(known.interval) if known.interval else []
         waiting = {one.record.key: one.record for one in listed if isinstance(one.record, Output)}
         # What was made since another life began is within nothing that another has told.
-        before = {
-            key: waiting[key] for key in (one.record.key for one in listed if one.is_from_before) if key in waiting
-        }
+        from_before = {one.record.key for one in listed if one.is_from_before}
+        before = {key: one for key, one in waiting.items() if key in from_before}
         concerns = answers.concerns_output(waiting.values(), self._reference)
         interval = await self._outbox(Outbox.interval, known.interval) if known.interval else None
         sent = {*interval.sent.values()} if interval is not None and interval.sent else set()

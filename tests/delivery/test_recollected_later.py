@@ -177,9 +177,8 @@ async def test_p4_what_is_told_from_here_while_oden_is_asked_is_no_other_lifes(
             await search._outbox(partial(Gateway.map_into, gateway), scrap(at, 9, "Gel"), tick(at + 70))
             (record,) = [one.record for one in await search._waiting(known.interval)]
             assert isinstance(record, Output)
-            data = {"raw_data": dict(record.raw_data), "timestamp": iso(record.timestamp)}
-            if reference is not None:
-                data["raw_data"] |= {reference: record.key}
+            raw = dict(record.raw_data) | ({reference: record.key} if reference is not None else {})
+            data = {"raw_data": raw, "timestamp": iso(record.timestamp)}
             line = {"name": "Line 01", "factory": {"name": "Factory A"}}
             interval = {"id": oden_id, "type": {"name": "RUN"}, "line": line}
             answer = await search._client.post(SCRAP_YIELD_SET, json.dumps({"data": data, "interval": interval}))
