@@ -26,6 +26,9 @@ from gateway.mapping.templates import Reference, Resolver
 from gateway.mapping.values import ABSENT, digest, excerpt, find, flaw, number, scalar, text
 from gateway.model import Sample, Scalar
 
+MOST_UNHEARD = 64
+"""Keys that came and went while a source was not heard, and that are remembered until it is heard out."""
+
 
 def is_event(plan: InputPlan, reading: Reading) -> bool:
     """Whether what was said of the input is an event: something that happens once, not a value that is so for a
@@ -161,13 +164,18 @@ def ends_another(end: ByEvent, state: IntervalsState, resolve: Resolver) -> str 
     return named if is_other else None
 
 
-def with_missed(start: ByKey, state: IntervalsState, context: StepContext, key: str) -> IntervalsState:
+def with_missed(
+    plan: IntervalPlan, start: ByKey, state: IntervalsState, context: StepContext, key: str
+) -> IntervalsState:
     """The state that knows of a key that came and went while its source was not heard, and did not stay for as long as
-    it must, so far as is known: what comes of the backlog can show that it did. `key` is what the key is now."""
+    it must, so far as is known: what comes of the backlog can show that it did. `key` is what the key is now. Of more
+    than MOST_UNHEARD the oldest is listed at once."""
     change, source = state.pending_change, context.plans[start.input].source
     if change is None or change.key in ("", key, state.key) or source not in context.losses:
         return state
-    return replace(state, missed=(*state.missed, change.key))
+    missed = (*state.missed, change.key)
+    _list_missed(plan, start, context, missed[:-MOST_UNHEARD])
+    return replace(state, missed=missed[-MOST_UNHEARD:])
 
 
 def without_missed(plan: IntervalPlan, state: IntervalsState, context: StepContext, source: str) -> IntervalsState:
@@ -176,10 +184,15 @@ def without_missed(plan: IntervalPlan, state: IntervalsState, context: StepConte
     start = plan.start
     if not state.missed or not isinstance(start, ByKey) or context.plans[start.input].source != source:
         return state
-    for key in state.missed:
+    _list_missed(plan, start, context, state.missed)
+    return replace(state, missed=())
+
+
+def _list_missed(plan: IntervalPlan, start: ByKey, context: StepContext, keys: Sequence[str]) -> None:
+    source = context.plans[start.input].source
+    for key in keys:
         text = f"{plan.type.lower()} {key} came and went while {source} was not heard, and is not reported"
         context.notice("gap", start.input, text)
-    return replace(state, missed=())
 
 
 def began_later(plan: IntervalPlan, end: ByEvent, state: IntervalsState, context: StepContext, at: float) -> bool:

@@ -164,7 +164,7 @@ class IntervalTrack:
             case ByKey() if start.input in readings:
                 memory = readings[start.input].memory
                 key = key_text(scalar(memory.value))
-                self.state = with_missed(start, self.state, self.context, key)
+                self.state = with_missed(self.plan, start, self.state, self.context, key)
                 self._carry_out(on_key(self.state, key, memory.at, now + self.plan.settle_time(key), self.plan.settle))
             case ByCondition():
                 at = self.context.changed_at(start.condition.names, readings)

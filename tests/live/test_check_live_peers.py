@@ -141,7 +141,7 @@ async def test_p8_why_a_secured_server_is_not_reached(site: Site, tmp_path: Path
     user = {"username": "operator", "password": "hunter2"}
     wanted = {"type": "opcua", "url": url, "security": "Basic256Sha256/SignAndEncrypt", "pki": str(ours)}
     cures = {
-        ("certificate_expires", "works"): "renew it",
+        ("certificate_expires", "works"): "let the server have another",
         ("security_wanted", "plain"): "set `security` of plain",
         ("security_not_offered", "other"): "set `security` of other",
         ("no_certificate", "bare"): f"sudo oden-gateway pki create --pki {bare}",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.mapping.compile import LinePlan
+from gateway.mapping.events import MOST_UNHEARD
 from gateway.mapping.feeder import due, time_of
 from gateway.mapping.feeder import feed as taken
 from gateway.mapping.line import LineState, Tick, after_absence, dump, load
@@ -25,6 +26,7 @@ TAGS: Mapping[str, Mapping[str, Any]] = {
     "order": {"source": "plc", "node": "order"},
     "good": {"source": "plc", "node": "good", "counter": {}},
 }
+RUNS = {"run": {"key": "order", "product": "P", "name": "{order}"}}
 CODES = {1: {"category": "Uptime"}, 3: {"category": "Down", "reason": "Jam"}}
 NONE: Mapping[str, Any] = {"run": None, "states": None, "scrap_yield": None}
 
@@ -262,3 +264,16 @@ def test_p13_a_parts_gap_begins_when_the_source_was_last_heard() -> None:
     events += [lost(130, "plc", since=100), tag(130, "good", None, quality="bad"), back(300, "plc")]
     played = fed(line, *events, tag(300.1, "good", 25, initial=True), tick(500))
     assert [text for text in played.texts if "output" in text] == ["output of 1 at 119: yield 15"]
+
+
+def test_p12_what_is_remembered_of_an_outages_keys_is_bounded() -> None:
+    """A broker that hands over hundreds of orders at once, none of which stayed: each is listed, in its order, and the
+    memory of the line does not grow with them."""
+    orders = plan(**{**NONE, "inputs": {"order": {"source": "mes", "topic": "order", "field": "v"}}, **RUNS})
+    keys = [f"B{number:03}" for number in range(300)]
+    events: list[Sample | Contact | Tick] = [message(0, "order", {"v": "A"}), tick(30)]
+    events += [lost(101, "mes", since=100), back(400, "mes")]
+    events += [message(400 + number / 1000, "order", {"v": key}) for number, key in enumerate(keys)]
+    assert len(fed(orders, *events).state.runs.missed) == MOST_UNHEARD
+    told = [notice.text for notice in fed(orders, *events, tick(700)).notices]
+    assert [text.split()[1] for text in told if "came and went" in text] == keys[:-1]
