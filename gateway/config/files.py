@@ -135,6 +135,11 @@ def _why(error: OSError, path: Path) -> str:
     if isinstance(error, FileNotFoundError):
         apart = "; folders are set apart by '/'" if "\\" in str(error.filename) else ""
         return f"there is no such file{apart or did_you_mean(path)}"
+    return why_unreadable(error)
+
+
+def why_unreadable(error: OSError) -> str:
+    """Why a file that there is cannot be read, with who must be able to where that is the reason."""
     if isinstance(error, PermissionError):
         number = os.geteuid()
         try:

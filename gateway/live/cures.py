@@ -11,6 +11,7 @@ FindingKind = Literal[
     "security_wanted",
     "security_not_offered",
     "no_certificate",
+    "file_unreadable",
     "gateway_not_trusted",
     "server_not_trusted",
     "certificate_other_host",
@@ -80,6 +81,8 @@ _ANOTHER = (
 )
 """How the gateway gets another certificate of its own."""
 
+_ONLY_YOU = "where only you may not, and the gateway may: sudo oden-gateway check{config} --live"
+
 AWAY: Sequence[Case] = (
     ("does not speak OPC UA", "not_opcua", "correct `url` of {source}: another service answers at {host}"),
     (
@@ -91,7 +94,10 @@ AWAY: Sequence[Case] = (
     ("asks for security", "security_wanted", "set `security` of {source} to one of those"),
     ("does not offer", "security_not_offered", "set `security` of {source} to one of those"),
     ("has no certificate", "no_certificate", "sudo oden-gateway pki create --pki {pki}"),
-    ("is no certificate", "no_certificate", f"put it back, or make another: {_ANOTHER}"),
+    ("chown -R", "file_unreadable", f"run the command above; {_ONLY_YOU}"),
+    ("must be able to read", "file_unreadable", f"let that user read it: sudo chown, or chmod; {_ONLY_YOU}"),
+    ("the gateway's own certificate has expired", "certificate_expires", f"make another: {_ANOTHER}"),
+    ("the gateway's own", "no_certificate", f"put it back, or make another: {_ANOTHER}"),
     (
         "if the server does not trust",
         "gateway_not_trusted",
@@ -195,8 +201,13 @@ NOT_RECEIVED: Sequence[Case] = (
         "host_away",
         "see that it is on; or correct `host_id` of {source}, or leave it out, if edge nodes wait for no such host",
     ),
+    (
+        "the device is offline",
+        "device_away",
+        "see that the device is on, and reached by its edge node; then this shows it: "
+        "oden-gateway browse{config} {source} --births",
+    ),
     ("edge node", "device_away", "oden-gateway browse{config} {source} --births --seconds 60"),
-    ("the device is offline", "device_away", "oden-gateway browse{config} {source} --births --seconds 60"),
 )
 """Of a tag, topic or device that is not received."""
 
@@ -204,7 +215,6 @@ NOT_A_VALUE: Sequence[Case] = (
     ("number: text", "number_as_text", "`number: text` at {input}"),
     ("uncertain", "uncertain", "`uncertain: use` at {input}, if such a value is to count"),
     ("has no field", "field_missing", "correct `field` of {input}: see what its messages say"),
-    ("says nothing of this input", "field_missing", "correct `field` or `only` of {input}: see what its messages say"),
 )
 """Of a value that came and is none."""
 

@@ -72,7 +72,7 @@ _UNCERTAIN = "uncertain"
 
 def unheard(look: SourceLook, config: Config) -> list[str]:
     """The topics, as filters, of which nothing was ever heard of a broker that is connected to."""
-    heard = {reading.address for reading in look.readings} | look.failed.keys()
+    heard = {reading.address for reading in look.readings} | look.failed.keys() | look.spoke
     inputs = [given for line in config.lines for given in line.inputs.values() if given.source == look.name]
     silent = {given.address: None for given in inputs if given.topic is not None and given.address not in heard}
     return list(silent) if look.connected else []
@@ -226,6 +226,12 @@ def _silent(seen: _Seen, about: str, given: Input, reading: InputReading | None)
     """Nothing came of an input. A tag says what it is at once, a topic when it has something to say."""
     text = f"{given.address}: nothing heard in {seen.seconds:g} s"
     option = seen.known["config"]
+    if given.only and given.address in seen.look.spoke:
+        text = f"{given.address}: messages came in {seen.seconds:g} s, but none that `only` takes"
+        cure = f"correct `only` of {about}: see what its messages say; if the one that is meant comes seldom: "
+        return Finding(
+            "field_missing", "unheard", about, text, f"{cure}oden-gateway check{option} --live --seconds 300"
+        )
     again, browse = f"oden-gateway check{option} --live --seconds", f"oden-gateway browse{option} {seen.look.name}"
     if given.device is not None:
         return Finding("silent", "wrong", about, text, f"{browse} --births --seconds 60")

@@ -5,7 +5,7 @@ session that stands.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -56,6 +56,8 @@ class SourceLook:
     tried: bool = True
     by_gateway: bool = False
     """It is as the running gateway sees it, in its own session."""
+    spoke: frozenset[str] = frozenset()
+    """The addresses of which something came, whether an input takes it or not."""
 
 
 SOURCE_LOOK = TypeAdapter(SourceLook)
@@ -104,9 +106,11 @@ def differing(ours: Marks, theirs: Marks, by: Ways) -> LookDifference:
 async def look(present: Present, clock: Clock, seconds: float) -> list[SourceLook]:
     """Each source as it is after `seconds`, or as soon as all that is expected of any has come."""
     last = {(reading.line, reading.input): reading for reading in known(present)}
+    spoke: set[tuple[str, str]] = set()
 
     def take(arrival: Arrival) -> None:
         for sample in arrival.samples:
+            spoke.add((sample.source, sample.address))
             for reading in readings(present.plans, sample):
                 last[reading.line, reading.input] = reading
 
@@ -121,7 +125,7 @@ async def look(present: Present, clock: Clock, seconds: float) -> list[SourceLoo
             await asyncio.sleep(0.1)
     finally:
         present.onlookers.leave(take)
-    return [await _looked_at(source, present, clock, last) for source in sources]
+    return [await _looked_at(source, present, clock, last, spoke) for source in sources]
 
 
 def _has_said_all(
@@ -142,7 +146,11 @@ def _has_said_all(
 
 
 async def _looked_at(
-    source: Source, present: Present, clock: Clock, last: Mapping[tuple[str, str], InputReading]
+    source: Source,
+    present: Present,
+    clock: Clock,
+    last: Mapping[tuple[str, str], InputReading],
+    spoke: Collection[tuple[str, str]],
 ) -> SourceLook:
     section, health = present.config.sources[source.name], source.health
     said = await _described(source, section, present, clock) if isinstance(section, OpcuaConfig) else None
@@ -160,6 +168,7 @@ async def _looked_at(
         _granted(source) if said is not None else {},
         said.clock_ahead if said is not None else None,
         tried=health.connected or health.since > 0,
+        spoke=frozenset(address for name, address in spoke if name == source.name),
     )
 
 

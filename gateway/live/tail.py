@@ -112,17 +112,9 @@ def _reading(plan: LinePlan, each: InputPlan, sample: Sample) -> InputReading:
     taken = read(each, None, sample, sample.received)
     problem = "; ".join(notice.text for notice in taken.notices if notice.kind == "reject")
     if not taken.usable and not problem:
-        problem = _why_not_used(each, sample)
+        problem = NO_VALUE if sample.value is None else "uncertain, so it is not used"
     at = sample.source_time if each.time is None else taken.memory.at or None
     return make(taken.memory.value, sample.quality, at, sample.received, problem=problem)
-
-
-def _why_not_used(each: InputPlan, sample: Sample) -> str:
-    if sample.value is None:
-        return NO_VALUE
-    if sample.quality == "uncertain" and each.ignores_uncertain:
-        return "uncertain, so it is not used"
-    return "it says nothing of this input"
 
 
 def known(present: Present) -> Iterator[InputReading]:

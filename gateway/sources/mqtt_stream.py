@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from gateway.config.files import why_unreadable
 from gateway.config.schema_mqtt import MqttConfig
 from gateway.connection_steps import http_steps, note_step, tls_to
 from gateway.errors import SourceError, name_obstacle, obstacle
@@ -126,6 +127,8 @@ def _no_password() -> str:
 
 def _unusable(error: OSError, otherwise: str) -> str:
     """Why a file cannot be used: the system's reason, or `otherwise` where only its content speaks against it."""
+    if isinstance(error, PermissionError) and error.errno is not None:
+        return why_unreadable(error)
     return otherwise if isinstance(error, ssl.SSLError) else error.strerror or str(error)
 
 

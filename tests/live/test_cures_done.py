@@ -48,6 +48,13 @@ NOW = datetime.now(UTC)
 
 A = "Factory A/Line 01"
 DEVICE = "Plant A/Edge 1/Press"
+
+
+async def as_messages_say(person: Person, finding: Mapping[str, str]) -> None:
+    assert f"correct `only` of {finding['about']}: see what its messages say" in finding["cure"]
+    person.at(finding["about"])["only"] = {"number": "4711"}
+
+
 AT_TAGS: Mapping[tuple[str, str], Do] = {
     ("unreachable", "nobody"): outside("nobody", "see that it is on and that 127.0.0.1:"),
     ("source_unprotected", "undecided"): written("security", "none"),
@@ -64,6 +71,7 @@ AT_TAGS: Mapping[tuple[str, str], Do] = {
     ("not_readable", f"{A} secret"): outside("secret", "let the server's user of plc read it"),
     ("number_as_text", f"{A} text"): setting,
     ("field_missing", f"{A} order"): field_of_messages,
+    ("field_missing", f"{A} other"): as_messages_say,
     ("no_value", f"{A} word"): outside("word", f"correct {A} word: see what plant/L01/word says"),
     ("silent", f"{A} silent"): topic_like_it,
     ("metric_missing", f"{A} metric"): shown("metric", "Counts/Good"),
@@ -121,6 +129,7 @@ async def test_p14_what_is_found_of_tags_and_topics_is_gone_once_it_is_done(tmp_
         for name_ in ("late", "nobody", "undecided"):
             person.input(name_, source=name_, node=f"nsu={LINE};s=L01.Good")
         person.input("order", source="floor", topic="plant/L01/order", field="nummer")
+        person.input("other", source="floor", topic="plant/L01/order", field="number", only={"number": "4712"})
         person.input("word", source="floor", topic="plant/L01/word", counter={})
         person.input("silent", source="floor", topic="plant/L1/Speed")
         person.input("metric", source="floor", device=DEVICE, metric="Counts/Goood")

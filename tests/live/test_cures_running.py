@@ -13,6 +13,7 @@ from gateway.control import ask
 from gateway.control_places import places
 from gateway.errors import GatewayError
 from tests.config.command import environment
+from tests.edge_node import INT64, EdgeNode
 from tests.live.person import Do, Person, all_done_in_stages
 from tests.live.test_check_live_peers import answering, broker
 from tests.peers import PATIENCE, Mosquitto
@@ -109,3 +110,35 @@ async def test_what_is_found_of_a_gateway_that_runs_is_gone_once_it_is_done(tmp_
                 await floor.publish("a/b", *(f'"{number} {LONG}"' for number in range(100)))
                 waits = {("source_waits", "floor"): made_room(share.write_text)}
                 await all_done_in_stages(person, [waits], left, wrong={("oden_unreachable", "Oden")})
+
+
+async def test_a_device_that_was_there_is_to_be_switched_on(tmp_path: Path) -> None:
+    """And shown by the command once it is: its name is right, because it was there."""
+    person, share = Person(tmp_path), tmp_path / "share"
+    person.config["outbox"]["directory"] = str(tmp_path / "outbox")
+    share.write_text("0.9")
+    place = ("device_away", f"{A} device")
+    with Mosquitto(tmp_path / "broker") as floor:
+        edge = EdgeNode(floor.port)
+        edge.add("Press", Counts__Good=(INT64, 5))
+        await asyncio.to_thread(edge.start)
+        try:
+            person.config["oden"] = {"url": "http://127.0.0.1:1/v2", "token": "${secret:oden_token}"}
+            person.config["sources"]["floor"] = {"type": "mqtt", "url": floor.url, "client_id": "edge-1"}
+            person.input("device", source="floor", device="Plant A/Edge 1/Press", metric="Counts/Good")
+            person.config["lines"][0]["states"] = {"input": "device", "codes": {5: {"category": "Uptime"}}}
+            await person.asks(0.1)  # which writes the file
+
+            async def switched_on(person: Person, finding: Mapping[str, str]) -> None:
+                assert "the device is offline" in finding["text"]
+                assert "see that the device is on, and reached by its edge node" in finding["cure"]
+                await asyncio.to_thread(edge.device_born, "Press")
+                assert "Counts/Good" in await person.command(finding)
+
+            async with running(person, share):
+                await person.until(lambda found: found.keys() == {("oden_unreachable", "Oden")})
+                await asyncio.to_thread(edge.device_died, "Press")
+                nobody = {("oden_unreachable", "Oden")}
+                await all_done_in_stages(person, [{place: switched_on}], nobody, wrong=nobody)
+        finally:
+            await asyncio.to_thread(edge.stop)

@@ -19,10 +19,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from gateway.config.files import why_unreadable
 from gateway.errors import GatewayError
 
 LIFE = timedelta(days=7300)
@@ -78,19 +80,31 @@ class PkiFolder:
 
     def own(self) -> Own:
         """The gateway's certificate. PkiError where there is none that can be used."""
-        certificate_file, key_file = self._own_files()
+        certificate_file, key_file = files = self._own_files()
         try:
             certificate, key = certificate_file.read_bytes(), key_file.read_bytes()
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if any(file.exists() for file in files):
+                raise PkiError(f"half of the gateway's own certificate is missing: {error.filename}") from None
             raise PkiError(
                 f"the gateway has no certificate in {self.path}: oden-gateway pki create --pki "
                 f"{shlex.quote(str(self.path))}"
             ) from None
         except OSError as error:
-            raise PkiError(f"{error.filename} cannot be read: {error.strerror}") from None
-        for read in _read_certificates(certificate):
-            return Own(read, key)
-        raise PkiError(f"{certificate_file} is no certificate")
+            place = shlex.quote(str(self.path))
+            remedy = f": sudo chown -R --reference={place} {place}/own && sudo chmod -R u+rwX {place}/own"
+            denied = remedy if isinstance(error, PermissionError) else ""
+            raise PkiError(f"the gateway's own {error.filename}: {why_unreadable(error)}{denied}") from None
+        read = next(iter(_read_certificates(certificate)), None)
+        if read is None:
+            raise PkiError(f"the gateway's own {certificate_file} is no certificate")
+        try:
+            public = serialization.load_pem_private_key(key, None).public_key()
+        except (ValueError, TypeError, UnsupportedAlgorithm):  # its message could hold parts of the key
+            raise PkiError(f"the gateway's own {key_file} is no key without a password (PEM)") from None
+        if public != read.public_key():
+            raise PkiError(f"the gateway's own {key_file} is not the key of the certificate beside it")
+        return Own(read, key)
 
     def certificates(self, folder: str) -> list[x509.Certificate]:
         """The certificates in `folder`, one of the names above; none where there is no such folder."""

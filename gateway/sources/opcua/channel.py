@@ -302,6 +302,9 @@ class Channel:
                 if reason is not None:
                     return f"cannot connect: {reason}"
         reason = f"cannot connect: {reason_of(error)}"
+        ends = self._protected.ours.not_valid_after_utc if self._protected is not None else None
+        if ends is not None and ends.timestamp() < self._at:
+            return f"{reason}; the gateway's own certificate has expired on {ends:%Y-%m-%d}"
         if self._protected is not None and (isinstance(error, OSError) or any(name in reason for name in _DISTRUST)):
             # a server that does not trust us says so, or hangs up
             export = f"{_EXPORT} --pki {shlex.quote(str(self._config.pki))}"

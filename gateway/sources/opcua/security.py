@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, load_der_private_key, load_pem_private_key
 
+from gateway.config.files import why_unreadable
 from gateway.config.schema import OpcuaConfig
 from gateway.errors import SourceError
 from gateway.health import KindName
@@ -131,7 +132,7 @@ def user_of(certificate: Path, key: Path) -> tuple[x509.Certificate, PrivateKeyT
         of_user = (x509.load_pem_x509_certificate if _PEM in data else x509.load_der_x509_certificate)(data)
         return of_user, (load_pem_private_key if _PEM in secret else load_der_private_key)(secret, None)
     except OSError as error:
-        text = f"the user's certificate or key cannot be read: {error.strerror} ({error.filename})"
+        text = f"the user's certificate or key {error.filename}: {why_unreadable(error)}"
         raise SourceError(text) from None
     except (ValueError, TypeError):  # its message could hold parts of the key
         raise SourceError(f"{certificate} and {key} are not a certificate and a key without a password") from None
