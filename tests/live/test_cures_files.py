@@ -1,12 +1,9 @@
 """What `check --live` finds of the gateway's own files is mended by doing what it says."""
 
 import asyncio
-import codecs
 import os
-import ssl
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,14 +12,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.live.person import Do, Findings, Person, all_done, outside
 from tests.live.secured import LOGIN, Secured
-from tests.live.test_check_live_peers import ACCEPTS, answering, broker, tls
 from tests.live.test_cures_secure import issued, put, source, with_sources
-from tests.sources.opcua.authority import Issued, key
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-A = "Factory A/Line 01"
-NOW = datetime.now(UTC)
 OTHER_USER = 65534
 
 
@@ -96,35 +89,30 @@ async def commands(person: Person, finding: Mapping[str, str]) -> None:
 
 
 async def test_p8_files_of_another_user_are_readable_once_it_is_done(open_folder: Path) -> None:
-    """The gateway's key, that of its user at a server, and what a broker is trusted by."""
+    """The gateway's key, and that of its user at a server."""
     server, plc = Secured(), issued("plc")
     if os.geteuid() == 0:
         os.chown(open_folder, OTHER_USER, OTHER_USER)
     person = OtherUser(open_folder)
     operator = issued("operator", uri="urn:operator", hosts=[], number=7)
     folders = {name: put(open_folder / name, plc) for name in ("own", "person")}
-    certificate, secret, ca = (open_folder / name for name in ("user.der", "user.pem", "ca.pem"))
+    certificate, secret = open_folder / "user.der", open_folder / "user.pem"
     certificate.write_bytes(operator.der)
     secret.write_bytes(operator.key_pem)
-    named = Issued.made("broker", ca=True, hosts=["127.0.0.1"], ends=NOW + timedelta(days=90), private=key(7))
-    ca.write_text(ssl.DER_cert_to_PEM_cert(named.der))
     server.users.add(operator.der)
-    denied(folders["own"] / "own" / "key.pem", secret, ca)
+    denied(folders["own"] / "own" / "key.pem", secret)
 
     async def give(file: Path) -> None:
         await asyncio.to_thread(file.chmod, 0o644)
 
-    person.outside = {"user": lambda: give(secret), "ca": lambda: give(ca)}
-    let = "let that user read it: sudo chown, or chmod"
+    person.outside = {"user": lambda: give(secret)}
     cures: Mapping[tuple[str, str], Do] = {
         ("file_unreadable", "own"): commands,
-        ("file_unreadable", "person"): outside("user", let),
-        ("file_unreadable", "floor"): outside("ca", let),
+        ("file_unreadable", "person"): outside("user", "let that user read it: sudo chown, or chmod"),
     }
     async with AsyncExitStack() as stack:
         stack.push_async_callback(server.stop)
         await server.start(plc)
-        place = await stack.enter_async_context(answering(broker(ACCEPTS), tls(open_folder, named)))
         user = {"user_certificate": str(certificate), "user_key": str(secret)}
         with_sources(
             person,
@@ -133,18 +121,9 @@ async def test_p8_files_of_another_user_are_readable_once_it_is_done(open_folder
                 "person": source(server.url, folders["person"], **user),
             },
         )
-        person.config["sources"]["floor"] = {
-            "type": "mqtt",
-            "version": "5",
-            "url": f"mqtts://{place}",
-            "client_id": "edge-1",
-            "ca": str(ca),
-        }
-        person.input("floor", source="floor", topic="a/b")
         person.config["oden"] = {"url": "http://127.0.0.1:1/v2", "token": "${secret:oden_token}"}
-        await Person.asks(person, 0.1)  # what is imported late is there before the user changes,
-        codecs.lookup("idna")  # as is what a session over TLS needs
+        await Person.asks(person, 0.1)  # what is imported late is there before the user changes
         if os.geteuid() == 0:
             os.chown(person.file, OTHER_USER, OTHER_USER)
         nobody = {("oden_unreachable", "Oden")}
-        await all_done(person, cures, {("silent", f"{A} floor"), *nobody}, wrong=nobody)
+        await all_done(person, cures, nobody, wrong=nobody)

@@ -97,6 +97,15 @@ async def test_why_a_server_is_not_reached(seen: str, kind: str, cure: str) -> N
             "not_mqtt",
             "`url` of floor",
         ),
+        (
+            "floor",
+            {
+                "connected": False,
+                "detail": "cannot use the CA certificate /c: permission denied: the user x must be able to read it",
+            },
+            "file_unreadable",
+            "let that user read it",
+        ),
         ("floor", {"connected": False, "detail": "certificate verify failed"}, "tls", "set `ca` of floor"),
     ],
 )

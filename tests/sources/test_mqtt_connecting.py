@@ -11,9 +11,12 @@ import pytest
 from aiohttp import WSMsgType, web
 
 from gateway.clock import AnchoredClock
+from gateway.errors import SourceError
 from gateway.sources.mqtt import MqttSource
+from gateway.sources.mqtt_stream import tls_context
 from gateway.sources.mqtt_subscriptions import MANY, SMALL, Subscriptions
 from tests.links import Link
+from tests.outbox.test_sqlite_store import other_user
 from tests.peers import Mosquitto, free_port, wait_until
 from tests.receipts.models import KeepsIds
 from tests.sources.harness import Intake, mqtt_config, mqtt_source, running
@@ -108,6 +111,18 @@ async def test_p8_a_certificate_that_cannot_be_used_is_named(tmp_path: Path) -> 
     async with running(source, Intake()) as errors:
         await wait_until(lambda: errors)
     assert f"cannot use the client certificate {tmp_path / 'own.pem'}" in str(errors[0])
+
+
+def test_p8_a_file_of_another_user_is_told_with_who_must_be_able_to_read_it(open_folder: Path) -> None:
+    """Of what others are trusted by, and of our own."""
+    client_certificate(open_folder, "name")
+    for name in ("own.pem", "own.key"):
+        (open_folder / name).chmod(0o600)
+    own = {"certificate": open_folder / "own.pem", "key": open_folder / "own.key"}
+    for files, denied in ((own, "own.key"), ({"ca": open_folder / "own.pem"}, "own.pem")):
+        config = mqtt_config("mqtts://127.0.0.1:1", **files)
+        with other_user(open_folder / denied), pytest.raises(SourceError, match="must be able to read it"):
+            tls_context(config)
 
 
 # WebSocket
