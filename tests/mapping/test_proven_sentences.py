@@ -104,6 +104,10 @@ PROOFS: Mapping[str, Sequence[str]] = {
         "test_what_never_was_stays_as_somebody_has_it",
     ),
     "* An interval that is told otherwise": ("test_p13_what_is_told_otherwise_for_the_fourth_time_is_listed",),
+    "* A gap that was listed, and is none": (
+        "test_p13_who_was_listed_and_had_been_there_by_what_is_heard_later_is_listed_as_no_such",
+        "run_whose_product_comes_late",
+    ),
     "* Orders whose messages have no `time`": (
         "session_lost_while_the_order_changed_twice",
         "test_p13_each_operator_of_an_outage_is_told_or_listed_by_name",
