@@ -115,6 +115,7 @@ def plant(lines: int, *, faulty: bool, now: float, paused: bool = False, away: i
 def line(number: int, of: int, *, faulty: bool, now: float) -> LineStatus:
     """One line of a plant of so many."""
     category, reason = STATES[number % len(STATES)] if of > 1 else STATES[0]
+    product = LONG if number % 12 == 9 else PRODUCTS[number % len(PRODUCTS)]
     made = 1_000 * number + 217
     unknown = faulty and number % 4 == 3
     shift = now - now % 28_800
@@ -123,7 +124,11 @@ def line(number: int, of: int, *, faulty: bool, now: float) -> LineStatus:
         factory="Factory A",
         line=f"Line {number:02}" if number != 26 else "Extrusion line 26 (hall 3, east)",
         oden_id="5f1c",
-        run=RunStatus(f"WO-{1000 + number}", LONG if number % 12 == 9 else PRODUCTS[number % len(PRODUCTS)], now - 4_000 - 60 * number),
+        run=RunStatus(
+            f"WO-{1000 + number}",
+            LONG if number % 12 == 9 else PRODUCTS[number % len(PRODUCTS)],
+            now - 4_000 - 60 * number,
+        ),
         state=StateStatus(category, reason, now - 90 * number - 30),
         held="Oden does not know line Line 02 of Factory A" if faulty and number == 2 else None,
         inputs={
