@@ -126,7 +126,7 @@ def line(number: int, of: int, *, faulty: bool, now: float) -> LineStatus:
         oden_id="5f1c",
         run=RunStatus(
             f"WO-{1000 + number}",
-            LONG if number % 12 == 9 else PRODUCTS[number % len(PRODUCTS)],
+            product,
             now - 4_000 - 60 * number,
         ),
         state=StateStatus(category, reason, now - 90 * number - 30),
