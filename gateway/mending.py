@@ -84,8 +84,13 @@ def retime(
     has not taken and that are not in doubt, and of their intervals; with rows of the `states` of lines, in one
     transaction. `moved` are the time stamps of output that `moved_stamps` tells. What these lines remember that they
     have heard has the times of the wrong clock as well: it is forgotten, so that no late message is put among it. Dead
-    letters stay as they were refused. Answers how many records were mended."""
+    letters stay as they were refused, and what is in doubt as it was told, but that is looked up when it would be by
+    the right clock. Answers how many records were mended."""
     _release(outbox)
+    for work in outbox.work():
+        attempt = work.attempt
+        if attempt is not None and attempt.phase == "in_doubt" and attempt.not_before >= since:
+            outbox.begin(work, replace(attempt, not_before=attempt.not_before + by))
     number = 0
     with outbox.transaction() as transaction:
         transaction.changes_all = True

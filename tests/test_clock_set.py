@@ -1,5 +1,7 @@
-"""The gateway as its own process on a machine whose clock is wrong: what a user sees, and what comes to Oden."""
+"""The gateway as its own process, in a container whose kernel tells nothing of NTP, on a machine whose clock is wrong:
+what a user sees, and what comes to Oden."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -35,6 +37,10 @@ outbox: {{directory: {folder}/outbox}}
 status: {{listen: "127.0.0.1:{status}"}}
 """
 TOKEN = "a-token-for-tests"
+HOUR = 3600.0
+DAY = 86_400.0
+YEAR = 366 * DAY
+NEAR = 5.0
 
 
 class Machine:
@@ -56,7 +62,13 @@ class Machine:
 
     def start_gateway(self) -> None:
         config = ["run", "-c", str(self.folder / "gateway.yaml")]
-        self._start("tests.set_clock", str(self.folder / "ahead"), *config)
+        self._start("tests.contained", str(self.folder / "ahead"), *config)
+
+    def kill_gateway(self) -> None:
+        """That which was started last is no more, all at once."""
+        process = self.processes.pop()
+        process.kill()
+        process.wait(PATIENCE)
 
     def start_oden(self) -> None:
         port = str(self.ports["oden"])
@@ -106,7 +118,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
     machine.mosquitto.stop()
 
 
-@pytest.mark.parametrize("ahead", [-3000.0, 366 * 86_400.0])
+@pytest.mark.parametrize("ahead", [-3000.0, YEAR])
 async def test_p11_what_a_wrong_clock_stamped_at_boot_is_mended_once_the_right_one_is_accepted(
     machine: Machine, ahead: float
 ) -> None:
@@ -138,33 +150,125 @@ async def test_p11_what_a_wrong_clock_stamped_at_boot_is_mended_once_the_right_o
     assert "nothing confirms it" not in machine.problems()
 
 
-@asynccontextmanager
-async def secure_oden(folder: Path) -> AsyncIterator[tuple[OdenModel, str, Path]]:
-    """The stand-in over TLS, whose answers show the right time: what it holds, its address, and who vouches for it."""
-    ca, context = site(folder)
-    model = OdenModel(Organization())
-    port = free_port()
-    async with listening(make_app(model, TOKEN), "127.0.0.1", port, context):
-        yield model, f"https://localhost:{port}/v2", ca
+class SecureOden:
+    """The stand-in over TLS, whose answers show the right time, at a port at which nobody is until it listens."""
+
+    def __init__(self, machine: Machine) -> None:
+        """The gateway of `machine` is configured for it."""
+        ca, self._context = site(machine.folder)
+        self.model = OdenModel(Organization())
+        self._port = machine.ports["oden"]
+        config = machine.folder / "gateway.yaml"
+        old, url = f"http://127.0.0.1:{self._port}/v2", f"https://localhost:{self._port}/v2"
+        config.write_text(config.read_text().replace(f'url: "{old}"', f'url: "{url}", ca: "{ca}"'))
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        async with listening(make_app(self.model, TOKEN), "127.0.0.1", self._port, self._context):
+            yield
+
+    def runs(self) -> list[Interval]:
+        return self.model.intervals("RUN", "Factory A", "Line 01")
+
+    def scrap(self) -> int:
+        entries = (entry for run in self.runs() for entry in self.model.output(run))
+        return sum(int(str(entry.raw_data["scrap"])) for entry in entries)
+
+    def is_right(self, since: float) -> bool:
+        """Whether nothing of it was before `since`, nor is yet to come. Oden's clock tells whole seconds."""
+        stamps = [entry.timestamp or 0 for run in self.runs() for entry in self.model.output(run)]
+        times = [*stamps, *(run.start for run in self.runs()), *(run.end for run in self.runs() if run.end)]
+        return all(since - NEAR <= at <= time.time() + NEAR for at in times)
 
 
-async def test_p11_a_clock_a_year_ahead_at_boot_is_put_right_by_odens_own(machine: Machine, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ahead", [YEAR, -HOUR])
+async def test_p11_a_clock_that_is_wrong_at_boot_is_put_right_by_odens_own(machine: Machine, ahead: float) -> None:
     """No NTP, nobody who sets the clock: it is taken in at once, nothing that holds a time is sent before Oden has said
     what time it is, and then all times there are right."""
-    machine.set_clock(366 * 86_400.0)
+    machine.set_clock(ahead)
     machine.mosquitto.start()
-    async with secure_oden(tmp_path) as (model, url, ca):
-        config = tmp_path / "gateway.yaml"
-        old = f"http://127.0.0.1:{machine.ports['oden']}/v2"
-        config.write_text(config.read_text().replace(f'url: "{old}"', f'url: "{url}", ca: "{ca}"'))
+    oden = SecureOden(machine)
+    async with oden.listening():
         machine.start_gateway()
         await wait_until(machine.takes_in)
         began = time.time()
         await machine.mosquitto.publish("l01/order", json.dumps({"number": "4711"}))
         await machine.mosquitto.publish("l01/scrap", json.dumps({"qty": 3}))
-        await wait_until(lambda: model.intervals("RUN", "Factory A", "Line 01"))
-        [run] = model.intervals("RUN", "Factory A", "Line 01")
-        await wait_until(lambda: model.output(run))
-        assert (run.name, [entry.raw_data["scrap"] for entry in model.output(run)]) == ("4711", [3])
-        assert abs(run.start - began) < PATIENCE
+        await wait_until(lambda: oden.scrap() == 3)
+        assert [run.name for run in oden.runs()] == ["4711"]
+        assert oden.is_right(began)
         assert json.loads(machine.clock("show", "--json"))["confirmed_by"] == "Oden"
+
+
+@pytest.mark.parametrize("ahead", [YEAR, -HOUR])
+async def test_p11_a_clock_that_is_wrong_for_45_seconds_stops_nothing(machine: Machine, ahead: float) -> None:
+    """While the gateway works, which is killed meanwhile and begins anew by the wrong clock: all the time it takes in,
+    and all times at Oden are right. After the next start, too. Where that clock is behind what is stored, the start
+    waits for a right one, and goes on without it."""
+    machine.set_clock(0.0)
+    machine.mosquitto.start()
+    oden, began = SecureOden(machine), time.time()
+
+    async def makes(number: str) -> None:
+        """An order has to hold for a while to be a run."""
+        await wait_until(machine.takes_in)
+        waited = machine.waits()
+        await machine.mosquitto.publish("l01/order", json.dumps({"number": number}))
+        await machine.mosquitto.publish("l01/scrap", json.dumps({"qty": 1}))
+        await wait_until(lambda: machine.waits() > waited or number in [run.name for run in oden.runs()])
+
+    async with oden.listening():
+        machine.start_gateway()
+        await makes("4711")
+        await wait_until(lambda: oden.scrap() == 1)
+        machine.set_clock(ahead)
+        until = time.monotonic() + 45.0
+        await makes("4712")
+        machine.kill_gateway()
+        machine.start_gateway()
+        await makes("4713")
+        await asyncio.sleep(max(0.0, until - time.monotonic()))
+        await makes("4714")
+        machine.set_clock(0.0)
+        await makes("4715")
+        await wait_until(lambda: [run.name for run in oden.runs()] == ["4711", "4712", "4713", "4714", "4715"])
+        await wait_until(lambda: oden.scrap() == 5)
+        machine.kill_gateway()
+        machine.start_gateway()
+        await makes("4716")
+        await wait_until(lambda: oden.scrap() == 6)
+        assert oden.is_right(began)
+        assert ("waiting_for_clock" in (machine.folder / "log").read_text()) == (ahead < 0)
+
+
+async def test_p11_a_firewall_that_is_away_for_two_days_holds_nothing_up(machine: Machine) -> None:
+    """Neither NTP nor Oden can be asked, and the power fails meanwhile; the machine has a clock of its own, which is
+    right. What is made is taken in all the time, also after that start, which waits for nothing, and is at Oden with
+    its right times once the firewall is back."""
+    machine.set_clock(-2 * DAY)
+    machine.mosquitto.start()
+    oden = SecureOden(machine)
+    machine.start_gateway()
+    await wait_until(machine.takes_in)
+    assert "counts as confirmed" in machine.clock("accept")
+    await wait_until(lambda: json.loads(machine.clock("show", "--json"))["confirmed_by"] == "a person")
+    began = time.time()
+    await machine.mosquitto.publish("l01/order", json.dumps({"number": "4711"}))
+    await machine.mosquitto.publish("l01/scrap", json.dumps({"qty": 3}))
+    await wait_until(lambda: machine.waits() >= 2)
+    machine.kill_gateway()
+    machine.set_clock(0.0)
+    machine.start_gateway()
+    await wait_until(machine.takes_in)
+    assert "waiting_for_clock" not in (machine.folder / "log").read_text()
+    back = time.time()
+    await machine.mosquitto.publish("l01/scrap", json.dumps({"qty": 4}))
+    await machine.mosquitto.publish("l01/order", json.dumps({"number": "4712"}))
+    await wait_until(lambda: machine.waits() >= 4)
+    async with oden.listening():
+        await wait_until(lambda: oden.scrap() == 7 and len(oden.runs()) == 2 and oden.runs()[0].end is not None)
+        first, second = oden.runs()
+        assert abs(first.start - (began - 2 * DAY)) < PATIENCE
+        assert (first.end, second.start) == (second.start, second.start)
+        assert back - NEAR <= second.start <= time.time() + NEAR
+        assert oden.is_right(began - 2 * DAY)

@@ -1,18 +1,16 @@
 """The gateway as its own process, killed on Monday and begun on Friday without its outbox: what Oden shows then."""
 
 import shutil
-import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from gateway.simulator.oden.store import Interval
-from tests.peers import PATIENCE, wait_until
+from tests.peers import wait_until
 from tests.processes import end_all
-from tests.test_clock_set import CONFIG, Machine
+from tests.test_clock_set import CONFIG, DAY, Machine
 
-DAY = 86_400
 FRIDAY = 4 * DAY
 STATES = """
       state: {{source: floor, topic: l01/state, field: code}}
@@ -30,11 +28,6 @@ class Box(Machine):
         self.runtime = folder / "run"
         self.runtime.mkdir()
         self.environment["RUNTIME_DIRECTORY"] = str(self.runtime)
-
-    def kill(self) -> None:
-        process = self.processes.pop()
-        process.send_signal(signal.SIGKILL)
-        process.wait(PATIENCE)
 
     def told(self) -> list[str]:
         """What a person is told of what was found at Oden."""
@@ -67,12 +60,12 @@ async def test_p4_an_outbox_lost_on_monday_and_begun_on_friday(box: Box, lost: s
     await box.mosquitto.publish("l01/scrap", '{"qty": 3}')
     await wait_until(lambda: box.scrap() == 3)
     (monday,) = box.states()
-    box.kill()
+    box.kill_gateway()
     shutil.rmtree(box.folder / "outbox")
     if lost == "the container":
         shutil.rmtree(box.runtime)
         box.runtime.mkdir()
-    box.set_clock(float(FRIDAY))
+    box.set_clock(FRIDAY)
     box.start_gateway()
     await wait_until(box.takes_in)
     await box.mosquitto.publish("l01/scrap", '{"qty": 2}')

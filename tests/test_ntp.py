@@ -15,18 +15,8 @@ from tests.peers import PATIENCE
 
 ASK = f"import asyncio; from gateway import ntp; ntp.LONGEST = {PATIENCE}; print(asyncio.run(ntp.Synchronised()()))"
 
-FILTERED = """
-import ctypes, sys
-seccomp = ctypes.CDLL("libseccomp.so.2")
-seccomp.seccomp_init.restype = ctypes.c_void_p
-context = ctypes.c_void_p(seccomp.seccomp_init(0x7FFF0000))
-for name in sys.argv[1].split():
-    number = seccomp.seccomp_syscall_resolve_name(name.encode())
-    if number >= 0:
-        seccomp.seccomp_rule_add(context, 0x00050000 | 1, number, 0)
-assert seccomp.seccomp_load(context) == 0
-"""
-"""Has the kernel refuse the calls that are named (EPERM), as systemd has it done."""
+FILTERED = "import sys; from tests.refused_calls import refuse; refuse(sys.argv[1].split()); "
+"""The calls that are named are refused, as systemd has it done."""
 
 
 def members(name: str) -> set[str]:

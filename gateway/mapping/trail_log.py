@@ -24,7 +24,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, repeat
 from typing import Any
 
-from gateway import __version__
+from gateway.build import CODE
 from gateway.frozen import replace
 from gateway.mapping.again import Slices
 from gateway.mapping.clocks import SAME, SenderClock
@@ -42,8 +42,8 @@ _CONTACT = 2
 
 
 def seal(plan: LinePlan) -> str:
-    """By what a trail was stepped, in short: another plan, table or version goes on with another trail."""
-    return hashlib.blake2b(f"{__version__}\n{plan.digest}".encode(), digest_size=12).hexdigest()
+    """By what a trail was stepped, in short: another plan, table or code goes on with another trail."""
+    return hashlib.blake2b(f"{CODE}\n{plan.digest}".encode(), digest_size=12).hexdigest()
 
 
 def beginning(line: Feed) -> str | None:

@@ -150,7 +150,7 @@ def test_p13_another_plan_table_or_version_seals_what_was_told(changed: str, mon
         store.take(event)
     store.commit(anew=True)
     if changed == "version":
-        monkeypatch.setattr(trail_log, "__version__", "another")
+        monkeypatch.setattr(trail_log, "CODE", "another")
     store.plan = {"plan": plan(states=None), "table": compile_line(line, (), renamed)}.get(changed, after)
     store.restart()
     for event in (order(300, "B", at=150), tag(310, "Good", 310), tick(400)):

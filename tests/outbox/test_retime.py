@@ -1,5 +1,7 @@
 """Times of what waits, mended after a wrong clock."""
 
+from dataclasses import replace
+
 from gateway.clock_watch import KnownTime
 from gateway.mending import keep_time, known_time, retime
 from gateway.model import Output, StartInterval, UpdateInterval
@@ -80,6 +82,21 @@ def test_p11_a_request_that_was_stored_is_not_changed() -> None:
     assert outbox.begin(work, Attempt(work.lane, work.positions, "interval/set", "{}", begun=0.0))
     assert retime(outbox, SINCE, -AHEAD, {}, {}) == 0
     assert waiting(outbox)["NEW"] == start("NEW", SINCE + AHEAD)
+
+
+def test_p11_what_is_in_doubt_is_looked_up_when_the_right_clock_says() -> None:
+    """And not only when the wrong one would have, which may be in a year."""
+    outbox = Outbox(MemoryStore())
+    outbox.commit(Commit(number=1, records=(start("NEW", SINCE - 5),)))
+    (work,) = outbox.work()
+    attempt = Attempt(work.lane, work.positions, "interval/set", "{}", begun=SINCE - 4.0)
+    assert outbox.begin(work, attempt)
+    later = replace(attempt, phase="in_doubt", not_before=SINCE + AHEAD + 60.0)
+    (work,) = outbox.work()
+    assert outbox.begin(work, later)
+    assert retime(outbox, SINCE, -AHEAD, {}, {}) == 0
+    (work,) = outbox.work()
+    assert work.attempt == replace(later, not_before=SINCE + 60.0)
 
 
 def test_p11_a_request_that_never_left_is_made_anew() -> None:

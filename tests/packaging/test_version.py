@@ -1,11 +1,14 @@
 """The version of what is built: it comes from the tag, and from nowhere else, also where git is not at hand."""
 
 import importlib.util
+import itertools
+import os
 import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Iterator
 from email.parser import Parser
 from pathlib import Path
 from types import ModuleType
@@ -95,17 +98,19 @@ def told(wheel: Path) -> tuple[str, str | None]:
         ("v0.2.0", "0.2.0", "0.2.1.dev1"),
         ("v1.0.0", "1.0.0", "1.0.1.dev1"),
         ("v0.2.0rc1", "0.2.0rc1", "0.2.0rc2.dev1"),
-        ("monday", "0.1.0.dev3", "0.1.0.dev4"),
+        ("monday", "0.1.1.dev3", "0.1.1.dev4"),
     ],
 )
 def test_the_tag_is_the_version(tag: str, at_it: str, after_it: str, clone: Path) -> None:
     """And what follows is on the way to the next; a tag that does not begin like a version says nothing."""
-    assert version(clone) == "0.1.0.dev3"
+    assert version(clone) == "0.1.1.dev3"
     git(clone, "tag", tag)
     assert version(clone) == at_it
-    assert told(built(clone)) == (at_it, tag if tag != "monday" else git(clone, "rev-parse", "--short", "HEAD"))
+    short = git(clone, "rev-parse", "--short", "HEAD")
+    assert told(built(clone)) == (at_it, tag if tag != "monday" else f"v0.1.0-3-g{short}")
     (clone / "README.md").write_text("changed")
-    assert version(clone) == after_it.replace(".dev1", ".dev0").replace(".dev4", ".dev3")
+    os.utime(clone / "README.md", (1_800_000_000, 1_800_000_000))
+    assert version(clone) == after_it.replace(".dev1", ".dev0").replace(".dev4", ".dev3") + "+1800000000"
     git(clone, "commit", "-q", "-a", "-m", "after")
     assert version(clone) == after_it
     git(clone, "tag", "-a", "-m", "later", "v2.0.0")
@@ -122,7 +127,7 @@ def test_a_tag_that_only_begins_like_a_version_is_built_as_none(clone: Path) -> 
 
 def test_an_archive_knows_its_version(clone: Path, tmp_path: Path) -> None:
     """Git writes it into what it archives, as hosts of repositories do for releases; there is no .git in it."""
-    for tag, expected in ((None, "0.1.0.dev0"), ("v0.3.0", "0.3.0")):
+    for tag, expected in ((None, "0.1.1.dev0"), ("v0.3.0", "0.3.0")):
         if tag:
             git(clone, "tag", tag)
         folder = tmp_path / f"archive-{tag}"
@@ -138,18 +143,102 @@ def test_an_archive_of_an_older_git_that_lies_in_another_clone_says_its_own_comm
     folder = clone / "unpacked"
     shutil.copytree(clone, folder, ignore=shutil.ignore_patterns(".git", "unpacked"))
     (folder / ".archived").write_text("%(describe:tags=true,match=v[0-9]*)\n0123abc\n")
-    assert told(built(folder)) == ("0.1.0.dev0", "0123abc")
+    assert told(built(folder)) == ("0.1.1.dev0", "0123abc")
 
 
-def test_a_source_distribution_carries_its_version(clone: Path, tmp_path: Path) -> None:
-    """What is built from it says the same as what it was made from, the commit too."""
-    git(clone, "tag", "v0.3.0")
+@pytest.mark.parametrize("tagged", [True, False])
+@pytest.mark.parametrize("changed", [True, False])
+def test_a_source_distribution_carries_its_version(clone: Path, tmp_path: Path, *, tagged: bool, changed: bool) -> None:
+    """What is built from it says the same as what it was made from, the commit and the code too: the package of another
+    Debian is built so, and is as new as the one that is built here."""
+    if tagged:
+        git(clone, "tag", "v0.3.0")
     git(clone, "commit", "-q", "--allow-empty", "-m", "after")
+    if changed:
+        (clone / "gateway/__init__.py").write_text("changed")
+    expected, commit, code = version(clone), RULES.described(clone), RULES.code(clone)
+    assert expected.startswith("0.3.1.dev1" if tagged else "0.1.1.dev4")
+    assert ("+" in expected) == changed
     folder = tmp_path / "unpacked"
     with tarfile.open(built(clone, "sdist")) as archive:
         archive.extractall(folder, filter="data")
     (root,) = folder.iterdir()
-    assert told(built(root)) == ("0.3.1.dev1", git(clone, "describe", "--tags"))
+    wheel = built(root)
+    assert told(wheel) == (expected, commit)
+    assert zipfile.ZipFile(wheel).read("gateway/CODE").decode() == code
+
+
+def test_a_build_is_told_from_one_of_other_code_whatever_its_version(clone: Path) -> None:
+    """Without a history, too: a copy says that it is no version, an image's build knows the commit alone."""
+    shutil.rmtree(clone / ".git")
+    (clone / "requirements.lock").touch()
+    said = [zipfile.ZipFile(built(clone)).read("gateway/CODE")]
+    for name in ("gateway/COMMIT", "README.md", "gateway/__init__.py", "requirements.lock", "gateway/more.html"):
+        shutil.rmtree(clone / "dist")
+        (clone / name).write_text("0123abc\n")
+        said.append(zipfile.ZipFile(built(clone)).read("gateway/CODE"))
+    assert said[0] == said[1] == said[2]
+    assert len({*said}) == 4
+    shutil.move(clone / "gateway/more.html", clone / "gateway/less.html")
+    assert RULES.code(clone).encode() not in said
+
+
+def packages(clone: Path) -> Iterator[str]:
+    """The versions of Debian packages that are built one after another, each from a later state of the clone."""
+
+    def now() -> str:
+        return debian(version(clone))
+
+    def change(at: int) -> None:
+        (clone / "README.md").write_text(f"changed at {at}")
+        os.utime(clone / "README.md", (at, at))
+
+    yield from ("0.0.8", "0.1.0~dev2", "0.1.0")  # as they were before the version came from the tag
+    yield now()
+    for name in (None, "v0.2.0a1", "v0.2.0b1", "v0.2.0rc1", "v0.2.0rc2", "v0.2.0", "v0.2.1b1", "v0.2.1", "v0.10.0"):
+        if name:
+            git(clone, "tag", name)
+            yield now()
+        change(1_800_000_000)
+        yield now()
+        change(1_800_000_007)
+        yield now()
+        git(clone, "commit", "-q", "-a", "-m", f"after {name}")
+        yield now()
+        git(clone, "rm", "-q", "README.md")
+        yield now()
+        git(clone, "commit", "-q", "-m", "a file less")
+        yield now()
+        shutil.copy(ROOT / "README.md", clone / "README.md")
+        git(clone, "add", ".")
+        git(clone, "commit", "-q", "-m", "and back")
+
+
+def debian(said: str) -> str:
+    """As the package calls itself."""
+    command = [str(ROOT / "packaging/debian-version"), said]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE)
+    return done.stdout.strip()
+
+
+def test_apt_takes_each_later_build_for_newer(clone: Path) -> None:
+    """By dpkg's own comparison: no tag, before and after each kind of tag, and with files that were changed since."""
+    built = [*packages(clone)]
+    assert len(built) > 40
+    for earlier, later in itertools.pairwise(built):
+        command = ["dpkg", "--compare-versions", earlier, "lt", later]
+        assert subprocess.run(command, check=False, timeout=PATIENCE).returncode == 0, f"{earlier}, then {later}"
+
+
+def test_no_package_is_made_of_what_cannot_be_put_in_order(clone: Path, tmp_path: Path) -> None:
+    """A clone without its history, an archive between two releases: the version says so, and `packaging/deb` looks."""
+    shallow = tmp_path / "shallow"
+    git(tmp_path, "clone", "-q", "--depth", "1", f"file://{clone}", str(shallow))
+    assert version(shallow) == "0.1.1.dev0"
+    assert "\n  *.dev0 | *unknown)\n" in (ROOT / "packaging/deb").read_text()
+    git(clone, "tag", "v0.1.0")
+    with pytest.raises(ValueError, match=r"v0\.1\.0: there are packages 0\.1\.0 from before the first tag"):
+        version(clone)
 
 
 def test_a_copy_of_the_files_is_built_all_the_same(clone: Path) -> None:
@@ -184,12 +273,12 @@ def test_it_is_known_where_git_is_not_installed(
             bare.setenv("PATH", str(tmp_path))
             return version(kept)
 
-    assert here() == "0.1.0.dev0"
+    assert here() == "0.1.1.dev0"
     for tag in ("v0.9.0", "v0.10.0rc1", "v0.10.0", "vendor"):
         git(clone, "tag", tag)
     assert here() == version(clone) == "0.10.0"
     git(clone, "commit", "-q", "--allow-empty", "-m", "after")
-    assert here() == version(clone) == "0.10.1.dev1"
+    assert (here(), version(clone)) == ("0.10.1.dev0", "0.10.1.dev1")
     if packed:
         git(clone, "tag", "-a", "-m", "with a text", "v0.11.0")
         assert here() == version(clone) == "0.11.0"
@@ -201,7 +290,7 @@ def test_without_git_the_commit_is_told(clone: Path) -> None:
     assert RULES.by_files(clone / ".git") == commit
     git(clone, "tag", "v0.2.0")
     git(clone, "commit", "-q", "--allow-empty", "-m", "after")
-    assert RULES.by_files(clone / ".git") == f"v0.2.0-1-g{git(clone, 'rev-parse', '--short=8', 'HEAD')}"
+    assert RULES.by_files(clone / ".git") == f"v0.2.0-0-g{git(clone, 'rev-parse', '--short=8', 'HEAD')}"
     assert RULES.by_files(clone / "nothing") == ""
 
 

@@ -273,20 +273,32 @@ def _has_signed(issuer: x509.Certificate, certificate: x509.Certificate, now: da
     try:
         if not issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
             return False
-        certificate.verify_directly_issued_by(issuer)
-    except (x509.ExtensionNotFound, InvalidSignature, ValueError, TypeError):
+    except (x509.ExtensionNotFound, ValueError):
         return False
-    return issuer.not_valid_before_utc <= now <= issuer.not_valid_after_utc
+    return issuer.not_valid_before_utc <= now <= issuer.not_valid_after_utc and _is_by(issuer, certificate)
+
+
+def _is_by(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
+    """Whether `certificate` names `issuer` and is signed with its key."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return True
 
 
 def _check_revoked(
     path: Sequence[x509.Certificate], authorities: Sequence[x509.Certificate], folder: PkiFolder, now: datetime
 ) -> None:
-    """Raise Untrusted where an authority has revoked one of `path`, or has a list, and none of the present."""
+    """Raise Untrusted where an authority has revoked one of `path`, or has a list, and none of the present.
+
+    An authority is its key: another of the same name has serial numbers and lists of its own. One that has expired
+    itself is asked as well: what it has revoked stays revoked.
+    """
     known = folder.revocations()
     for certificate in path:
-        for signer in [each for each in authorities if each.subject == certificate.issuer]:
-            lists = [each for each in known if each.issuer == signer.subject and _has_signed_list(signer, each)]
+        for signer in [each for each in authorities if _is_by(each, certificate)]:
+            lists = [each for each in known if _has_signed_list(signer, each)]
             number = certificate.serial_number
             if any(each.get_revoked_certificate_by_serial_number(number) is not None for each in lists):
                 raise Untrusted(f"{common_name(certificate)} was revoked by its authority: renew the certificate")
@@ -298,7 +310,9 @@ def _check_revoked(
 
 
 def _has_signed_list(issuer: x509.Certificate, revocations: x509.CertificateRevocationList) -> bool:
+    """Whether `revocations` names `issuer` and is signed with its key."""
     try:
-        return revocations.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]
+        named = revocations.issuer == issuer.subject
+        return named and revocations.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return False

@@ -41,6 +41,7 @@ class Issued:
         begins: datetime = NOW - timedelta(days=10),
         ends: datetime = NOW + timedelta(days=365),
         private: rsa.RSAPrivateKey | None = None,
+        serial: int | None = None,
     ) -> Self:
         private = private or key(1 if ca else 0)
         subject = _name(name)
@@ -50,7 +51,7 @@ class Issued:
                 issuer.certificate.subject if issuer else subject,
                 subject,
                 private.public_key(),
-                x509.random_serial_number(),
+                serial or x509.random_serial_number(),
                 begins,
                 ends,
             )

@@ -129,6 +129,44 @@ def test_a_list_of_another_authority_revokes_nothing(tmp_path: Path) -> None:
     check(tmp_path, SIGNED)
 
 
+@pytest.mark.parametrize("trusted_itself", [False, True])
+def test_p8_two_authorities_of_one_name_are_told_apart_by_their_keys(tmp_path: Path, trusted_itself: bool) -> None:
+    """A renewed one counts its certificates anew, and its lists say nothing of those that the other has made."""
+    renewed = Issued.made("Plant CA", ca=True, private=key(8))
+    before, after = Issued.made("press", CA, serial=7), Issued.made("press", renewed, serial=7)
+    itself = [before, after] if trusted_itself else []
+    for name, signer, revoked, good in (("old", CA, before, after), ("new", renewed, after, before)):
+        folder = tmp_path / name
+        put(folder, "trusted", CA, renewed, *itself)
+        check(folder, good)
+        revoke(folder, signer.revoking(revoked))
+        check(folder, good)
+        assert "was revoked by its authority" in refused(folder, revoked)
+
+
+def test_the_list_of_an_authority_before_it_was_renewed_may_be_out_of_date(tmp_path: Path) -> None:
+    """Only those that it has made itself are refused for that."""
+    renewed = Issued.made("Plant CA", ca=True, private=key(8))
+    put(tmp_path, "trusted", CA, renewed)
+    revoke(tmp_path, CA.revoking(until=NOW - timedelta(days=1)))
+    check(tmp_path, Issued.made("press", renewed))
+    assert "is out of date" in refused(tmp_path, SIGNED)
+    (tmp_path / "crl" / "present").write_bytes(renewed.revoking())
+    assert "is out of date" in refused(tmp_path, SIGNED)
+
+
+def test_p8_a_certificate_that_was_renewed_with_the_same_key_is_the_same_authority(tmp_path: Path) -> None:
+    """And what an authority has revoked stays so when its own certificate has expired."""
+    longer = Issued.made("Plant CA", ca=True, ends=NOW + timedelta(days=3650))
+    put(tmp_path, "trusted", CA, longer)
+    revoke(tmp_path, CA.revoking(SIGNED))
+    assert "was revoked by its authority" in refused(tmp_path, SIGNED)
+    expired = Issued.made("Plant CA", ca=True, ends=NOW - timedelta(days=1))
+    put(tmp_path / "late", "trusted", expired, SIGNED)
+    revoke(tmp_path / "late", CA.revoking(SIGNED))
+    assert "was revoked by its authority" in refused(tmp_path / "late", SIGNED)
+
+
 def test_p8_a_list_that_is_out_of_date_is_no_proof(tmp_path: Path) -> None:
     put(tmp_path, "trusted", CA)
     revoke(tmp_path, CA.revoking(until=NOW - timedelta(days=1)))
