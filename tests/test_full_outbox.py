@@ -41,6 +41,8 @@ async def test_p4_p6_what_a_line_remembers_does_not_stop_intake(run: GatewayRun,
     await broker.publish(ORDER, '{"number": "A1"}')
     await broker.publish(SCRAP, *(payload for _, payload in events))
     await broker.publish(ORDER, '{"number": "A2"}')
+    await run.until(lambda status: status["records_total"].get("start", 0) == 2, "told of the second order")
+    await broker.publish(ORDER, '{"number": "A3"}')  # what came in one moment with A2 is of that
     await run.until_arrived(map(Events.name_of, events))
     assert set(run.arrived().values()) == {1}
     await run.until_settled(1.0)
