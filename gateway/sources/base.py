@@ -116,8 +116,9 @@ class SourceHealth:
     present state in words: "connected", or why not. `failed` says why single tags, topics or devices are not received
     although the source is connected, by their addresses. `concerns` are sentences about what is wrong with the source
     although it works, by the kind of problem (`health.KINDS`). `newest_at` is the plant's time of the newest value that
-    has a time of its own: how old it is shows whether what arrives is the present. `certificate_ends` is when the first
-    of the certificates ends by which the connection is protected. `unconfirmed` says that the broker leaves open
+    has a time of its own, and `newest_age` how old that was when it came, which shows whether what arrives is the
+    present; None where this connection has brought none yet. `certificate_ends` is when the first of the certificates
+    ends by which the connection is protected. `unconfirmed` says that the broker leaves open
     whether it has taken acknowledgements. `heard_at` is when anything last came of the peer, be it the end of the
     connection. `unwanted` counts messages of topics that no input names. `room` is for how many seconds the broker's
     queue is enough while we are away, where that is known.
@@ -130,6 +131,7 @@ class SourceHealth:
     last_sample_at: float | None = None
     concerns: Mapping[KindName, str] = field(default_factory=dict)
     newest_at: float | None = None
+    newest_age: float | None = None
     certificate_ends: float | None = None
     heard_at: float = 0.0
     unconfirmed: str | None = None
@@ -137,7 +139,7 @@ class SourceHealth:
     room: float | None = None
 
     def set_connected(self, now: float) -> None:
-        self.connected, self.since, self.detail = True, now, "connected"
+        self.connected, self.since, self.detail, self.newest_age = True, now, "connected", None
 
     def set_disconnected(self, now: float, reason: str) -> None:
         if self.connected or self.since == 0.0:

@@ -121,11 +121,10 @@ def connections(sources: Sequence[SourceStatus]) -> Iterator[Condition]:
             others = f", and {len(source.failed) - 1} more" if len(source.failed) > 1 else ""
             text = f"Source {source.name}: {address} is not received ({reason}){others}."
             yield Condition("address_refused", source.name, text)
-        if source.connected and source.newest_at is not None and source.last_sample_at is not None:
-            late = source.last_sample_at - source.newest_at
-            if late > LATE:
-                text = f"Source {source.name}: what arrives is {late:.0f} s old: it is slow, or its clock is wrong."
-                yield Condition("source_late", source.name, text)
+        if source.connected and source.newest_age is not None and source.newest_age > LATE:
+            age = f"{source.newest_age:.0f} s old"
+            text = f"Source {source.name}: what arrives is {age}: it is slow, or its clock is wrong."
+            yield Condition("source_late", source.name, text)
         for kind, concern in source.concerns.items():
             yield Condition(kind, source.name, f"Source {source.name}: {concern}.")
 

@@ -151,6 +151,7 @@ def _source(parts: Parts, source: Source, summary: Summary) -> SourceStatus:
         unconfirmed=connection.unconfirmed,
         room=connection.room,
         newest_at=connection.newest_at,
+        newest_age=connection.newest_age,
         certificate_ends=connection.certificate_ends,
         unmatched={
             **connection.unwanted,

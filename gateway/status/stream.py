@@ -25,6 +25,7 @@ SLOW = frozenset(
         "waiting",
         "last_sample_at",
         "newest_at",
+        "newest_age",
         "room",
         "samples",
         "unmatched",

@@ -83,6 +83,7 @@ def picture() -> Snapshot:
                 {"good": 120, "bad": 3},
                 gaps=2,
                 newest_at=NOW - 3,
+                newest_age=0.2,
                 certificate_ends=NOW + 86_400,
             ),
             SourceStatus(

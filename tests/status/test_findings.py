@@ -126,9 +126,9 @@ def test_a_refused_tag_is_named(picture: Snapshot) -> None:
 
 def test_values_that_arrive_late_are_a_problem_of_their_source() -> None:
     """A minute is much for a line; a little is no matter, and a source that is away has another problem."""
-    plc = SourceStatus("plc", "opcua", True, NOW, "connected", {}, NOW - 5, {}, gaps=0, newest_at=NOW - 5 - LATE)
+    plc = SourceStatus("plc", "opcua", True, NOW, "connected", {}, NOW - 5, {}, gaps=0, newest_age=LATE)
     assert texts(findings.connections((plc,))) == []
-    late = replace(plc, newest_at=NOW - 5 - 90)
+    late = replace(plc, newest_age=90.0)
     assert texts(findings.connections((late,))) == [
         "Source plc: what arrives is 90 s old: it is slow, or its clock is wrong."
     ]

@@ -251,6 +251,7 @@ class Session:
             self._health.last_sample_at = now
             live = [sample.source_time for sample in samples if not sample.initial and sample.source_time is not None]
             if live:
-                self._health.newest_at = max(live)
+                self._health.newest_at = newest = max(live)
+                self._health.newest_age = now - newest
         moments = moments_of(samples, self._reports.resolution(samples))
         return Arrival(self._name, moments, tuple(notices), done=partial(self.publisher.acknowledge, published.numbers))

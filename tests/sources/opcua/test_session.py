@@ -318,6 +318,35 @@ async def test_the_age_of_the_newest_value_is_known() -> None:
         newest = source.health.newest_at
         assert newest is not None
         assert scripted.EPOCH + 1.9 < newest < scripted.EPOCH + 2.1
+        age = source.health.newest_age
+        assert age is not None
+        assert 2.9 < age < 4.1
+
+
+@simulated
+async def test_what_came_before_an_outage_makes_nothing_old_that_comes_after_it() -> None:
+    """A tag that has not changed since is told with the time at which it did, which says nothing of the connection."""
+    server = Server(a=1)
+    async with connected(server, "a") as (source, intake):
+        await asyncio.sleep(5)
+        server.write("a", 2)
+        await asyncio.sleep(1)
+        assert source.health.newest_age is not None
+        server.end_session(subscriptions=True)
+        server.cut()
+        heard = source.health.last_sample_at
+        await asyncio.sleep(120)
+        server.reachable = True
+        await asyncio.sleep(120)
+        assert source.health.connected
+        assert source.health.last_sample_at != heard
+        assert source.health.newest_age is None
+        server.write("a", 3)
+        await asyncio.sleep(1)
+        age = source.health.newest_age
+        assert age is not None
+        assert age < 1.1
+        assert intake.values(node("a"))[-1] == 3
 
 
 @simulated
