@@ -4,22 +4,28 @@
 FROM python:3.13-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
-COPY requirements.lock requirements-build.lock ./
+COPY requirements.lock requirements-build.lock requirements-sbom.lock ./
 RUN python -m venv --without-pip /opt/oden-gateway \
  && pip --python /opt/oden-gateway install --require-hashes --only-binary :all: -r requirements.lock \
- && pip install --require-hashes --only-binary :all: -r requirements-build.lock
+ && pip install --require-hashes --only-binary :all: -r requirements-build.lock \
+ && python -m venv --without-pip /tools \
+ && pip --python /tools install --require-hashes --only-binary :all: -r requirements-sbom.lock
 # The rest of what .dockerignore lets in. Of git's files these are the few that say which commit, and which tag it has.
 COPY . ./
 # Says that instead of them, and more exactly: --build-arg COMMIT="$(git describe --tags --match 'v[0-9]*' --always --dirty)"
 ARG COMMIT=
 RUN if [ -n "$COMMIT" ]; then echo "$COMMIT" > gateway/COMMIT; fi
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \
+ && mkdir /doc \
+ && packaging/sbom /tools /opt/oden-gateway "$(hatchling version)" /doc/sbom.cdx.json \
  && pip --python /opt/oden-gateway install --no-deps --no-index /dist/*.whl
 
 FROM python:3.13-slim
 RUN pip uninstall --yes --root-user-action ignore pip \
  && install -d -o 10001 -g 10001 -m 0700 /var/lib/oden-gateway
 COPY --from=build /opt/oden-gateway /opt/oden-gateway
+# What is in it, with versions and licences.
+COPY --from=build /doc /usr/share/doc/oden-gateway
 ENV PATH=/opt/oden-gateway/bin:$PATH ODEN_GATEWAY_STATUS__LISTEN=0.0.0.0:8321
 USER 10001:10001
 VOLUME /var/lib/oden-gateway

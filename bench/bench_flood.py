@@ -15,10 +15,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import structlog
 from bench_mqtt import line
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
+from silence import silent
 
 from gateway.clock import AnchoredClock
 from gateway.config.message_schemas import MessageSchema
@@ -103,7 +103,7 @@ async def delays(folder: Path, rubbish: bytes, schema: MessageSchema | None) -> 
 
 
 def main() -> None:
-    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+    silent()
     for name, rubbish in RUBBISH.items():
         with tempfile.TemporaryDirectory() as folder:
             waited, each = asyncio.run(delays(Path(folder), rubbish, SCHEMA if "schema" in name else None))

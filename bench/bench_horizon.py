@@ -6,6 +6,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from silence import silent
+
 from gateway.outbox.sqlite_store import SqliteStore
 from gateway.outbox.store import Outbox
 from tests.horizon_rig import T0, Heard, plan, said
@@ -38,6 +40,7 @@ def run(directory: Path, *, remembered: bool) -> int:
 
 
 def main() -> int:
+    silent()
     with tempfile.TemporaryDirectory(dir=".", prefix=".bench-") as folder:
         without = run(Path(folder) / "without", remembered=False)
         remembered = run(Path(folder) / "with", remembered=True)

@@ -15,6 +15,8 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
+from silence import silent
+
 from gateway.config.schema import Line
 from gateway.delivery.schedule import OTHERS, is_correction
 from gateway.delivery.schedule import plan as next_of
@@ -181,6 +183,7 @@ def _changes(number: int) -> list[float]:
 
 
 def main() -> int:
+    silent()
     failed = False
     print("orders late      wait    parts at the wrong run at rest    most meanwhile    longest, s    requests")
     for wait, (word, shares), seconds in product(WAITS, SHARES.items(), LATE):

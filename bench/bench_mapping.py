@@ -16,6 +16,8 @@ import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from silence import silent
+
 from gateway.cli.run import UNREACHABLE
 from gateway.config.schema import Line
 from gateway.frozen import replace
@@ -209,6 +211,7 @@ def growth() -> float:
 
 
 def main() -> int:
+    silent()
     gc.collect()
     gc.freeze()
     gc.set_threshold(*UNREACHABLE)

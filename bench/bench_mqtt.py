@@ -15,11 +15,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import structlog
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from silence import silent
 
 from gateway.clock import AnchoredClock
 from gateway.config.message_schemas import MessageSchema
@@ -160,7 +160,7 @@ async def gateway(
 
 
 def main() -> None:
-    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+    silent()
     plans = {1: [line(0)], 40: [line(number) for number in range(40)]}
     for window in (500, 1000):
         runs: dict[str, list[tuple[float, float]]] = defaultdict(list)

@@ -16,6 +16,7 @@ from typing import Any, cast
 from asyncua import ua
 from asyncua.common.utils import Buffer
 from asyncua.ua.ua_binary import struct_from_binary, struct_to_binary
+from silence import silent
 
 from gateway.batch import Batch, Routes
 from gateway.cli.run import UNREACHABLE
@@ -160,6 +161,7 @@ def cost(go: Callable[[], object]) -> float:
 
 
 def main() -> int:
+    silent()
     said, made = messages(), plans()
     changes = received(said)
 

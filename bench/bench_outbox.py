@@ -13,6 +13,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from silence import silent
+
 from gateway.model import Output, Record, StartInterval, UpdateInterval, record_key
 from gateway.outbox.entries import Attempt, Commit
 from gateway.outbox.store import Outbox
@@ -87,6 +89,7 @@ def measure(size: int, directory: Path) -> dict[str, float]:
 
 def main() -> None:
     """Each size in a process of its own, so that memory is that of the size."""
+    silent()
     if sys.argv[1:2] == ["--one"]:
         print(json.dumps(measure(int(sys.argv[2]), Path(sys.argv[3]))))
         return

@@ -12,7 +12,6 @@ count as entered; comprehensions and lambdas do not count, and neither do the pe
 
 import asyncio
 import json
-import logging
 import os
 import signal
 import sys
@@ -25,9 +24,9 @@ from functools import partial
 from pathlib import Path
 from types import CodeType, FrameType
 
-import structlog
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from silence import silent
 
 import gateway
 from gateway.app import App
@@ -182,7 +181,7 @@ def walk() -> list[Function]:
 
 def main() -> None:
     """Print the way, and how long it is."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    silent()
     way = walk()
     for number, function in enumerate(way, 1):
         print(f"{number:>4}  {function.file:<36} {function.name}")

@@ -158,7 +158,7 @@ class App:
         supervisor, outbox = self._supervisor, self._outbox
         supervisor.watch("the outbox", lambda: outbox.turned_at, SLOW_DISK, lambda: outbox.waited_since)
         await self._deliver_by(*await self._opened_client(self._loaded))
-        limit, moves = self._loaded.config.outbox.late_limit, self._clock_watch.moves
+        limit, moves = self._loaded.config.outbox.heard_limit, self._clock_watch.moves
         told = self._stored, self._journal.noticed
         intake = self._intake = Intake(outbox, self._plans, self._clock, *told, limit, moves, self._fence)
         self._onlookers = Onlookers(intake.take, intake.waiting)

@@ -19,7 +19,7 @@ class OutboxConfig(Section):
     size_limit: Size = Field(
         2 * 2**30,
         description="How much may wait, in bytes on the disk. When it is reached the gateway takes nothing more "
-        "in until Oden has taken something (`when_full`).",
+        "in until Oden has taken something (`when_full`). Where nothing waits, what lines remember may take more.",
     )
     when_full: Literal["stop", "drop_oldest_output"] = Field(
         "stop",
@@ -31,7 +31,8 @@ class OutboxConfig(Section):
         32 * 2**20,
         ge=2**20,
         description="How much of the disk is for what lines have heard, so that messages that come late can be put in "
-        "their places (`late` of a line). Beyond that all lines remember less over a restart.",
+        "their places (`late` of a line); a quarter of `size_limit` at the most. Beyond that all lines remember less "
+        "over a restart.",
     )
     min_free: Share = Field(
         0.05,
@@ -69,6 +70,11 @@ class OutboxConfig(Section):
         "not name, and where it does, each change names everything that is there. `fields`: always only what is new. "
         "`whole`: always everything.",
     )
+
+    @property
+    def heard_limit(self) -> int:
+        """Bytes that may be stored of what lines have heard: most of the outbox is for what waits."""
+        return min(self.late_limit, self.size_limit // 4)
 
     @field_validator("size_limit")
     @classmethod

@@ -4,7 +4,8 @@ correction says of itself to a person. Pure.
 What is told of a stretch of time are its records. Deriving the same stretch again, with a message in its place that
 came late, gives others. The difference is what has to be told: an interval that is new begins; one whose end, name or
 metadata are others is updated; one that is none is withdrawn; a sum that is another moves by an entry of the
-difference, in the same raw data. Settings, tests and notices are told once and never taken back.
+difference, in the same raw data. Settings, tests and notices are told once and never taken back; of a gap that was
+listed and is none, that is listed.
 """
 
 from collections import Counter
@@ -223,11 +224,15 @@ def moved(told: Facts, now: Facts) -> list[tuple[SumKey, Number]]:
 
 
 def untold_notices(told: Facts, now: Facts, name: Callable[[str], str], at: float) -> Iterator[Notice]:
-    """Notices that were not given yet; and of what was told of an interval and is not so, and no request takes off."""
+    """Notices that were not given yet; of gaps that were listed, which are none; and of what was told of an interval
+    and is not so, and no request takes off."""
     known = Counter((notice.kind, notice.source, notice.address, notice.text) for notice in told.notices)
     for notice in now.notices:
         if not counted_off(known, (notice.kind, notice.source, notice.address, notice.text)):
             yield notice
+    for (kind, source, address, text), left in known.items():
+        if kind == "gap" and left > 0:
+            yield Notice("time", at, source, address, f"by what is known now it is not so: {text}")
     for key, before in told.intervals.items():
         fact = now.intervals.get(key)
         if fact is not None and (before.start is None or fact.start is not None):

@@ -41,7 +41,10 @@ class KeyValueStore(Protocol):
         """Bytes that the rows take."""
 
     def full(self) -> str | None:
-        """Why nothing more should be taken in, in words for a person; None while there is room."""
+        """Why nothing more can be taken in, whatever is kept, in words for a person; None while there is room."""
+
+    def above_limit(self) -> str | None:
+        """That the rows take what they may, in words for a person; None while they take less."""
 
     def scarce(self) -> str | None:
         """How little room is left, in words for a person; None while that is a fifth of the limit or more."""
@@ -83,6 +86,9 @@ class MemoryStore:
         return self._used
 
     def full(self) -> str | None:
+        return None
+
+    def above_limit(self) -> str | None:
         if self._limit is None or self._used < self._limit:
             return None
         return f"the outbox holds {self._used} bytes, and {self._limit} are allowed"

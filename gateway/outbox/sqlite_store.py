@@ -167,12 +167,6 @@ class SqliteStore:
                 f"the disk of {self._directory} is full: the reserve of {size} had to be used. "
                 f"Free some space: it goes on by itself once {in_words(2 * self._ballast.size)} are free"
             )
-        over = self._limit is not None and self.used() >= self._limit
-        if over and self._journal():
-            # What was dropped takes its room until that is in place.
-            self._put_in_place(self._journal())
-        if self._limit is not None and over and (used := self.used()) >= self._limit:
-            return f"the outbox takes {in_words(used)}, and {in_words(self._limit)} are allowed"
         if self._min_free is not None:
             share = self._free() / whole_bytes(self._directory)
             if share < self._min_free:
@@ -180,6 +174,16 @@ class SqliteStore:
                     f"{share:.1%} of the disk of {self._directory} are free, and {self._min_free:.1%} shall stay free"
                 )
         return None
+
+    def above_limit(self) -> str | None:
+        if self._limit is None or self.used() < self._limit:
+            return None
+        if self._journal():
+            # What was dropped takes its room until that is in place.
+            self._put_in_place(self._journal())
+        if (used := self.used()) < self._limit:
+            return None
+        return f"the outbox takes {in_words(used)}, and {in_words(self._limit)} are allowed"
 
     def scarce(self) -> str | None:
         if self._limit is None:

@@ -96,6 +96,15 @@ def counts(cache: OutboxCache) -> Counts:
     return Counts(waiting, sending, in_doubt, parked, dead - unsettled, since, unsettled, by_line, held)
 
 
+def full(cache: OutboxCache, rows: KeyValueStore) -> str | None:
+    """Why nothing more is taken in, in words for a person; None while something is.
+
+    The limit is for what is kept for Oden, or for a person. Where no record is kept, room is taken by what lines
+    remember: nothing that anybody does makes that less but taking in, so that to wait would never end.
+    """
+    return rows.full() or (rows.above_limit() if any(lane.waiting for lane in cache.lanes.values()) else None)
+
+
 def notices(cache: OutboxCache, newest: int) -> list[Notice]:
     """The last notices, newest first."""
     made = cache.totals.notices
@@ -120,7 +129,7 @@ def summary(cache: OutboxCache, rows: KeyValueStore, newest: int) -> Summary:
         tuple(notices(cache, newest)),
         tuple(letters),
         rows.used(),
-        rows.full(),
+        full(cache, rows),
         tuple(str(report["folder"]) for report in json.loads(cache.row("damage") or "[]")),
         tuple(rejects.newest(cache.row, cache.totals.kept_rejects, newest)),
         {key: interval for key, interval in about if interval is not None},

@@ -218,7 +218,7 @@ class Outbox:
         if mark.number != last.number + 1:
             raise CommitConflict(f"commit {mark.number} does not follow the last one, which is {last.number}")
         self._make_room(commit)
-        full = self._rows.full()
+        full = statistics.full(self._cache, self._rows)
         if full is not None:
             raise OutboxFull(full)
         with self.transaction() as transaction:

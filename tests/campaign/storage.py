@@ -75,6 +75,9 @@ class MortalStore:
     def full(self) -> str | None:
         return "the disk is full" if self._in_trouble("full") else None
 
+    def above_limit(self) -> str | None:
+        return self._rows.above_limit()
+
     def scarce(self) -> str | None:
         return self._rows.scarce()
 

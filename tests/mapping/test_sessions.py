@@ -201,3 +201,47 @@ def test_p13_each_operator_of_an_outage_is_told_or_listed_by_name(
     listed = {notice.text.split()[1] for notice in played.notices if "came and went" in notice.text}
     assert told | listed == names
     assert not told & listed
+
+
+TIMED = plan(
+    inputs={"order": INPUTS["order"], "operator": {"source": "mes", "topic": "operator", "field": "v", "time": "at"}},
+    run=RUN,
+    states=None,
+    scrap_yield=None,
+    intervals=[{"type": "Operator", "key": "operator", "name": "{operator}"}],
+)
+"""Operators have times."""
+
+
+def timed(heard: float, name: str, said: float) -> Sample:
+    return message(heard, "operator", {"v": name, "at": T0 + said})
+
+
+@given(st.lists(st.tuples(st.sampled_from([0.2, 30]), st.sampled_from([0, 0.1, 10])), min_size=1, max_size=8))
+@examples(60)
+def test_p13_who_was_listed_and_had_been_there_by_what_is_heard_later_is_listed_as_no_such(
+    backlog: list[tuple[float, float]],
+) -> None:
+    """Operators of an outage, some of them for a moment; of some it is heard once all that had waited is heard that
+    they had come before. Each is told, or listed last as one that came and went, never both."""
+    events: list[Event] = [order(0, "A"), timed(1, "ann", 1), lost(400, "mes"), back(1000, "mes")]
+    said, later = 500.0, list[Sample]()
+    for number, (pause, before) in enumerate(backlog):
+        said += pause
+        events.append(timed(1000.1, f"op{number}", said))
+        if 0 < before < pause:
+            later.append(timed(1004 + 4 * number, f"op{number}", said - before))
+    played = fed(TIMED, *events, *later, tick(1300))
+    told = {
+        each.name for each in effective(played.records) if isinstance(each, StartInterval) and each.type == "Operator"
+    }
+    listed = set[str]()
+    for notice in played.notices:
+        denial, _, name = notice.text.partition(" came and went")[0].rpartition("operator ")
+        if "came and went" in notice.text and denial:
+            assert denial == "by what is known now it is not so: "
+            listed.remove(name)
+        elif "came and went" in notice.text:
+            listed.add(name)
+    assert not told & listed
+    assert told | listed == {"ann", *(f"op{number}" for number in range(len(backlog)))}

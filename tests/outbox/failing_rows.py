@@ -14,7 +14,8 @@ class FailingRows:
     def __init__(self, rows: KeyValueStore) -> None:
         self._rows = rows
         self.fails: str | None = None
-        self.used, self.full, self.scarce, self.close = rows.used, rows.full, rows.scarce, rows.close
+        self.used, self.full, self.above_limit = rows.used, rows.full, rows.above_limit
+        self.scarce, self.close = rows.scarce, rows.close
 
     def get(self, key: str) -> str | None:
         self.before_read()

@@ -82,18 +82,18 @@ def test_used_follows_what_is_there(make: Make) -> None:
     rows = make()
     rows.apply({"a": "1"})
     small = rows.used()
-    assert rows.full() is rows.scarce() is None
+    assert rows.full() is rows.above_limit() is rows.scarce() is None
     rows.apply({str(number): "x" * 10_000 for number in range(90)})
-    assert rows.full() is None
+    assert rows.above_limit() is None
     assert "it " in (rows.scarce() or "")
     rows.apply({str(number): "x" * 10_000 for number in range(120)})
     assert rows.used() > 1_200_000
-    why = rows.full()
+    why = rows.above_limit()
     assert why is not None
     assert "are allowed" in why
     rows.apply({}, [str(number) for number in range(120)])
     assert rows.used() < small + 20_000
-    assert rows.full() is rows.scarce() is None
+    assert rows.full() is rows.above_limit() is rows.scarce() is None
     rows.close()
 
 

@@ -202,3 +202,14 @@ def test_p6_a_quality_test_of_what_never_was_stays(refused_first: bool) -> None:
     drain(outbox, oden)
     assert is_at_rest(outbox)
     assert [entry.key for entry in oden.made[run.key].output] == [test.key]
+
+
+@pytest.mark.parametrize(("deletes", "fate"), [(False, "stays there, a second long"), (True, "is deleted, unless")])
+def test_p13_what_is_at_oden_and_never_was_is_listed_with_what_becomes_of_it(deletes: bool, fate: str) -> None:
+    """As a gap; of what Oden has not heard of there is nothing to say."""
+    floor, outbox, oden = Floor(), Outbox(MemoryStore()), Oden()
+    run, other = started(floor, outbox, oden), floor.start()
+    commit(outbox, other)
+    commit(outbox, replace(withdrawal(floor, run), deletes=deletes), replace(withdrawal(floor, other), deletes=deletes))
+    listed = [notice for notice in outbox.notices(100) if "never was" in notice.text]
+    assert [(one.kind, run.key in one.text, fate in one.text) for one in listed] == [("gap", True, True)]

@@ -73,7 +73,7 @@ def test_every_package_in_the_image_is_checked_against_its_hash() -> None:
     commands = [command for name, run in instructions() if name == "RUN" for command in run.split(" && ")]
     taking = [command for command in commands if re.match(r"pip (--python \S+ )?(install|wheel) ", command)]
     unchecked = [command for command in taking if "--require-hashes" not in command]
-    assert len(taking) == 4
+    assert len(taking) == 5
     assert len(unchecked) == 2
     assert all({"--no-index", "--no-build-isolation"} & set(command.split()) for command in unchecked)
     assert all("--no-deps" in command for command in unchecked)
@@ -91,6 +91,7 @@ def test_what_is_copied_is_enough_to_build_the_wheel(tmp_path: Path) -> None:
         if (ROOT / source).is_dir():
             copytree(ROOT / source, tmp_path / source)
         else:
+            (tmp_path / source).parent.mkdir(exist_ok=True)
             copy(ROOT / source, tmp_path / source)
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", "dist"]
     subprocess.run(build, cwd=tmp_path, check=True, capture_output=True)

@@ -14,8 +14,9 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 RUNTIME: list[str] = PYPROJECT["project"]["dependencies"]
 EXTRAS: list[str] = [text for extra in PYPROJECT["project"]["optional-dependencies"].values() for text in extra]
 BUILD: list[str] = PYPROJECT["dependency-groups"]["build"]
+SBOM: list[str] = PYPROJECT["dependency-groups"]["sbom"]
 
-LOCKS = ["requirements.lock", "requirements-dev.lock", "requirements-build.lock"]
+LOCKS = ["requirements.lock", "requirements-dev.lock", "requirements-build.lock", "requirements-sbom.lock"]
 
 
 def pins(lock: str) -> dict[str, Requirement]:
@@ -41,6 +42,7 @@ def version(pin: Requirement) -> str:
         ("requirements.lock", RUNTIME),
         ("requirements-dev.lock", RUNTIME + EXTRAS + BUILD),
         ("requirements-build.lock", BUILD),
+        ("requirements-sbom.lock", SBOM),
     ],
 )
 def test_each_lock_pins_what_pyproject_declares(lock: str, declared: list[str]) -> None:
@@ -82,7 +84,7 @@ def test_the_docs_give_a_reason_for_each_direct_dependency() -> None:
     """The first columns of the tables in docs/dependencies.md are exactly the direct dependencies."""
     rows = re.findall(r"^\| (`.*?`) \|", (ROOT / "docs/dependencies.md").read_text(), flags=re.MULTILINE)
     documented = {canonicalize_name(name) for row in rows for name in re.findall(r"`([^`]+)`", row)}
-    assert documented == direct(RUNTIME + EXTRAS + BUILD).keys()
+    assert documented == direct(RUNTIME + EXTRAS + BUILD + SBOM).keys()
 
 
 @pytest.mark.parametrize("lock", LOCKS)

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,12 @@ def test_a_machine_without_apt_is_told_what_is_missing(bare: Path) -> None:
     assert result.stderr == (
         "The tests need a real MQTT broker. Install what corresponds to the Debian package: mosquitto\n"
     )
+
+
+def test_a_measurement_prints_its_figures_alone() -> None:
+    """Though in it thousands of records are stored, each of which the gateway's code would log."""
+    short = "import bench_horizon as bench; bench.LINES, bench.SECONDS = 2, 130; bench.main()"
+    run = [sys.executable, "-c", f"import sys; sys.path[:0] = ['bench', '.']; {short}"]
+    result = subprocess.run(run, cwd=ROOT, check=True, capture_output=True, text=True, timeout=PATIENCE)
+    assert [line.split(",")[0] for line in result.stdout.splitlines()] == ["2 lines"]
+    assert result.stderr == ""

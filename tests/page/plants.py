@@ -36,6 +36,7 @@ TOKEN = "0123456789abcdef"
 TONES = {"Uptime": "running", "Changeover": "planned", "Unplanned Downtime": "stopped"}
 """How the plants' categories are shown."""
 PRODUCTS = ("Film 20 µm clear", "Film 35 µm blue", "Stretch hood 90 µm")
+LONG = "Silage stretch film 25 µm UV12 white/black 750 mm x 1,500 m"
 STATES = (
     ("Uptime", None),
     ("Uptime", None),
@@ -114,15 +115,20 @@ def plant(lines: int, *, faulty: bool, now: float, paused: bool = False, away: i
 def line(number: int, of: int, *, faulty: bool, now: float) -> LineStatus:
     """One line of a plant of so many."""
     category, reason = STATES[number % len(STATES)] if of > 1 else STATES[0]
+    product = LONG if number % 12 == 9 else PRODUCTS[number % len(PRODUCTS)]
     made = 1_000 * number + 217
     unknown = faulty and number % 4 == 3
     shift = now - now % 28_800
     return LineStatus(
         key=f"Factory A/Line {number:02}",
         factory="Factory A",
-        line=f"Line {number:02}",
+        line=f"Line {number:02}" if number != 26 else "Extrusion line 26 (hall 3, east)",
         oden_id="5f1c",
-        run=RunStatus(f"WO-{1000 + number}", PRODUCTS[number % len(PRODUCTS)], now - 4_000 - 60 * number),
+        run=RunStatus(
+            f"WO-{1000 + number}",
+            product,
+            now - 4_000 - 60 * number,
+        ),
         state=StateStatus(category, reason, now - 90 * number - 30),
         held="Oden does not know line Line 02 of Factory A" if faulty and number == 2 else None,
         inputs={

@@ -258,19 +258,21 @@ class GatewayRun:
         await self.until(lambda status: all(source["connected"] for source in status["sources"]), "connected", timeout)
 
     async def until_settled(self, quiet: float, timeout: float = 120.0) -> None:
-        """Wait until the outbox has been empty, and the ledger and nothing else has grown, for `quiet` seconds.
+        """Wait until the gateway has taken in and delivered, its outbox has been empty, and the ledger has not grown,
+        for `quiet` seconds: one that takes nothing in is not at rest, however empty its outbox.
         AssertionError where something waits and nothing has come to Oden for `timeout` seconds, or for ever: a busy
         machine takes its time with what waits, and an end is waited for that long only while it comes nearer."""
         begun, since, before = time.monotonic(), time.monotonic(), -1
-        grown = begun
+        grown, status = begun, None
         while time.monotonic() - since < quiet:
             now = time.monotonic()
-            assert now < min(grown + timeout, begun + 10 * timeout), f"it does not get quiet: {self.gateway.told()}"
+            assert now < min(grown + timeout, begun + 10 * timeout), (
+                f"it does not get quiet: {status}\n{self.gateway.told()}"
+            )
             await asyncio.sleep(0.1)
             status, size = await self.status(), self._ledger_size()
             grown = time.monotonic() if size != before else grown
-            records = status["outbox"]["records"] if status is not None else {"waiting": 1}
-            if size != before or any(records.get(state, 0) for state in ("waiting", "sending", "in_doubt")):
+            if size != before or not _at_rest(status):
                 before, since = size, time.monotonic()
 
     def entries(self) -> list[Mapping[str, Any]]:
@@ -323,6 +325,13 @@ class GatewayRun:
 
 def _local() -> dict[str, str]:
     return {"NO_PROXY": "127.0.0.1", "PYTHONPATH": str(Path(__file__).parents[2])}
+
+
+def _at_rest(status: Any) -> bool:
+    """Whether a gateway that answers so takes in and delivers, and has nothing left to deliver."""
+    if status is None or any(status[flow]["state"] != "yes" for flow in ("taking_in", "delivering")):
+        return False
+    return not any(status["outbox"]["records"][state] for state in ("waiting", "sending", "in_doubt"))
 
 
 def _status(port: int) -> Any:

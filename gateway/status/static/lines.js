@@ -91,6 +91,23 @@ async function showInputs(element, key) {
   });
 }
 
+/** On the wall nobody can ask for the rest of a text: one that is too long for its row is written smaller, and one that is
+ * much too long on two rows, or more. */
+function fitRows() {
+  const rows = [...document.querySelectorAll(".lines h3, .lines .state, .lines .run, .lines .made, .lines .within")];
+  for (const row of rows) {
+    row.classList.remove("two-rows");
+    row.style.fontSize = "";
+  }
+  const fits = rows.map((row) => [row.clientWidth / row.scrollWidth, parseFloat(getComputedStyle(row).fontSize)]);
+  rows.forEach((row, place) => {
+    const [room, size] = fits[place];
+    const least = row.matches(".run") ? 0.85 : 0.66;
+    row.classList.toggle("two-rows", room < least);
+    if (room < 1) row.style.fontSize = `${size * 0.97 * (room < least ? Math.max(0.58, Math.min(least, room * 1.7)) : room)}px`;
+  });
+}
+
 let severalFactories = false;
 let only = ""; // the heap that alone is shown
 let wanted = ""; // the text that alone is shown
@@ -115,4 +132,5 @@ function showLines(all) {
   document.body.dataset.lines = shown.length <= 2 ? "one" : shown.length <= 6 ? "few" : shown.length <= 20 ? "some" : "many";
   list(document, "lines", "line", shown, (line) => line.key, showLine);
   fill(document, { no_lines: shown.length ? "" : "No line is so." });
+  if (isWall) fitRows();
 }

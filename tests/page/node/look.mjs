@@ -105,7 +105,7 @@ const SCRIPTS = {
     return seen;
   },
 
-  /** Words that are torn over two rows; and of each line what was made in run and shift, where all of it can be seen. */
+  /** Words that are torn over two rows; texts of lines that cannot be seen whole; and of each line what was made in run and shift, where all of it can be seen. */
   async words(page) {
     return page.evaluate(() => {
       const torn = [];
@@ -127,7 +127,11 @@ const SCRIPTS = {
           return box.height > 0 && part.scrollWidth <= part.clientWidth && box.bottom <= frame.bottom && box.bottom <= innerHeight;
         }).map((part) => part.textContent);
       });
-      return { torn, made };
+      const cut = [...document.querySelectorAll(".lines h3, .lines p")].filter((part) => {
+        const [box, frame] = [part.getBoundingClientRect(), part.closest("article").getBoundingClientRect()];
+        return box.height > 0 && (part.scrollWidth > part.clientWidth || box.bottom > frame.bottom);
+      }).map((part) => part.textContent);
+      return { torn, made, cut };
     });
   },
 
