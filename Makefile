@@ -90,8 +90,9 @@ package: deb ## try the Debian package on bare Debians that it boots: install, r
 next: deb ## take a bare Debian with the package to the next Debian, with a backlog, as docs/install.md says
 	@packaging/try next
 
-image: ## build the container image without a container engine, and try it as the compose file runs it
+image: ## build the container image without a container engine and with one, and try it as the docs and compose file say
 	@packaging/image
+	@packaging/docker
 
 offline: ## gather what an installation without a network needs, with an SBOM, into dist/; ARCH=aarch64 PYTHON=3.13 for another machine
 	@packaging/offline $(if $(ARCH),$(ARCH) $(PYTHON))

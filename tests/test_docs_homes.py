@@ -1,7 +1,7 @@
-"""Every command and block of the README and docs/ has a home: a test that runs it, or a reason why none can.
+"""Every command and block of the README and docs/ has a home: a test or a story that runs it.
 
 The commands of an installation run on a machine that is made for them: `packaging/stories`, which `make package`
-boots.
+boots, and one of which `make image` tells to a container engine.
 """
 
 import importlib.util
@@ -24,21 +24,24 @@ STORIES = {
     "sudo usermod -aG oden-gateway NAME": "install",
     "journalctl -u oden-gateway": "lib",
     "pip install": "by-hand",
+    **dict.fromkeys(
+        (
+            "docker compose up -d",
+            "docker compose --profile broker up -d",
+            "docker compose up -d --build",
+            "docker compose run --rm gateway check",
+            "docker compose exec gateway oden-gateway outbox stats",
+            "docker compose exec gateway oden-gateway version",
+            "docker compose logs gateway",
+            "docker compose kill --signal HUP gateway",
+            "docker compose restart gateway",
+            "docker exec",
+            "docker kill --signal HUP",
+        ),
+        "docker",
+    ),
 }
 """Commands in sentences that a story of packaging/stories runs, and which; `follow PAGE SECTION` there runs blocks."""
-NEVER = {
-    "docker compose up -d": "no container engine: packaging/image runs the image as the compose file says",
-    "docker compose --profile broker up -d": "the same; the broker's configuration is tried with a real one",
-    "docker compose up -d --build": "the same; packaging/image builds the image",
-    "docker compose run --rm gateway check": "the same; packaging/image runs `check` in the image",
-    "docker compose exec gateway oden-gateway outbox stats": "the same; packaging/image asks beside the one that runs",
-    "docker compose exec gateway oden-gateway version": "the same; packaging/image asks it of the image",
-    "docker compose logs gateway": "the same: it is what the gateway writes to standard error",
-    "docker compose kill --signal HUP gateway": "the same; packaging/image sends the signal",
-    "docker compose restart gateway": "the same",
-    "docker exec": "the same",
-    "docker kill --signal HUP": "the same; packaging/image sends the signal",
-}
 MAKE = re.compile(r"(?:[A-Z_]+=\S+ )?make ([a-z]+)(?: [A-Z]+=\S+)*")
 """tests/packaging/test_makefile.py has make plan each target; what it runs is what the target is for."""
 DEVELOPING = re.compile(r"(?:bash|(?:\.venv/bin/)?(?:python|pytest -q -n0))(?: -m)? (\S+)(?: .*)?")
@@ -83,14 +86,14 @@ def test_a_command_that_is_named_says_how_it_is_used(command: str, capsys: pytes
 
 
 def test_every_command_has_a_home() -> None:
-    """A test that types it, a story that runs it, a target of make, or a reason; and nothing here is on no page."""
+    """A test that types it, a story that runs it, or a target of make; and nothing here is on no page."""
     found = {command for _, command in commands()}
     typed = {one.command for chapter in CHAPTERS.values() for one in chapter}
     told = {step for story in ("install", "by-hand", "upgrade", "next") for step in steps_of(story)}
-    homes = typed | told | STORIES.keys() | NEVER.keys() | set(names_of_commands())
+    homes = typed | told | STORIES.keys() | set(names_of_commands())
     homeless = {one for one in found - homes if not MAKE.fullmatch(one) and not DEVELOPING.fullmatch(one)}
     assert homeless == set()
-    assert (typed | STORIES.keys() | NEVER.keys()) - found == set()
+    assert (typed | STORIES.keys()) - found == set()
 
 
 @pytest.mark.parametrize("command", STORIES)

@@ -142,6 +142,8 @@ class PageCertificate:
     def __init__(self, files: PageTls) -> None:
         self._files = files
         self._unusable: str | None = None
+        self._logged: tuple[datetime, bool] | None = None
+        """The end that was logged, and whether it had come by then."""
         self._stamp = self._stamped()
         self.ends, self._current = self._read()
         # A handshake takes the context that is current then: asyncio keeps the one that it was given.
@@ -151,8 +153,19 @@ class PageCertificate:
     def _choose(self, connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _context: ssl.SSLContext) -> None:
         connection.context = self._current
 
-    def renew(self) -> None:
-        """Read the files again where they are others than before."""
+    def look(self, now: float) -> None:
+        """Read the files again where they are others than before. Log that the certificate ends soon, and that it has:
+        from then on no browser shows the page on which that stands."""
+        self._renew()
+        left = self._left(now)
+        if left < WARNED_BEFORE and self._logged != (logged := (self.ends, left <= timedelta(0))):
+            self._logged = logged
+            log.warning("page_certificate_ends", ends=self.ends.isoformat(), over=logged[1])
+
+    def _left(self, now: float) -> timedelta:
+        return self.ends - datetime.fromtimestamp(now, UTC)
+
+    def _renew(self) -> None:
         stamp = self._stamped()
         if stamp == self._stamp:
             return
@@ -168,9 +181,16 @@ class PageCertificate:
 
     def conditions(self, now: float) -> Iterator[Condition]:
         """What is wrong with it."""
+        left = self._left(now)
+        ended = f"The page's certificate {self._files.certificate} has ended on {self.ends:%Y-%m-%d}"
         if self._unusable is not None:
-            yield Condition("page_certificate", "", f"{self._unusable} The page goes on with the one from before.")
-        elif self.ends - datetime.fromtimestamp(now, UTC) < WARNED_BEFORE:
+            over = f" {ended}: browsers refuse it." if left <= timedelta(0) else ""
+            yield Condition(
+                "page_certificate", "", f"{self._unusable} The page goes on with the one from before.{over}"
+            )
+        elif left <= timedelta(0):
+            yield Condition("page_certificate", "", f"{ended}, and browsers refuse it: renew it.")
+        elif left < WARNED_BEFORE:
             text = f"The page's certificate {self._files.certificate} ends on {self.ends:%Y-%m-%d}: renew it."
             yield Condition("page_certificate", "", text)
 

@@ -131,7 +131,7 @@ class StatusServer:
             while True:
                 self.turned_at = time.monotonic()
                 if self._certificate is not None:
-                    await asyncio.to_thread(self._certificate.renew)
+                    await asyncio.to_thread(self._certificate.look, time.time())
                 await asyncio.sleep(TURN)
 
     def conditions(self, now: float) -> Iterable[Condition]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
+from structlog.testing import capture_logs
 
 from gateway.__main__ import main
 from gateway.config.schema_process import PageTls
@@ -29,7 +31,7 @@ from tests.peers import PATIENCE, wait_until
 from tests.status.test_actions import TOKEN, Asked
 
 
-def write(files: PageTls, name: str, days: int = 90, password: bytes | None = None) -> None:
+def write(files: PageTls, name: str, days: float = 90, password: bytes | None = None) -> None:
     """A new certificate and its key, in the place of those that are there."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
@@ -149,6 +151,43 @@ async def test_a_certificate_that_ends_soon_is_said(picture: Snapshot, files: Pa
         [said] = server.conditions(datetime.now(UTC).timestamp())
         assert said.kind == "page_certificate"
         assert "renew it" in said.text
+
+
+async def test_a_certificate_that_ends_while_the_page_is_served(picture: Snapshot, files: PageTls) -> None:
+    """Who looks at the certificate is refused from then on, an open page goes on; that it has ended is a problem and in
+    the log, also where the files in its place are none. With new ones the page is served again."""
+    write(files, "first", days=20 / 86_400)
+    server = server_of(picture, files)
+
+    def said() -> str:
+        return " ".join(each.text for each in server.conditions(time.time()))
+
+    def told() -> list[tuple[str, bool]]:
+        return [(log["log_level"], log["over"]) for log in logs if log["event"] == "page_certificate_ends"]
+
+    with capture_logs() as logs:
+        serving = asyncio.create_task(server.run())
+        await wait_until(lambda: server.url.rpartition(":")[2] != "0")
+        trusting = ssl.create_default_context(cafile=files.certificate)
+        async with aiohttp.ClientSession() as client, client.get(server.url + "/api/changes", ssl=trusting) as page:
+            assert "ends on" in said()
+            await wait_until(lambda: "has ended on" in said())
+            async with aiohttp.ClientSession() as other:
+                with pytest.raises(aiohttp.ClientConnectorCertificateError, match="expired"):
+                    await other.get(server.url, ssl=trusting)
+            assert await page.content.readany()
+            await wait_until(lambda: told() == [("warning", False), ("warning", True)])
+            files.certificate.write_text("none")
+            await wait_until(lambda: "from before" in said())
+            assert "has ended on" in said()
+            write(files, "second")
+            await wait_until(lambda: not said())
+            renewed = ssl.create_default_context(cafile=files.certificate)
+            async with aiohttp.ClientSession() as other, other.get(server.url + "/healthz", ssl=renewed) as answer:
+                assert answer.status == 200
+    serving.cancel()
+    with suppress(asyncio.CancelledError):
+        await serving
 
 
 async def test_who_makes_no_handshake_is_let_go(
