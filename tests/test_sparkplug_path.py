@@ -72,7 +72,9 @@ class Floor(Commands):
     def heard(self) -> bool:
         """Whether the gateway is connected, and has what it wants of the device."""
         status = status_json(self.status_port)
-        return status is not None and all(source["connected"] and not source["failed"] for source in status["sources"])
+        return status is not None and all(
+            source["connected"] and not source["failed"] and source["last_sample_at"] for source in status["sources"]
+        )
 
     def connected(self) -> bool:
         status = status_json(self.status_port)
