@@ -215,11 +215,14 @@ async def test_p11_a_clock_that_is_wrong_for_45_seconds_stops_nothing(machine: M
     oden, began = SecureOden(machine), time.time()
 
     async def makes(number: str) -> None:
-        """An order has to hold for a while to be a run: until it is one, none may follow it."""
+        """An order has to hold for a while to be a run: until it is one, none may follow it; until it is on disk, or at
+        Oden, the process may not be killed."""
         await wait_until(machine.takes_in)
+        waited = machine.waits()
         await machine.mosquitto.publish("l01/order", json.dumps({"number": number}))
         await machine.mosquitto.publish("l01/scrap", json.dumps({"qty": 1}))
         await wait_until(lambda: machine.run() == number)
+        await wait_until(lambda: machine.waits() > waited or number in [run.name for run in oden.runs()])
 
     async with oden.listening():
         machine.start_gateway()
