@@ -33,7 +33,6 @@ LINE = "urn:acme:line"
 
 PORTS = range(20_000, 32_768)
 """Below those that Linux lends to connections going out: none of these takes a port before its owner listens."""
-_claims: list[socket.socket] = []
 
 
 def free_port() -> int:
@@ -47,7 +46,7 @@ def free_port() -> int:
         except OSError:
             claim.close()
             continue
-        _claims.append(claim)
+        claim.detach()  # it stays open until the process ends
         return port
     raise AssertionError(f"none of the ports {PORTS.start} to {PORTS.stop - 1} is free")
 
