@@ -285,6 +285,37 @@ async def test_p9_a_server_with_two_sessions_has_one_for_a_user_with_a_certifica
     assert granted == [SHORT_SESSION] * 6
 
 
+async def test_a_server_with_one_session_has_it_for_a_user_with_a_certificate(tmp_path: Path) -> None:
+    """Whether a session can be taken up is tried beside it: the one that is tried is the one that is used, and leaves
+    none behind."""
+    server = NodeOpcua(
+        tmp_path / "server",
+        policies=["Basic256Sha256"],
+        modes=["SignAndEncrypt"],
+        anonymous=False,
+        capabilities={"maxSessions": 1},
+    )
+    pki = tmp_path / "pki"
+    assert main(["pki", "create", "--pki", str(pki)]) == 0
+    settings: dict[str, object] = {"security": "Basic256Sha256/SignAndEncrypt", "pki": pki}
+    config = opcua_config(server.url, **settings, **user_files(tmp_path))
+    try:
+        await server.start(L01__State=0)
+        with pytest.raises(SourceError, match="is not trusted"):
+            await Channel(config, KeyFile(None)).open(AnchoredClock().now())
+        for each in PkiFolder(pki).certificates("rejected"):
+            PkiFolder(pki).move(thumbprint(each), "rejected", "trusted")
+        for _ in range(3):
+            channel = Channel(config, key_file(tmp_path, "plc"), lasts=True)
+            await channel.open(AnchoredClock().now())
+            assert channel.session_timeout == SHORT_SESSION
+            assert (await server.ask(do="sessions"))["sessions"] == 1
+            await channel.close()
+            assert (await server.ask(do="sessions"))["sessions"] == 0
+    finally:
+        await server.kill()
+
+
 def user_files(folder: Path) -> dict[str, object]:
     """The settings of a user that is a certificate."""
     now = datetime.now(UTC)

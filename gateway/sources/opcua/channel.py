@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from operator import itemgetter
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -38,7 +39,7 @@ from gateway.sources.opcua.security import (
     user_of,
     why_not_open,
 )
-from gateway.sources.opcua.services import WELL, LinkLost, create_subscription, service_level, state_of
+from gateway.sources.opcua.services import WELL, LinkLost, service_level, state_of
 from gateway.sources.opcua.session_key import KeyFile, SessionKey
 from gateway.sources.opcua.translation import SESSION_GONE, in_session, reason_of, translated
 
@@ -52,7 +53,6 @@ SESSION_TIMEOUT = 60.0
 SHORT_SESSION = 6.0
 """The same at a server that does not let a session be taken up over another connection: each cut and each crash leaves
 one behind, which is gone before anybody is told that there is no connection."""
-
 LOOK_AROUND = 60.0
 """Seconds between two looks whether another server is better, while the one that is used says that it is not well."""
 
@@ -130,10 +130,24 @@ class Channel:
             self._config = await self._best(now)
         else:
             await self._connect(now, self._replace)
-        if self._to_try:
-            with suppress(UaError, ValueError):
-                await create_subscription(self, 1.0)  # without any, some servers end a session with its connection
-            await self._connect(now, self._replace)  # takes up the one that has just begun, where it can
+        if self._to_try and self._key is not None:
+            await self._try_taking_up(self._key, now)
+
+    async def _try_taking_up(self, key: SessionKey, now: float) -> None:
+        """Find out whether the server lets another connection have the session that has just begun. One that lasts is
+        begun then; else this one goes on where it is, and none is left behind."""
+        other = Channel(self._config.model_copy(update={"redundant": []}), KeyFile(None))
+        try:
+            taken = await other._connect(now, partial(other._end, key))
+        except (SourceError, OSError) as error:
+            log.info("opcua_session_not_tried", url=shown_address(self._config.url), reason=reason_of(error))
+            return
+        finally:
+            other.drop()
+        self._to_try, self._session_timeout = False, other._session_timeout
+        if taken:
+            self._key = None
+            await self._connect(now, self._begin)
 
     async def is_ill(self, now: float) -> bool:
         """See `Connection.is_ill`."""
@@ -229,12 +243,20 @@ class Channel:
         if self._key is not None and self._key.url == self._config.url:
             key, self._key = self._key, None  # once: where that ends the connection, it is not tried again
             self._keys.forget()
-            with suppress(UaError):
-                await self._take_up(key)
-                await self._client.uaclient.session.close_session(delete_subscriptions=True)
-                log.info("opcua_old_session_closed", url=shown_address(self._config.url))
-            self._client.uaclient.session.reset_authentication_token()
+            await self._end(key)
         await self._begin()
+
+    async def _end(self, key: SessionKey) -> bool:
+        """Take up the session of `key` and end it; whether the server lets that be done."""
+        try:
+            await self._take_up(key)
+            await self._client.uaclient.session.close_session(delete_subscriptions=True)
+        except UaError:
+            return False
+        finally:
+            self._client.uaclient.session.reset_authentication_token()
+        log.info("opcua_old_session_closed", url=shown_address(self._config.url))
+        return True
 
     async def _take_up_or_begin(self) -> bool:
         if self._key is not None:
