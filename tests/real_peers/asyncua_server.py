@@ -17,7 +17,7 @@ from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.server.server import Server
 from asyncua.ua.status_codes import StatusCodes
 
-from tests.real_peers.commands import LINE, Counters, obey, settings
+from tests.real_peers.commands import LINE, Command, Counters, obey, settings
 
 _GUESSED = {int: "Int32", float: "Double", bool: "Boolean", str: "String"}
 
@@ -93,6 +93,18 @@ class Plc:
             value = ua.QualifiedName(value, ua.UInt16(1))
         return ua.Variant(value, ua.VariantType[kind])
 
+    async def sessions(self, _command: dict[str, Any]) -> dict[str, object]:
+        return {"sessions": len(self.server.iserver._external_sessions)}
+
+    async def forget(self, _command: dict[str, Any]) -> None:
+        for session in [*self.server.iserver._external_sessions.values()]:
+            await session.close_session(delete_subs=True)
+
+    async def silence(self, _command: dict[str, Any]) -> None:
+        """End the subscriptions of all sessions; nobody is told."""
+        service = self.server.iserver.subscription_service
+        await service.delete_subscriptions([*service.subscriptions])
+
     async def level(self, command: dict[str, Any]) -> None:
         level = ua.DataValue(ua.Variant(ua.Byte(command["level"]), ua.VariantType.Byte))
         await self.server.write_attribute_value(ua.NodeId(ua.Int32(2267), ua.Int16(0)), level)
@@ -103,8 +115,10 @@ async def main() -> None:
     plc = Plc(settings())
     await plc.start()
     counters = plc.counters
-    commands = {"add": plc.add, "write": plc.write, "delete": plc.delete, "level": plc.level}
-    await obey({**commands, "count": counters.count, "rest": counters.rest})
+    commands: dict[str, Command] = {"add": plc.add, "write": plc.write, "delete": plc.delete, "level": plc.level}
+    commands |= {"sessions": plc.sessions, "forget": plc.forget, "silence": plc.silence}
+    commands |= {"count": counters.count, "rest": counters.rest}
+    await obey(commands)
     await plc.server.stop()
 
 

@@ -13,6 +13,9 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+Command = Callable[[dict[str, Any]], Awaitable[object]]
+"""What is done with the object of a line; what there is to say of it."""
+
 LINE = "urn:acme:line"
 """The namespace of all variables; their node ids are `nsu=urn:acme:line;s=<name>`."""
 
@@ -29,7 +32,7 @@ def say(**fields: object) -> None:
     sys.stdout.flush()
 
 
-async def obey(commands: Mapping[str, Callable[[dict[str, Any]], Awaitable[object]]]) -> None:
+async def obey(commands: Mapping[str, Command]) -> None:
     """Do what the lines of standard input say, one after another, until it ends."""
     reader = asyncio.StreamReader(limit=2**24)
     loop = asyncio.get_running_loop()

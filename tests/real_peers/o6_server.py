@@ -3,17 +3,19 @@
 Settings: `port`, `before` (namespaces ahead of the line's), `variables` (name -> value), `users` (name -> password;
 with them nobody is let in anonymously unless `anonymous` says so), `certificate` (the files of one and of its key: it
 then knows the policies, trusts every client, and lets in users that are a certificate), `uri` (of the application),
-`history` (how many values of each variable are kept), `counting` (see `Counters`). It ends by itself after ten minutes.
+`history` (how many values of each variable are kept), `counting` (see `Counters`). `add` knows the `range` of an analog
+value, `write` a `time`. It ends by itself after ten minutes.
 """
 
 import asyncio
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import o6
 from o6.ns import ns0
 
-from tests.real_peers.commands import LINE, Counters, obey, settings
+from tests.real_peers.commands import LINE, Command, Counters, obey, settings
 
 _KINDS = {
     "Int32": o6.Int32,
@@ -39,7 +41,7 @@ class LoopbackOnly(asyncio.SelectorEventLoop):
 
 
 class Users(o6.AccessControl):  # type: ignore[misc]
-    """Lets in who knows a password, or has a certificate."""
+    """Lets in who knows a password, or has a certificate; knows who is there."""
 
     def __init__(self, users: dict[str, str], *, anonymous: bool, certificates: bool) -> None:
         super().__init__(anonymous=anonymous, username=bool(users))
@@ -47,16 +49,24 @@ class Users(o6.AccessControl):  # type: ignore[misc]
             kind = ns0.datatypes.UserTokenType.CERTIFICATE
             self.user_token_policies.append(ns0.datatypes.UserTokenPolicy(policyId="certificate", tokenType=kind))
         self._users = users
+        self.sessions: dict[str, Any] = {}
 
     def activateSession(self, endpoint: Any, remoteCertificate: bytes, session: Any, userIdentityToken: Any) -> Any:  # noqa: N802, N803
         """Refuse by raising, as the library asks for."""
+        self._check(endpoint, remoteCertificate, session, userIdentityToken)
+        self.sessions[str(session.id)] = session
+
+    def closeSession(self, session: Any) -> None:  # noqa: N802 - as the library calls it
+        """However it ends."""
+        self.sessions.pop(str(session.id), None)
+
+    def _check(self, endpoint: Any, remoteCertificate: bytes, session: Any, userIdentityToken: Any) -> None:  # noqa: N803
         if isinstance(userIdentityToken, ns0.datatypes.X509IdentityToken):
-            return None
+            return
         if not self._users or not isinstance(userIdentityToken, ns0.datatypes.UserNameIdentityToken):
-            return super().activateSession(endpoint, remoteCertificate, session, userIdentityToken)
-        if self._users.get(str(userIdentityToken.userName)) != bytes(userIdentityToken.password).decode():
+            super().activateSession(endpoint, remoteCertificate, session, userIdentityToken)
+        elif self._users.get(str(userIdentityToken.userName)) != bytes(userIdentityToken.password).decode():
             raise o6.StatusCodeError(o6.StatusCode.BAD_USER_ACCESS_DENIED)
-        return None
 
 
 class Plc:
@@ -66,9 +76,10 @@ class Plc:
         users = chosen.get("users", {})
         certificate, key = chosen.get("certificate", (None, None))
         anonymous = chosen.get("anonymous", not users)
+        self.users = Users(users, anonymous=anonymous, certificates=certificate is not None)
         self.server = o6.Server(
             port=chosen["port"],
-            accessControl=Users(users, anonymous=anonymous, certificates=certificate is not None),
+            accessControl=self.users,
             allowNonePolicyPassword=True,
             certificate=certificate,
             privateKey=key,
@@ -94,9 +105,14 @@ class Plc:
     async def add(self, command: dict[str, Any]) -> None:
         name, parent = command["name"], self.server.objectsNode
         historizing = bool(self._kept) and not isinstance(command["value"], list)
-        await self.server.addVariable(
+        node = await self.server.addVariable(
             name, parent, self.value(command), nodeId=self.node(command), ns=self.index, historizing=historizing
         )
+        if "range" in command:
+            low, high = command["range"]
+            limits = ns0.datatypes.Range(low=low, high=high)
+            of_node: dict[str, Any] = {"nodeId": f"{self.node(command)}.EURange", "ns": 0, "parentReference": "i=46"}
+            await self.server.addVariable("EURange", node, limits, typeDefinition="i=68", **of_node)
 
     async def happen(self, command: dict[str, Any]) -> None:
         await self.server.createEvent(message=command["message"], severity=300)
@@ -105,14 +121,21 @@ class Plc:
         (await self.server.write("i=2267", o6.Byte(command["level"]))).check()
 
     async def write(self, command: dict[str, Any]) -> None:
-        value = self.value(command)
-        if "status" in command:
-            name = re.sub("(?<!^)(?=[A-Z])", "_", command["status"]).upper()
-            value = o6.DataValue(value, status=getattr(o6.StatusCode, name))
+        name = re.sub("(?<!^)(?=[A-Z])", "_", command.get("status", "Good")).upper()
+        time = datetime.fromisoformat(command["time"]) if "time" in command else datetime.now(UTC)
+        told = {"status": getattr(o6.StatusCode, name), "sourceTimestamp": o6.DateTime(time)}
+        value = o6.DataValue(self.value(command), **told)
         (await self.server.write(self.node(command), value)).check()
 
     async def delete(self, command: dict[str, Any]) -> None:
         (await self.server.deleteNode(self.node(command))).check()
+
+    async def sessions(self, _command: dict[str, Any]) -> dict[str, object]:
+        return {"sessions": len(self.users.sessions)}
+
+    async def forget(self, _command: dict[str, Any]) -> None:
+        for session in [*self.users.sessions.values()]:
+            session.close()
 
 
 async def main() -> None:
@@ -126,8 +149,15 @@ async def main() -> None:
         await plc.add({"name": name, "value": 0})
     plc.server.start()
     await plc.server.waitReady()
-    commands = {"add": plc.add, "write": plc.write, "delete": plc.delete, "happen": plc.happen, "level": plc.level}
-    await obey({**commands, "count": counters.count, "rest": counters.rest})
+    commands: dict[str, Command] = {
+        "add": plc.add,
+        "write": plc.write,
+        "delete": plc.delete,
+        "happen": plc.happen,
+        "level": plc.level,
+    }
+    commands |= {"sessions": plc.sessions, "forget": plc.forget, "count": counters.count, "rest": counters.rest}
+    await obey(commands)
     plc.server.stop()
 
 

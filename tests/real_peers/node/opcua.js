@@ -6,7 +6,7 @@
 // them, and of cycles, as machines' own types do), serviceLevel, certificate (the files of a certificate of its own and its key), uri (of the application).
 // Commands come as JSON lines on standard input: add (with the range of an analog value), write and delete with name, value, type, status and time; happen
 // with message, an event of the object Press; job with order, state and number, and cycle with count, bad and cavities, which are such events, too; level with level,
-// which is the ServiceLevel from then on; sessions, which says how many there are; forget, which ends all sessions with their subscriptions; count and rest, which say that counters
+// which is the ServiceLevel from then on; sessions, which says how many there are; forget, which ends all sessions with their subscriptions; silence, which ends their subscriptions alone; count and rest, which say that counters
 // are to count, and to stop, with how often they have counted in all; each is answered by a line {"ok": true, ...} or {"error": text}.
 'use strict'
 const path = require('path')
@@ -137,6 +137,11 @@ async function main () {
     },
     forget () {
       for (const token of Object.keys(server.engine._sessions)) server.engine.closeSession(opcua.coerceNodeId(token), true, 'Forcing')
+    },
+    silence () {
+      for (const session of Object.values(server.engine._sessions)) {
+        for (const subscription of session.publishEngine.subscriptions) subscription.terminate()
+      }
     },
     count () {
       for (const each of counters) {
