@@ -90,7 +90,8 @@ def retime(
     for work in outbox.work():
         attempt = work.attempt
         if attempt is not None and attempt.phase == "in_doubt" and attempt.not_before >= since:
-            outbox.begin(work, replace(attempt, not_before=attempt.not_before + by))
+            rests_since = attempt.rests_since + by if attempt.rests_since >= since else attempt.rests_since
+            outbox.begin(work, replace(attempt, not_before=attempt.not_before + by, rests_since=rests_since))
     number = 0
     with outbox.transaction() as transaction:
         transaction.changes_all = True

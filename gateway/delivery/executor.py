@@ -123,7 +123,8 @@ class RequestExecutor:
     async def _put_off(self, work: Work, seconds: float) -> None:
         """The attempt's next step is in `seconds`."""
         if work.attempt is not None:
-            attempt = replace(work.attempt, not_before=self._clock.now() + seconds)
+            now = self._clock.now()
+            attempt = replace(work.attempt, not_before=now + seconds, rests_since=now)
             await self._outbox(Outbox.begin, work, attempt)
 
     async def _send(self, work: Work, written: asyncio.Event) -> None:
@@ -155,7 +156,8 @@ class RequestExecutor:
             return
         # Whether it is there already decides what is sent.
         early = max(0.0, self.settlement.shown_after(work.records[0]))
-        attempt = replace(attempt, phase="in_doubt", not_before=chosen + early if early else 0.0)
+        not_before, rests_since = (chosen + early, chosen) if early else (0.0, 0.0)
+        attempt = replace(attempt, phase="in_doubt", not_before=not_before, rests_since=rests_since)
         work = replace(work, attempt=attempt)
         if await self._outbox(Outbox.begin, work, attempt) and not early:
             await self._look_ups.look_up(work, written)

@@ -247,7 +247,8 @@ class Settlement:
         self, work: Work, attempt: Attempt, *, phase: Literal["retry", "in_doubt"], not_before: float, reason: str
     ) -> None:
         """Store `attempt` with its next step: a repeat, or a look-up, at `not_before` (epoch)."""
-        attempt = replace(attempt, phase=phase, not_before=not_before, reason=reason)
+        since = self.clock.now()
+        attempt = replace(attempt, phase=phase, not_before=not_before, rests_since=since, reason=reason)
         await self.persist(Outbox.begin, replace(work, attempt=attempt), attempt)
 
     async def wait_for_ends(self, work: Work, attempt: Attempt, reason: str) -> bool:
@@ -364,12 +365,12 @@ class Settlement:
         return (ref.oden_id if ref else None) or ""
 
     async def recover(self, work: Work, attempt: Attempt, longest: float) -> None:
-        """Go on with an attempt of the process before. Its times are by that one's clock, which need not be ours:
-        whatever may still take effect gets its time from now on, what was sent later than now was sent now, and nothing
-        waits for longer than `longest` seconds."""
+        """Go on with an attempt of the process before. Its times are by that one's clock, which need not be ours, nor
+        that of the one before: whatever may still take effect gets its time from now on, what was sent or began to rest
+        later than now did so now, and nothing waits for longer than `longest` seconds."""
         now, may_double, stored = self.clock.now(), creates(work.records[0]), attempt
-        settled, ahead = now + self.options.settle, max(0.0, attempt.begun - now)
-        attempt = replace(attempt, begun=attempt.begun - ahead, not_before=attempt.not_before - ahead)
+        settled, ahead = now + self.options.settle, max(0.0, (attempt.rests_since or attempt.begun) - now)
+        attempt = replace(attempt, begun=min(attempt.begun, now), not_before=attempt.not_before - ahead)
         if attempt.phase == "sending":
             phase: Literal["in_doubt", "retry"] = "in_doubt" if may_double or is_change(work.records[0]) else "retry"
             log.warning("attempt_found", lane=work.lane, phase=phase, endpoint=attempt.endpoint)
@@ -381,6 +382,7 @@ class Settlement:
         not_before = min(max(attempt.not_before, least), most)
         attempt = replace(attempt, not_before=not_before)
         if attempt != stored:
+            attempt = replace(attempt, rests_since=now)
             await self.persist(Outbox.begin, work, attempt)
 
     async def stumbled(self, work: Work, reason: str) -> None:

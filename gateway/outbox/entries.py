@@ -74,6 +74,9 @@ class Attempt:
     beside: Annotated[Mapping[str, JsonValue] | None, ABSENT] = None
     """Metadata that Oden showed beside those that the attempt changes: whether they are still there afterwards shows
     what a change does. None: that is not asked."""
+    rests_since: Annotated[float, SPARED] = 0.0
+    """When the rest until `not_before` began, by the clock of then: so its length is known by any clock. 0: it is
+    not."""
 
     @property
     def number(self) -> int:

@@ -197,4 +197,5 @@ def make_unsure(outbox: Outbox, transaction: Transaction) -> None:
     for work in outbox.work():
         attempt = work.attempt
         if attempt is not None and attempt.body and attempt.phase == "retry" and creates(work.records[0]):
-            transaction.attempts[attempt.lane, attempt.number] = replace(attempt, phase="in_doubt", not_before=0.0)
+            doubt = replace(attempt, phase="in_doubt", not_before=0.0, rests_since=0.0)
+            transaction.attempts[attempt.lane, attempt.number] = doubt

@@ -283,7 +283,7 @@ class Transaction:
 
     def hurry(self, attempt: Attempt) -> None:
         """The next step of `attempt` is due."""
-        self.attempts[attempt.lane, attempt.number] = replace(attempt, not_before=0.0)
+        self.attempts[attempt.lane, attempt.number] = replace(attempt, not_before=0.0, rests_since=0.0)
         self.touch(attempt.lane)
 
     def hurry_after(self, name: str, interval: str) -> None:
