@@ -11,6 +11,7 @@ from gateway.delivery.learned import Refusing
 from gateway.delivery.outcome import Fate, Outcome
 from gateway.model import Record
 from gateway.oden.classification import Answer
+from gateway.outbox.entries import Work
 from gateway.record_kinds import kind_of
 
 log = structlog.get_logger()
@@ -125,6 +126,8 @@ class CircuitBreaker:
         self._held_since: float | None = None
         self._forbidden: set[str] = set()
         self._failing = 0
+        self.probes: Counter[str] = Counter()
+        """Requests that were chosen while all is held, by line and by lane."""
         self._refused: dict[str, set[str]] = {}
         """What the dead letters in a row are about, by their causes, the newest last."""
 
@@ -224,6 +227,11 @@ class CircuitBreaker:
         self.hold_line(record.line, outcome.reason)
         return False
 
+    def note_choice(self, work: Work) -> None:
+        """`work` is next: while all is held, it is the probe, unless it is set aside without a request."""
+        if self.health.api is not None and not work.stuck:
+            self.probes.update((work.line, work.lane))
+
     def next_probe(self) -> float | None:
         """When an alarm lets the next record try (epoch); None without one. The probe is another lane's: the first that
         Oden takes ends the alarm."""
@@ -247,6 +255,7 @@ class CircuitBreaker:
         if self.health.api is None or chosen < self.health.api.since:
             return False
         since, self._held_since, self.health.api = self._held_since, None, None
+        self.probes.clear()
         if since is None:
             return False
         log.info("delivery_resumed", after_seconds=round(now - since, 1))

@@ -254,9 +254,11 @@ class Drain:
             span=self._options.span,
             correction_due=not any(self._corrections),
             left_open=self._executor.left_open.due,
+            probes=self._executor.breaker.probes,
         )
         if chosen.choice is not None:
             self._corrections.append(is_correction(chosen.choice.work))
+            self._executor.breaker.note_choice(chosen.choice.work)
         if chosen.choice is not None and not time_known:
             self._ask_at = self._clock.monotonic() + ASK_EVERY
         if chosen.choice is None and not self._busy:

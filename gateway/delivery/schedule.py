@@ -9,6 +9,7 @@ whatever can be sent is sent when no better use of the slot is there.
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from math import inf
+from types import MappingProxyType
 from typing import Literal
 
 from gateway.model import Addition, Output, StartInterval, UpdateInterval
@@ -42,6 +43,9 @@ can be merged, and live updates that have waited for PATIENCE.
 BACKLOG: intervals of an outage; BACKLOG_REST: its output and updates. FRESH: the other live records.
 CORRECTION: what corrects output and updates that were told before. LAST: attempts that are worn."""
 
+NO_PROBES: Mapping[str, int] = MappingProxyType({})
+"""Nothing is held, so that no line or lane has had its turn."""
+
 OTHERS = 3
 """After a correction, so many requests of others go first, if there are so many: corrections have a quarter at most."""
 
@@ -74,6 +78,7 @@ def plan(
     span: float,
     correction_due: bool = False,
     left_open: Callable[[Work], float | None] = lambda _: None,
+    probes: Mapping[str, int] = NO_PROBES,
 ) -> Plan:
     """The next step over all lanes; within a class the oldest goes first. `span` is the time resolution of output in
     seconds.
@@ -82,7 +87,9 @@ def plan(
     and when each may be tried again, `has_line` says whether a line's id at Oden is known. The end of an interval
     that is open at Oden since before an outage goes before any later start of its lane; any end does with
     `ends_first`, of the types `ends_first_of`, and while a start waits for ends for the first time. `left_open` says
-    from when on what another life may have left open can be seen to, where that has to go before the work.
+    from when on what another life may have left open can be seen to, where that has to go before the work. `probes`
+    are those since all is held, by line and by lane: the next is one of the line that had the fewest, and of its lane
+    that had.
     """
     works = list(works)
     awaited = {_family(work) for work in works if _awaits_ends(work, now) and work.attempt and work.attempt.tries <= 2}
@@ -91,7 +98,7 @@ def plan(
         return ends_first or work.records[0].type in ends_first_of or _family(work) in awaited
 
     ending = awaited | {_family(work) for work in works if _ends_first(work, ends_first=goes_first(work))}
-    best: tuple[tuple[int, float, str, int], Choice] | None = None
+    best: tuple[tuple[int, int, int, float, str, int], Choice] | None = None
     wake: float | None = None
     finding = {work.line for work in works if work.lane in busy and not has_line(work.line)}
     # One look shows until when the whole line was known: before anything of this life is there.
@@ -114,7 +121,8 @@ def plan(
         first = SETTING_ASIDE if step in ("park", "bury") else _class(work, now, span, ends_first=goes_first(work))
         first = WAITED if first == CORRECTION and correction_due else first
         first = LAST if _is_worn(work, now) else first
-        rank = (first, _made(work, now), work.lane, work.positions[0])
+        turns = (probes.get(work.line, 0), probes.get(work.lane, 0)) if first != SETTING_ASIDE else (-1, -1)
+        rank = (*turns, first, _made(work, now), work.lane, work.positions[0])
         if best is None or rank < best[0]:
             best = (rank, Choice(step, work))
     return Plan(best[1] if best else None, wake)

@@ -1,6 +1,7 @@
 """What is sent next, asserted without a clock or a network."""
 
 import itertools
+from collections import Counter
 from dataclasses import replace
 from random import Random
 from typing import get_args
@@ -288,3 +289,21 @@ def test_corrections_go_last_and_are_at_most_a_quarter_while_others_wait() -> No
     due = plan((told, new), NOW, busy=frozenset(), held={}, has_line=lambda _: True, span=900.0, correction_due=True)
     assert due.choice is not None
     assert due.choice.work is told
+
+
+def test_p5_probes_go_round_the_lines_and_their_lanes() -> None:
+    """While all is held there is one request at a time: it is of the line, and of its lane, that had the fewest so far,
+    whatever would go first otherwise. What is set aside takes no request and no turn."""
+    works = [start("a", NOW - 50), output("a", NOW - 40), start("b", NOW - 5), end("c", NOW - 1)]
+    probes: Counter[str] = Counter()
+    lanes = []
+    for _ in range(6):
+        choice = plan(works, NOW, busy=frozenset(), held={}, has_line=lambda _: True, span=900.0, probes=probes).choice
+        assert choice is not None
+        lanes.append(choice.work.lane)
+        probes.update((choice.work.line, choice.work.lane))
+    assert lanes == ["a/STATE", "b/STATE", "c/updates STATE", "a/output", "b/STATE", "c/updates STATE"]
+    stuck = output("a", NOW, replace(KNOWN, stalled=True))
+    aside = plan([*works, stuck], NOW, busy=frozenset(), held={}, has_line=lambda _: True, span=900.0, probes=probes)
+    assert aside.choice is not None
+    assert aside.choice.work == stuck
