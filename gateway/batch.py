@@ -339,11 +339,13 @@ def _samples_of(event: Event) -> Iterator[Sample]:
 
 
 def said_of(made: Provenance, newest: Mapping[tuple[str, str], str]) -> dict[str, object]:
-    """A record, and what the log calls the sample that made it, or the `newest` of those behind it, as words of a log
+    """A record, and what the log calls the sample that made it, and the `newest` of those behind it, as words of a log
     line."""
     said: dict[str, object] = {"record": made.record.key, "kind": made.record.kind}
     if made.event is not None:
-        return {**said, "sample": made.event.key}
+        said["sample"] = made.event.key
+        if not made.behind:
+            return said
     behind = [
         {"sample": newest.get((each.source, each.address)), "source": each.source, "address": each.address}
         for each in made.behind

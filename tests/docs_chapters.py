@@ -84,6 +84,13 @@ LETTERS = (
     Typed("oden-gateway outbox drop KEY", "Dropped 1 dead letter"),
 )
 """docs/operations.md, beside a gateway to which Oden has refused a run."""
+LOG = (
+    Typed("journalctl -u oden-gateway -p warning --since today", "payload_rejected"),
+    Typed("""journalctl -u oden-gateway -o cat | grep '"event": "hour"'""", '"delivered": '),
+    Typed("journalctl -u oden-gateway -o cat | grep -F plant-a/L01/events/order", "record_made"),
+    Typed("journalctl -u oden-gateway -o cat | grep 01M8T5BGA8Q9AFMNK15H9ZZHAR", "request_answered"),
+)
+"""docs/log.md, of a gateway that has begun a run."""
 SIMULATOR = (
     Typed("oden-gateway simulate oden --help", "--fault"),
     Typed("oden-gateway simulate oden --port 8400 --ledger oden.jsonl", goes_on=True),
@@ -129,6 +136,7 @@ CHAPTERS = {
     "trying": TRYING,
     "operations": OPERATIONS,
     "letters": LETTERS,
+    "log": LOG,
     "simulator": SIMULATOR,
     "first": FIRST,
     "readme": README,

@@ -43,7 +43,15 @@ class Rig:
             process = self.go_on(command)
             said = next_line(process)
             return None if said and typed.says in said else f"{command}: it ended with {process.wait(PATIENCE)}"
-        done = subprocess.run(
+        done = self.run(command)
+        said = done.stdout + done.stderr
+        if done.returncode != typed.code or typed.says not in said:
+            return f"{command}: exit code {done.returncode}\n{said[-600:]}"
+        return None
+
+    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+        """How a command goes that is typed as it is."""
+        return subprocess.run(
             ["bash", "-c", command],
             cwd=self.folder,
             env=self.environment,
@@ -53,10 +61,6 @@ class Rig:
             timeout=PATIENCE,
             check=False,
         )
-        said = done.stdout + done.stderr
-        if done.returncode != typed.code or typed.says not in said:
-            return f"{command}: exit code {done.returncode}\n{said[-600:]}"
-        return None
 
     def go_on(self, command: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
@@ -100,6 +104,21 @@ while words[0].startswith("-"):
 headers = {"Content-Type": "application/json"}
 sys.stdout.write(u.urlopen(u.Request(words[0], data, headers, method=method)).read().decode())
 """
+JOURNALCTL = """
+import argparse, re, sys
+parser = argparse.ArgumentParser()
+parser.add_argument("-u", required=True, choices=["oden-gateway"])
+parser.add_argument("-o", choices=["cat"])
+parser.add_argument("-p", default="debug")
+parser.add_argument("--since", choices=["today"])
+names = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"]
+highest = names.index(parser.parse_args().p)
+for line in open(JOURNAL, encoding="utf-8").read().splitlines(True):
+    priority, text = re.fullmatch("(?:<([0-7])>)?(.*)\\n?", line).groups()
+    if int(priority or 6) <= highest and line.endswith("\\n"):
+        print(text)
+"""
+"""What systemd's does with the lines of the service, of which each that says no priority has that of `info`."""
 ENDS = (
     ("--for 8h", "--for 2s"),
     ("--for 1m", "--for 1s"),
@@ -120,6 +139,7 @@ def rig_in(place: Path) -> Rig:
     program(bin_, "sudo", '#!/bin/sh\nexec "$@"\n')
     program(bin_, "systemctl", f'#!/bin/sh\n[ "$1" = reload ] && kill -HUP $(cat {place}/pid)\n')
     program(bin_, "curl", f"#!{sys.executable}\n{CURL}")
+    program(bin_, "journalctl", f"#!{sys.executable}\nJOURNAL = {str(place / 'journal')!r}\n{JOURNALCTL}")
     folder = place / "here"
     folder.mkdir()
     words = {port: str(free_port()) for port in ("48400", "18800", "8400", "8401")}

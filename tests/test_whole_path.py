@@ -288,9 +288,10 @@ def is_followed(line: Line, record: str) -> None:
     """One name leads from what has come to the answer of Oden's that settles it."""
     told = told_of(line, record)
     (made,) = [entry for entry in told if entry["event"] == "record_made"]
-    for sample in [made["sample"]] if "sample" in made else [behind["sample"] for behind in made["behind"]]:
+    at_once = made.get("sample")
+    for sample in [*([at_once] if at_once else ()), *(behind["sample"] for behind in made.get("behind", ()))]:
         (taken,) = [entry for entry in told_of(line, sample) if entry["event"] == "sample_taken"]
-        assert (record in taken["records"]) == ("sample" in made)
+        assert (record in taken["records"]) == (sample == at_once)
     answered = [entry for entry in told if entry["event"] == "request_answered"][-1]
     assert (answered["outcome"], record in answered["records"]) == ("delivered", True)
     (sent,) = [entry for entry in told if entry["event"] == "request_sent" and entry["request"] == answered["request"]]
@@ -321,7 +322,8 @@ async def test_an_event_can_be_followed_to_oden_in_the_log(line: Line) -> None:
         is_followed(line, record)
     merged = {entry["record"]: entry["into"] for entry in logged if entry["event"] == "record_merged"}
     assert made.keys() - carried - merged.keys() == set()
-    runs = [key for key, entry in made.items() if entry["kind"] == "start" and "l01/order" in str(entry)]
+    waited = {key: entry for key, entry in made.items() if "sample" not in entry}
+    runs = [key for key, entry in waited.items() if entry["kind"] == "start" and "l01/order" in str(entry)]
     shown = [json.loads(told) for told in re.findall(r"^{.*}$", (ROOT / "docs" / "log.md").read_text(), re.MULTILINE)]
     told = told_of(line, [key for key in runs if key in carried][-1])
     of_line = {"timestamp", "level"}

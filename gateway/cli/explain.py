@@ -134,11 +134,9 @@ def _explanation(request: RequestPreview, loaded: Loaded, plans: Sequence[LinePl
     yield str(request)
     yield f"  record   {record.key}, line {record.line}"
     yield f"  rule     {_rule(cause, loaded, plans[line], ('lines', line, cause.section))}"
-    if event is None:
-        yield f"  cause    time passing: a wait or a window was over{', behind which are' if cause.behind else ''}"
-        yield from (f"           {_seen(sample)}" for sample in cause.behind)
-    else:
-        yield f"  cause    {_seen(event)}"
+    made_by = _seen(event) if event is not None else "time passing: a wait or a window was over"
+    yield f"  cause    {made_by}{', behind which are' if cause.behind else ''}"
+    yield from (f"           {_seen(sample)}" for sample in cause.behind)
     if cause.because:
         yield f"  because  {cause.because}"
     yield "  inputs"

@@ -1,5 +1,5 @@
 """The provenance of records: the sample, or the passing of time, that made one, and what was known
-of the inputs then. What was made when a wait or a window was over has the samples behind that. Pure."""
+of the inputs then. What was made by another input than those of its rule has the samples behind it. Pure."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -54,10 +54,10 @@ class SampleExcerpt:
 class Provenance:
     """A record, and what made it.
 
-    `event` is the sample, the last of those of one moment, or None where time passed: then what could have made it are
-    the samples `behind`, the newest first, each with the value of the input of which it was the last; `inputs` are the
-    inputs as they were known then; `rule` is the key of the line's rule by which the record was made, empty where it
-    was by none.
+    `event` is the sample, the last of those of one moment, or None where time passed. Then, and where that sample is of
+    no input by which such a record is made, but ends a wait or a window, what could have made it are the samples
+    `behind`, the newest first, each with the value of the input of which it was the last. `inputs` are the inputs as
+    they were known then; `rule` is the key of the line's rule by which the record was made, empty where it was by none.
     """
 
     record: Record
@@ -106,7 +106,7 @@ def provenance_of(
         because, rule = result.because.get(record.key), result.rules.get(record.key, "")
         if because is None:
             made_by = _excerpt_of(record, event)
-            behind = _behind(plan, result, record, rule) if made_by is None and plan is not None else ()
+            behind = _behind(plan, result, record, rule, made_by) if plan is not None else ()
             yield Provenance(record, made_by, inputs, rule, behind=behind)
         else:
             yield Provenance(record, _excerpt(because.sample), inputs, rule, because.text)
@@ -124,11 +124,17 @@ def _excerpt(event: Sample) -> SampleExcerpt:
     return SampleExcerpt(event.source, event.address, excerpt(event.value), event.received, event.source_time)
 
 
-def _behind(plan: LinePlan, result: Step, record: Record, rule: str) -> tuple[SampleExcerpt, ...]:
-    """What the inputs had said last, by which the record was made once a wait or a window was over."""
+def _behind(
+    plan: LinePlan, result: Step, record: Record, rule: str, made_by: SampleExcerpt | None
+) -> tuple[SampleExcerpt, ...]:
+    """What the inputs had said last, by which the record was made once a wait or a window was over; nothing where one
+    of them has made it."""
     known, names = result.state.inputs, [*_looked_at(plan, record, rule)]
     for name in names:
         names += (other for other in plan.inputs[name].relies_on if other not in names)
+    places = {(plan.inputs[name].source, plan.inputs[name].address) for name in names}
+    if made_by is not None and (made_by.source, made_by.address) in places:
+        return ()
     said = (
         SampleExcerpt(each.source, each.address, excerpt(memory.value), memory.received, memory.at)
         for each in (plan.inputs[name] for name in names)

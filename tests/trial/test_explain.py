@@ -14,7 +14,7 @@ from gateway.mapping.provenance import REMEMBERED_RECORDS, ProvenanceLog, proven
 from gateway.mapping.trail import Feed
 from gateway.model import Sample, StartInterval
 from tests.config.command import Answer, check, environment, written
-from tests.mapping.recording import T0, order, plan, tag, texts_of, tick
+from tests.mapping.recording import T0, order, plan, scrap, tag, texts_of, tick
 from tests.peers import Mosquitto, free_port, wait_until
 from tests.processes import status_json
 
@@ -102,7 +102,7 @@ def test_p12_the_causes_of_a_few_records_are_remembered() -> None:
 
 
 def behind(line: LinePlan, *events: Sample | Tick) -> dict[str, list[str]]:
-    """By what a record says, the samples behind the wait or window that made it; nothing where a sample did."""
+    """By what a record says, the samples behind the wait or window that made it; none where one of its inputs did."""
     state, found = Feed(LineState()), dict[str, list[str]]()
     for event in events:
         state, result = feed(line, state, event)
@@ -125,6 +125,16 @@ def test_a_wait_that_is_over_names_the_samples_behind_it() -> None:
     assert made["start RUN at 10: A, FILM"] == ['mes order = "A" at 10']
     assert [samples for text, samples in made.items() if text.startswith("output")] == [["plc Good = 5 at 30"]]
     assert made["end RUN at 70"] == ["plc State = 0 at 70", 'mes order = "A" at 10']
+
+
+def test_a_sample_that_ends_a_wait_has_behind_it_what_waited() -> None:
+    """Scrap that comes in the moment in which an order has settled."""
+    line, came = plan(), scrap(10.5, 1)
+    waiting, _ = feed(line, Feed(LineState()), order(10, "A"))
+    _, result = feed(line, waiting, came)
+    (cause,) = provenance_of(line, result, came)
+    assert cause.event is not None
+    assert (cause.event.address, [each.address for each in cause.behind]) == ("scrap", ["order"])
 
 
 def test_a_sample_that_came_after_a_wait_was_over_is_not_behind_it() -> None:
