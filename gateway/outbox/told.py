@@ -60,11 +60,13 @@ def known_starts(outbox: Outbox, line: str, interval_type: str) -> dict[str, int
 
 
 def _known(outbox: Outbox, line: str, interval_type: str) -> dict[str, Interval]:
+    """The same, by their keys. Runs and batches have their lanes together, and those of one second may have one id at
+    Oden."""
     lanes = (outbox.lanes.get(name) for name in (starts_lane(line, interval_type), updates_lane(line, interval_type)))
     closed = [key for lane in lanes if lane is not None for key in lane.closed]
     latest = StartInterval("", line, 0.0, interval_type, LATEST)
     known = ((key, outbox.interval(key)) for key in (*closed, *outbox.open_before(latest)))
-    return {key: one for key, one in known if one is not None}
+    return {key: one for key, one in known if one is not None and one.type == interval_type}
 
 
 def told_in_part(

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.model import StartInterval
 from gateway.simulator.oden.manners import Manners
-from tests.delivery.simulated import Plant, live
+from tests.delivery.simulated import Plant, T, live
 
 
 def batch(plant: Plant, at: int, of: StartInterval) -> StartInterval:
@@ -66,3 +66,23 @@ def test_a_batch_whose_run_is_refused_is_there_without_it() -> None:
 
     plant = live(story, Manners(refuse="forbidden"))
     assert runs_of(plant) == [None]
+
+
+@pytest.mark.parametrize("ids", ["yes", "no"])
+@pytest.mark.parametrize("commit", ["yes", "no"])
+def test_p4_a_run_in_doubt_is_not_mistaken_for_a_batch_that_began_in_its_second(commit: str, ids: str) -> None:
+    """It is heard of after the batch was told to its end, and Oden gives both one id: a search shows whether it is
+    there, as that of no other."""
+
+    async def story(plant: Plant) -> None:
+        first = plant.start(60, "BATCH", "batch 60")
+        plant.commit(first, plant.end(first, 90))
+        await plant.drained()
+        run = plant.start(60, name="order 60")
+        plant.commit(run, plant.output(run, 70, 7), plant.end(run, 600))
+        await plant.drained()
+
+    plant = live(story, Manners(ids=ids), [f"close commit={commit} at=interval/set holding=order times=1"])
+    (run,), (first,) = plant.intervals("RUN"), plant.intervals("BATCH")
+    assert (run.id, run.start, run.end) == (first.id, T + 60, T + 600)
+    assert (plant.total(), plant.outbox.counts().dead) == (7, 0)
