@@ -89,7 +89,9 @@ def retime(
     _release(outbox)
     for work in outbox.work():
         attempt = work.attempt
-        if attempt is not None and attempt.phase == "in_doubt" and attempt.not_before >= since:
+        if attempt is None or attempt not in outbox.attempts(work.lane):
+            continue  # what is unsure is offered as one, and has never been sent from here
+        if attempt.phase == "in_doubt" and attempt.not_before >= since:
             rests_since = attempt.rests_since + by if attempt.rests_since >= since else attempt.rests_since
             outbox.begin(work, replace(attempt, not_before=attempt.not_before + by, rests_since=rests_since))
     number = 0

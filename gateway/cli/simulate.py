@@ -59,7 +59,8 @@ FAULTS = """faults, each as often as you like:
 
 manners: nothing=by_match|empty|404  range=overlap|start  ids=yes|no|only  bulk_update=200|404|501  search_lag=SECONDS
   errors=documented|message|detail|text|framework|success  updated=whole|empty|text  overlap=200|400|409|500
-  metadata=merge|replace  rounds=0|1|60  names=any|unique|short  over=200|400|409  orders=200|400|409  refuse=TEXT
+  metadata=merge|replace  rounds=0|1|60  times=seconds|milliseconds|offset|number  names=any|unique|short
+  over=200|400|409  orders=200|400|409  match=any|no_all|no_unique  refuse=TEXT
 
 admin port:
   curl -d '{"kind": "close", "commit": 5, "times": 1}' http://127.0.0.1:8401/faults

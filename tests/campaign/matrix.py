@@ -74,6 +74,7 @@ def rows() -> list[Row]:
         Row("range=start", Manners(range="start")),
         *(Row(f"ids={value}", Manners(ids=value)) for value in ("no", "only")),
         Row("rounds=60", Manners(rounds=60)),
+        *(Row(f"times={value}", Manners(times=value)) for value in ("milliseconds", "offset", "number")),
         *(Row(f"match={value}", Manners(match=value)) for value in ("no_all", "no_unique")),
         *(Row(f"bulk_update={value}", Manners(bulk_update=value)) for value in (404, 501)),
         Row("search_lag=30", Manners(search_lag=30.0)),

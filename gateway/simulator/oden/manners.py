@@ -15,6 +15,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from typing import Any, TypeVar
 
 from gateway.errors import GatewayError
@@ -110,6 +111,36 @@ def _errors(value: str, call: Call, answer: Answer) -> Answer:
 def _updated(value: str, call: Call, answer: Answer) -> Answer:
     changes = call.path in UPDATES and answer.took_effect and (call.path != "/v2/interval/set" or "id" in call.fields())
     return Answer(200, None, {"empty": "", "text": "OK"}[value]) if changes and value != "whole" else answer
+
+
+TIMES = {"start_time", "end_time", "timestamp", "started_at", "completed_at"}
+"""The fields of answers that are times."""
+WRITTEN: Mapping[str, Callable[[str], object]] = {
+    "seconds": str,
+    "milliseconds": lambda time: time.replace("Z", ".000Z"),
+    "offset": lambda time: time.replace("Z", "+00:00"),
+    "number": lambda time: round(datetime.fromisoformat(time).timestamp() * 1000),
+}
+"""How a time can be written -> what makes it of one that ends with Z."""
+
+
+def _times(value: str, call: Call, answer: Answer) -> Answer:
+    return answer if value == "seconds" else replace(answer, body=_with_times(answer.body, WRITTEN[value]))
+
+
+def _with_times(body: object, write: Callable[[str], object]) -> object:
+    if isinstance(body, list):
+        return [_with_times(item, write) for item in body]
+    if not isinstance(body, dict):
+        return body
+    return {
+        name: write(item)
+        if name in TIMES and isinstance(item, str)
+        else item
+        if name == "raw_data"  # it is the plant's own
+        else _with_times(item, write)
+        for name, item in body.items()
+    }
 
 
 def _refuse(value: str, call: Call) -> Answer | None:
@@ -239,6 +270,17 @@ class Manners:
             "to how many seconds the starts of intervals are rounded down; `intervals.parse_interval` asks",
             "0, 1 or 60",
             {"0": 0, "1": 1, "60": 60}.__getitem__,
+        ),
+    )
+    times: str = _manner(
+        "seconds",
+        Manner(
+            "how answers have the times of intervals, output and tests: as they were sent (seconds), with three "
+            "decimals (milliseconds), with +00:00 in the place of the Z (offset), or as milliseconds since 1970 "
+            "(number)",
+            "seconds, milliseconds, offset or number",
+            {text: text for text in WRITTEN}.__getitem__,
+            after=_times,
         ),
     )
     metadata: str = _manner(
