@@ -5,7 +5,6 @@ committed and what is under way at Oden is answered, then everything that only s
 """
 
 import asyncio
-import math
 import signal
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
@@ -18,7 +17,7 @@ from gateway import clock_watch, control, control_places, ntp, ways
 from gateway.build import described
 from gateway.children import EDGES, SOURCES, core_child, edge_child, make_drain, make_sources, source_child
 from gateway.clock import AnchoredClock
-from gateway.clock_watch import ClockWatch, KnownTime, Retiming, Witnesses
+from gateway.clock_watch import ClockWatch, Witnesses
 from gateway.config.difference import in_effect, marks
 from gateway.config.loader import Loaded
 from gateway.config.schema import MAX_RATE, Config
@@ -26,6 +25,7 @@ from gateway.errors import ConfigFault, GatewayError
 from gateway.fence import Fence
 from gateway.health import Condition, Problems
 from gateway.intake import Intake
+from gateway.known_time import KnownTime
 from gateway.live import control_handlers as live_handlers
 from gateway.live.tail import Onlookers, Present
 from gateway.mapping.compile import LinePlan
@@ -219,10 +219,9 @@ class App:
         supervisor, watch = self._supervisor, self._clock_watch
         if known is not None:
             await watch.begin(known, seen_until)
-            if seen_until > self._clock.now():  # a clock was ahead, and nobody had confirmed it
-                since = math.floor(known.since or self._clock.now())
+            if (retiming := watch.ahead_of_now(seen_until)) is not None:
                 with watch.busy():
-                    await mend(self._outbox, self._plans, Retiming(since, self._clock.now() - seen_until))
+                    await mend(self._outbox, self._plans, retiming)
                 with watch.busy():
                     await self._intake.load()
         if not await self._outbox(is_compared):
@@ -263,6 +262,7 @@ class App:
             ntp=ntp.Synchronised(),
             has_own_clock=ntp.has_clock_of_its_own,
             uptime=ntp.uptime,
+            boot=ntp.boot,
             oden=lambda: now_by(self._client.server_time.distance(self._clock.monotonic())),
             oden_at_once=oden_at_once,
             devices=lambda: [(name, source.health.newest_at) for name, source in self._sources.items()],

@@ -10,6 +10,9 @@ nothing. Where what was stamped already is wrong, or where the machine was put b
 `leap`: whoever runs the gateway begins anew with all of its parts (`app`), and times that were not delivered are mended
 then.
 
+A gateway that is started again while the machine goes on has the clock of the life before: whoever sets the machine's
+clock in between has it leap, as while the gateway runs.
+
 `answer` is for `oden-gateway clock`, over the control socket: what time it is, and that a person accepts it.
 """
 
@@ -17,7 +20,7 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -27,6 +30,7 @@ from gateway.clock import AnchoredClock, ClockMoves
 from gateway.clock_evidence import DRIFT, By, Evidence, Verdict, judge
 from gateway.errors import GatewayError
 from gateway.health import Condition, Problems
+from gateway.known_time import KnownTime, Retiming, of_what_is_ahead
 
 log = structlog.get_logger()
 
@@ -57,23 +61,6 @@ NEAR = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class KnownTime:
-    """What the gateway remembers of the time: the last one that was `confirmed`; `since` when what it stamped is not
-    confirmed, None where all is. Seconds since 1970."""
-
-    confirmed: float = 0.0
-    since: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Retiming:
-    """Times from `since` on, a whole second, are to be `by` seconds later, or earlier where that is negative."""
-
-    since: int
-    by: float
-
-
-@dataclass(frozen=True, slots=True)
 class Leap:
     """The gateway's clock has to be set by `seconds`, which its parts cannot take in their stride. `retiming`: what was
     stamped is wrong; `other_life`: it was right until the machine was put back to an earlier state, and what it stamped
@@ -94,6 +81,8 @@ class Witnesses:
     """Whether the machine has one that runs while it is off."""
     uptime: Callable[[], float]
     """Seconds since the machine was started."""
+    boot: Callable[[], str]
+    """A name of that start; "" where nobody can tell."""
     oden: Callable[[], float | None]
     """Oden's time now, where several of its answers agree on it."""
     oden_at_once: Callable[[], float | Literal["unasked", "silent"]]
@@ -145,6 +134,7 @@ class ClockWatch:
         """Return once the clock shows a time that data can be stamped with. `seen_until` is the latest time that was
         stored, which may be wrong itself. Nothing may be stamped meanwhile, nor wait by this clock."""
         self._known = known
+        goes_on = self._goes_on(known)
         begun = self._clock.monotonic()
         said_at = float("-inf")
         while (doubt := await self._speaks_against(known, seen_until)) is not None:
@@ -156,16 +146,39 @@ class ClockWatch:
                 said_at = now
                 log.warning("waiting_for_clock", reason=doubt, now=_iso(self._clock.now()))
             await asyncio.sleep(EVERY)
-            self._clock.shift(self._clock.drift())
+            if not goes_on:
+                self._clock.shift(self._clock.drift())
         self._waiting, self._doubt = None, doubt
         earliest = max(EARLIEST, known.confirmed)
         if self._clock.now() < earliest:
             self._clock.shift(earliest - self._clock.now())
         if doubt is not None:
             log.warning("clock_unconfirmed", reason=doubt, now=_iso(self._clock.now()))
-        self._agreed_at = self._clock.now()
+        self._agreed_at = known.begun if goes_on and known.begun is not None else self._clock.now()
         self._slept = self._clock.slept()
         self.moves.take()
+
+    def _goes_on(self, known: KnownTime) -> bool:
+        """Whether the machine was not started anew since the life before. Then this is the clock of that life."""
+        boot = self._witnesses.boot()
+        if not boot or boot != known.boot:
+            return False
+        ahead = self._clock.machine() - (known.started + self._since_start())
+        if not -TOLERATED <= ahead <= DRIFT:
+            log.warning("clock_kept", ahead=round(ahead, 1))
+            self._clock.shift(self._clock.drift() - ahead)
+        return True
+
+    def _since_start(self) -> float:
+        return self._clock.monotonic() + self._clock.slept()
+
+    def ahead_of_now(self, seen_until: float) -> Retiming | None:
+        """After `begin`: what is to be mended where the latest time that was stored, `seen_until`, is yet to come. That
+        is as doubtful from then on as what is stamped now."""
+        retiming = of_what_is_ahead(self._known, seen_until, self._clock.now())
+        if retiming is not None:
+            self._agreed_at = min(self._agreed_at, retiming.since + retiming.by)
+        return retiming
 
     async def _speaks_against(self, known: KnownTime, seen_until: float) -> str | None:
         self._ntp = await self._witnesses.ntp()
@@ -206,16 +219,19 @@ class ClockWatch:
 
     def known(self) -> KnownTime:
         """What is to be remembered of the time."""
+        started, boot = self._clock.now() - self._since_start(), self._witnesses.boot()
         if self.by is None:
             since = self._agreed_at if self._known.since is None else min(self._known.since, self._agreed_at)
-            return replace(self._known, since=since)
-        self._known = KnownTime(self._clock.now())
+            return KnownTime(self._known.confirmed, since, self._agreed_at, started, boot)
+        self._known = KnownTime(self._clock.now(), started=started, boot=boot)
         return self._known
 
     def may_send(self) -> bool:
         """Whether records may be sent: the time is confirmed, or near that of Oden, or Oden's answers do not tell
         theirs. Not before Oden was asked, nor while something says that a clock that was right has leapt, as where the
         machine was put back to an earlier state: what was sent since then is not known here."""
+        if self.leap.is_set():
+            return False  # what waits has yet to be mended
         if self.by is not None:
             verdict = self._pending[1] if self._pending is not None else None
             return verdict is None or verdict.by == "sleep" or verdict.correction <= OTHER_LIFE
@@ -311,7 +327,7 @@ class ClockWatch:
         else:
             self._leap(Leap(seconds, Retiming(math.floor(self._agreed_at), seconds)), verdict.by)
             return
-        self._slept = self._clock.slept()
+        self._slept, self._stored_at = self._clock.slept(), float("-inf")
         if verdict.by == "sleep":
             self._agreed_at = self._clock.now()  # as right as it was before
         else:

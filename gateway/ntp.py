@@ -169,3 +169,11 @@ def has_clock_of_its_own(system: Path = SYSTEM) -> bool:
 def uptime() -> float:
     """Seconds since the machine was started."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def boot() -> str:
+    """A name that no other start of the machine has; "" where the kernel tells none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""

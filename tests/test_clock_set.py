@@ -60,6 +60,10 @@ class Machine:
         (self.folder / "ahead.new").write_text(str(ahead))
         (self.folder / "ahead.new").rename(self.folder / "ahead")
 
+    def reboot(self) -> None:
+        """The gateway's next start is after a start of the machine."""
+        (self.folder / "boot").write_text("another start")
+
     def start_gateway(self) -> None:
         config = ["run", "-c", str(self.folder / "gateway.yaml")]
         self._start("tests.contained", str(self.folder / "ahead"), *config)
@@ -205,20 +209,25 @@ async def test_p11_a_clock_that_is_wrong_at_boot_is_put_right_by_odens_own(machi
         assert json.loads(machine.clock("show", "--json"))["confirmed_by"] == "Oden"
 
 
-@pytest.mark.parametrize("ahead", [YEAR, -HOUR])
-async def test_p11_a_clock_that_is_wrong_for_45_seconds_stops_nothing(machine: Machine, ahead: float) -> None:
-    """While the gateway works, which is killed meanwhile and begins anew by the wrong clock: all the time it takes in,
-    and all times at Oden are right. After the next start, too. Where that clock is behind what is stored, the start
-    waits for a right one, and goes on without it."""
+@pytest.mark.parametrize(("ahead", "reboots"), [(YEAR, False), (-HOUR, False), (YEAR, True), (-HOUR, True)])
+async def test_p11_a_clock_that_is_wrong_for_45_seconds_stops_nothing(
+    machine: Machine, ahead: float, reboots: bool
+) -> None:
+    """While the gateway works, which is killed meanwhile and begins anew by the wrong clock, or keeps its own where the
+    machine was not started anew: all the time it takes in, and all times at Oden are right. After the next start, too.
+    A clock that is behind what is stored after a start of the machine has the gateway wait for a right one, and go on
+    without it: what was stamped before may be as late as that took."""
     machine.set_clock(0.0)
     machine.mosquitto.start()
     oden, began = SecureOden(machine), time.time()
+    ordered: dict[str, float] = {}
 
     async def makes(number: str) -> None:
         """An order has to hold for a while to be a run: until it is one, none may follow it; until it is on disk, or at
         Oden, the process may not be killed."""
         await wait_until(machine.takes_in)
         waited = machine.waits()
+        ordered[number] = time.time()
         await machine.mosquitto.publish("l01/order", json.dumps({"number": number}))
         await machine.mosquitto.publish("l01/scrap", json.dumps({"qty": 1}))
         await wait_until(lambda: machine.run() == number)
@@ -232,6 +241,8 @@ async def test_p11_a_clock_that_is_wrong_for_45_seconds_stops_nothing(machine: M
         until = time.monotonic() + 45.0
         await makes("4712")
         machine.kill_gateway()
+        if reboots:
+            machine.reboot()
         machine.start_gateway()
         await makes("4713")
         await asyncio.sleep(max(0.0, until - time.monotonic()))
@@ -244,8 +255,16 @@ async def test_p11_a_clock_that_is_wrong_for_45_seconds_stops_nothing(machine: M
         machine.start_gateway()
         await makes("4716")
         await wait_until(lambda: oden.scrap() == 6)
+        await wait_until(lambda: [run.end is None for run in oden.runs()] == [False] * 5 + [True])
         assert oden.is_right(began)
-        assert ("waiting_for_clock" in (machine.folder / "log").read_text()) == (ahead < 0)
+        assert machine.status()["outbox"]["records"]["dead"] == 0
+        log = (machine.folder / "log").read_text()
+        assert ("waiting_for_clock" in log) == (reboots and ahead < 0)
+        assert ("clock_kept" in log) == (not reboots)
+        runs = oden.runs()
+        assert [run.end for run in runs[:-1]] == [run.start for run in runs[1:]]
+        if not reboots:
+            assert [run.start for run in runs] == pytest.approx(list(ordered.values()), abs=PATIENCE / 10)
 
 
 async def test_p11_a_firewall_that_is_away_for_two_days_holds_nothing_up(machine: Machine) -> None:
@@ -265,6 +284,7 @@ async def test_p11_a_firewall_that_is_away_for_two_days_holds_nothing_up(machine
     await wait_until(lambda: machine.waits() >= 2)
     machine.kill_gateway()
     machine.set_clock(0.0)
+    machine.reboot()
     machine.start_gateway()
     await wait_until(machine.takes_in)
     assert "waiting_for_clock" not in (machine.folder / "log").read_text()

@@ -12,8 +12,9 @@ from typing import Literal
 
 from gateway.clock import AnchoredClock
 from gateway.clock_evidence import OVER, WITHIN, ServerTime
-from gateway.clock_watch import EARLIEST, LASTING, LONGEST_WAIT, NEAR, TOLERATED, ClockWatch, KnownTime, Leap, Witnesses
+from gateway.clock_watch import EARLIEST, LASTING, LONGEST_WAIT, NEAR, TOLERATED, ClockWatch, Leap, Witnesses
 from gateway.health import Problems
+from gateway.known_time import KnownTime
 from tests.campaign.virtual import simulate
 
 LENGTH = 3600.0
@@ -138,7 +139,7 @@ class _World:
         self.watch = ClockWatch(
             machine,
             Problems(machine),
-            Witnesses(machine.ntp, lambda: True, lambda: 7200.0, machine.oden, machine.at_once, lambda: ()),
+            Witnesses(machine.ntp, lambda: True, lambda: 7200.0, str, machine.oden, machine.at_once, lambda: ()),
         )
         self.wrong: list[str] = []
         self.stamps: list[tuple[float, float]] = []

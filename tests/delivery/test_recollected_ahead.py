@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway import recollection
-from gateway.clock_watch import Retiming
+from gateway.known_time import Retiming
 from gateway.mending import mend
 from gateway.oden.requests import Wording
 from tests.delivery.harness import Oden, Rig

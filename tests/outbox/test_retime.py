@@ -1,12 +1,14 @@
 """Times of what waits, mended after a wrong clock."""
 
 from dataclasses import replace
+from pathlib import Path
 
-from gateway.clock_watch import KnownTime
+from gateway.known_time import KnownTime
 from gateway.mending import keep_time, known_time, retime
 from gateway.model import Output, StartInterval, UpdateInterval
 from gateway.outbox.entries import Attempt, Commit
 from gateway.outbox.key_value import MemoryStore
+from gateway.outbox.life import LifeMark, begin_life
 from gateway.outbox.store import Outbox
 from tests.outbox.floor import LINE
 
@@ -108,6 +110,26 @@ def test_p11_a_request_that_never_left_is_made_anew() -> None:
     assert retime(outbox, SINCE, -AHEAD, {}, {}) == 1
     (work,) = outbox.work()
     assert (work.attempt, work.records) == (None, (start("NEW", SINCE),))
+
+
+def test_p11_an_end_of_another_life_is_mended_though_it_is_looked_up_first(tmp_path: Path) -> None:
+    """The run of the life before is told, its end by a clock that is ahead: an earlier life may have told another, so it
+    is offered as if it were in doubt. Nothing of it was ever sent."""
+    rows = MemoryStore()
+    outbox = Outbox(rows)
+    begin_life(outbox, LifeMark(tmp_path / "box", tmp_path), T0 - 10.0)
+    outbox.commit(Commit(number=1, records=(start("OLD", T0),)))
+    outbox.settle(outbox.work()[0], {0: "id of OLD"})
+    outbox, wrong = Outbox(rows), SINCE + AHEAD
+    assert begin_life(outbox, LifeMark(tmp_path / "box", tmp_path / "rebooted"), wrong - 5.0, settle=60.0)
+    outbox.commit(Commit(number=2, records=(UpdateInterval("END", LINE, float(wrong), "RUN", "OLD", wrong),)))
+    (work,) = outbox.work()
+    assert work.attempt is not None
+    assert work.attempt.not_before > wrong
+    assert retime(outbox, SINCE, -AHEAD, {}, {}) == 1
+    for box in (outbox, Outbox(rows)):
+        assert waiting(box)["END"] == UpdateInterval("END", LINE, float(SINCE), "RUN", "OLD", SINCE)
+        assert not box.attempts(work.lane)
 
 
 def test_the_known_time_is_kept() -> None:
