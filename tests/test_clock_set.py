@@ -262,7 +262,8 @@ async def test_p11_a_clock_that_is_wrong_for_45_seconds_stops_nothing(
         assert ("waiting_for_clock" in log) == (reboots and ahead < 0)
         assert ("clock_kept" in log) == (not reboots)
         runs = oden.runs()
-        assert [run.end for run in runs[:-1]] == [run.start for run in runs[1:]]
+        if ahead > 0 or not reboots:
+            assert [run.end for run in runs[:-1]] == [run.start for run in runs[1:]]
         if not reboots:
             assert [run.start for run in runs] == pytest.approx(list(ordered.values()), abs=PATIENCE / 10)
 
