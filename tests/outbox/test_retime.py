@@ -113,8 +113,8 @@ def test_p11_a_request_that_never_left_is_made_anew() -> None:
 
 
 def test_p11_an_end_of_another_life_is_mended_though_it_is_looked_up_first(tmp_path: Path) -> None:
-    """The run of the life before is told, its end by a clock that is ahead: an earlier life may have told another, so it
-    is offered as if it were in doubt. Nothing of it was ever sent."""
+    """The run of the life before is told, its end by a clock that is ahead: an earlier life may have told another, so
+    that it is offered as if it were in doubt. Nothing of it was ever sent."""
     rows = MemoryStore()
     outbox = Outbox(rows)
     begin_life(outbox, LifeMark(tmp_path / "box", tmp_path), T0 - 10.0)
