@@ -1,110 +1,14 @@
 """What the gateway makes of the machine's clock, with all clocks simulated."""
 
 import asyncio
-import math
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
-from typing import Any, Literal
 
 import pytest
 
-from gateway.clock import AnchoredClock, ClockMoves
-from gateway.clock_watch import EARLIEST, LASTING, LONGEST_WAIT, ClockWatch, Witnesses
+from gateway.clock import ClockMoves
+from gateway.clock_watch import LASTING, LONGEST_WAIT
 from gateway.health import Problems
-from gateway.known_time import KnownTime, Retiming, of_what_is_ahead
-from tests.campaign.virtual import simulate
-
-RIGHT = EARLIEST + 86_400.0
-YEAR = 366 * 86_400.0
-NOTHING = KnownTime()
-
-
-class Machine(AnchoredClock):
-    """A clock over simulated time whose machine's clock is ahead of the right time by `ahead` seconds, and the world
-    around it."""
-
-    def __init__(self, ahead: float = 0.0) -> None:
-        self.ahead = ahead
-        self.asleep = 0.0
-        self.ntp: bool | None = None
-        self.own_clock = True
-        self.up = 3600.0
-        self.boot = "a start of the machine"
-        self.oden: float | None = None
-        """By how much Oden's clock is ahead of the right time; None: too few answers have told."""
-        self.at_once: Literal["unasked", "silent"] | None = "silent"
-        """What the last answer tells; None: the time."""
-        self.devices: dict[str, float] = {}
-        """How far the clocks of devices are ahead of the right time."""
-        self.stored: list[KnownTime] = []
-        super().__init__()
-
-    def right(self) -> float:
-        return RIGHT + self.monotonic() + self.asleep
-
-    def machine(self) -> float:
-        return self.right() + self.ahead
-
-    def monotonic(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    def slept(self) -> float:
-        return self.asleep
-
-    def error(self) -> float:
-        """By how much the gateway's time is ahead of the right one."""
-        return round(self.now() - self.right(), 3)
-
-    def watch(self, problems: Problems | None = None) -> ClockWatch:
-        def oden() -> float | None:
-            return None if self.oden is None else self.right() + self.oden
-
-        async def ntp() -> bool | None:
-            return self.ntp
-
-        return ClockWatch(
-            self,
-            problems or Problems(self),
-            Witnesses(
-                ntp=ntp,
-                has_own_clock=lambda: self.own_clock,
-                uptime=lambda: self.up + self.monotonic(),
-                boot=lambda: self.boot,
-                oden=oden,
-                oden_at_once=lambda: self.at_once or oden() or "unasked",
-                devices=lambda: [(name, self.right() + ahead) for name, ahead in self.devices.items()],
-            ),
-        )
-
-    async def keep(self, known: KnownTime) -> None:
-        self.stored.append(known)
-
-
-@asynccontextmanager
-async def running(clock: Machine, problems: Problems | None = None) -> AsyncIterator[ClockWatch]:
-    """The watch of a gateway that has begun by `clock`."""
-    watch = clock.watch(problems)
-    await watch.begin(NOTHING, 0.0)
-    task = asyncio.create_task(watch.run(clock.keep))
-    await asyncio.sleep(5.0)
-    try:
-        yield watch
-    finally:
-        task.cancel()
-
-
-def in_simulated_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    def run(**arguments: Any) -> None:
-        simulate(test(**arguments))
-
-    run.__doc__, run.__name__ = test.__doc__, test.__name__
-    run.__signature__ = __import__("inspect").signature(test)  # type: ignore[attr-defined]
-    return run
-
-
-def kinds(watch: ClockWatch) -> list[str]:
-    return [condition.kind for condition in watch.conditions()]
-
+from gateway.known_time import KnownTime
+from tests.clock_rig import NOTHING, RIGHT, YEAR, Machine, in_simulated_time, kinds, running
 
 # At boot
 
@@ -236,85 +140,6 @@ async def test_p11_a_small_correction_after_boot_is_made_in_place() -> None:
         clock.ahead, clock.ntp = 0.0, True
         await asyncio.sleep(LASTING + 12.0)
         assert (clock.error(), watch.by, watch.leap.is_set()) == (0.0, "NTP", False)
-
-
-@pytest.mark.parametrize(("since", "begun"), [(None, None), (RIGHT - 300.0, RIGHT - 200.0)])
-@pytest.mark.parametrize("ahead", [YEAR, -3600.0, 11.0, -25.0])
-@in_simulated_time
-async def test_p11_a_gateway_that_is_started_again_keeps_its_clock(
-    ahead: float, since: float | None, begun: float | None
-) -> None:
-    """Somebody has set the machine's clock while it was down: it begins at once, by the time of the life before, and
-    says by how much the machine's is off. Where that is confirmed, all is mended that was stamped by this clock."""
-    clock, known = Machine(ahead=ahead), KnownTime(RIGHT - 1000.0, since, begun, RIGHT, "a start of the machine")
-    watch = clock.watch()
-    await watch.begin(known, RIGHT - 1.0)
-    assert (round(clock.monotonic(), 1), clock.error()) == (0.0, 0.0)
-    task = asyncio.create_task(watch.run(clock.keep))
-    await asyncio.sleep(5.0)
-    assert kinds(watch) == ["clock_unconfirmed"]
-    kept = clock.stored[-1]
-    assert (kept.confirmed, kept.boot) == (RIGHT - 1000.0, clock.boot)
-    assert (kept.since, kept.begun, kept.started) == pytest.approx((since or RIGHT, begun or RIGHT, RIGHT), abs=0.01)
-    clock.ntp = True
-    await asyncio.sleep(LASTING + 12.0)
-    task.cancel()
-    if ahead < 60.0 and ahead > 0.0:  # too little to be worth it
-        assert (watch.leap.is_set(), clock.error()) == (False, ahead)
-    else:
-        leap = watch.land()
-        assert leap.retiming is not None
-        assert (leap.retiming.since, leap.retiming.by) == pytest.approx((begun or RIGHT, ahead), abs=0.01)
-
-
-@in_simulated_time
-async def test_p11_a_machine_that_was_started_anew_has_a_clock_of_its_own() -> None:
-    """What the life before has shown says nothing of it; nor where nobody can tell."""
-    for boot in ("another start", ""):
-        clock = Machine(ahead=YEAR)
-        clock.boot = boot
-        await clock.watch().begin(KnownTime(RIGHT - 1000.0, None, None, RIGHT, boot and "a start of the machine"), 0.0)
-        assert clock.error() == YEAR
-
-
-@in_simulated_time
-async def test_p11_what_ends_now_by_a_doubtful_clock_is_mended_with_what_is_stamped_by_it() -> None:
-    """A machine that was started anew, an hour behind: what was stamped before by a right clock is moved back, and
-    comes right with the rest once Oden has told the time."""
-    clock = Machine(ahead=-3600.0)
-    clock.boot = "another start"
-    watch = clock.watch()
-    begun = RIGHT - 100.0
-    await watch.begin(KnownTime(0.0, begun, begun, 0.0, "a start of the machine"), RIGHT - 50.0)
-    waited = clock.monotonic()
-    assert LONGEST_WAIT <= waited < LONGEST_WAIT + 2.0
-    first = watch.ahead_of_now(RIGHT - 50.0)
-    assert first is not None
-    assert [first.since, first.by] == pytest.approx([math.floor(begun), waited + 50.0 - 3600.0], abs=0.01)
-    task = asyncio.create_task(watch.run(clock.keep))
-    clock.oden = 0.0
-    await asyncio.sleep(LASTING + 12.0)
-    task.cancel()
-    second = watch.land().retiming
-    assert second is not None
-    assert [second.since, second.by] == pytest.approx([math.floor(first.since + first.by), 3600.0])
-    assert clock.stored[-1].since == first.since + first.by
-
-
-@pytest.mark.parametrize(
-    ("known", "retiming"),
-    [
-        (KnownTime(), Retiming(1000, -500)),
-        (KnownTime(900.0, 1200.7), Retiming(1200, -500)),  # by a version that kept no `begun`
-        (KnownTime(900.0, 1200.7, 1200.7), Retiming(1200, -500)),
-        (KnownTime(900.0, 1100.0, 1400.0), Retiming(1100, -500)),  # all of it is yet to come
-        (KnownTime(900.0, 950.0, 1400.0), Retiming(1400, -500)),  # the clock before the last was not ahead
-        (KnownTime(900.0, 950.0, 960.0), Retiming(960, -500)),
-    ],
-)
-def test_p11_what_a_clock_that_was_ahead_has_stamped(known: KnownTime, retiming: Retiming) -> None:
-    assert of_what_is_ahead(known, 1500.0, 1000.0) == retiming
-    assert of_what_is_ahead(known, 1000.0, 1000.0) is None
 
 
 # While it runs
