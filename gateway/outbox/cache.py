@@ -22,11 +22,14 @@ from gateway.outbox.entries import (
 from gateway.outbox.key_value import KeyValueStore
 from gateway.outbox.lanes import LANE, Lane
 from gateway.outbox.merge import merge_key
-from gateway.outbox.ready_set import LOOK, ReadySet
+from gateway.outbox.ready_set import ReadySet
 from gateway.outbox.transaction import Transaction
 from gateway.record_kinds import kind_of
 
 log = structlog.get_logger()
+
+MOST_KEYS = 64
+"""Per lane: entries into which others can be merged, that are known by their keys."""
 
 
 class OutboxCache:
@@ -66,7 +69,7 @@ class OutboxCache:
         for record, into in transaction.merged:
             log.debug("record_merged", record=record, into=into)
         for (name, key), position in transaction.merge_keys.items():
-            self._merge_keys[name] = dict([*self._merge_keys[name].items(), (key, position)][-4 * LOOK :])
+            self._merge_keys[name] = dict([*self._merge_keys[name].items(), (key, position)][-MOST_KEYS:])
 
     def sum_within(self, span: float) -> None:
         """Output is summed within windows of that length from now on."""
@@ -111,7 +114,7 @@ class OutboxCache:
 
     def _newest_of(self, name: str) -> dict[Hashable, int]:
         bounds, keys = self.lanes.get(name, Lane("")), dict[Hashable, int]()
-        first = max(bounds.head, bounds.tail - 2 * LOOK)
+        first = max(bounds.head, bounds.tail - MOST_KEYS // 2)
         for position, text in self.ready.waiting(name, first, bounds.tail):
             stored = bounds.stored(position, text)
             interval = self.interval(stored.record.interval)

@@ -6,7 +6,6 @@ waits.
 """
 
 import json
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Protocol
 
@@ -14,11 +13,15 @@ from gateway.frozen import replace
 from gateway.model import RECORD, Output, Record, Setting, StartInterval, UpdateInterval
 from gateway.outbox.entries import Attempt, Interval, Work
 from gateway.outbox.lanes import Lane, goes_after, keeps_order, takes_turns
+from gateway.outbox.stretches import Blocked, Gaps
 from gateway.outbox.transaction import Transaction
 from gateway.record_kinds import corrects, end_of, kind_of
 
-LOOK = 16
-"""How many records at the beginning of a part of a lane are looked at for one that can be sent."""
+LOOK = 256
+"""How many records of a part of a lane are looked at at once for one that can be sent; the next look goes on behind
+them."""
+MOST_CORRECTIONS = 4096
+"""Per lane: stretches of corrections of which it is known that they are ones."""
 MOST_ATTEMPTS = 8
 """Per lane: attempts in doubt or waiting for their next try, before the lane waits for them."""
 LASTING = 4
@@ -29,12 +32,8 @@ MOST_CARRIED = 20_000
 """Per lane: records that its attempts carry, and that are held in memory, before the lane waits for them."""
 MOST_READ = 64
 """Rows that are read at once: one first, then twice as many each time."""
-MOST_AWAITING = 256
-"""How many batches that wait for their run, and corrections, are passed over beside these."""
 GATHERED_FROM = 4
 """For each record that a request has room for, so many are looked at."""
-MOST_GAPS = 256
-"""Per lane; beyond that the shortest is forgotten, and found again when somebody looks there."""
 MOST_SEARCHED = 200
 """Records of a lane that are looked through for those that one search shows."""
 SPANNED = 86_400
@@ -45,38 +44,10 @@ is neither looked up nor sent until then."""
 UNSURE = "the outbox was damaged, or is a copy: Oden may have it, which is looked up"
 
 
-class Gaps:
-    """Stretches of a lane at which nothing waits any more, so that they are not looked through again.
+class Stretches(Protocol):
+    """What of a lane need not be looked at."""
 
-    They are disjoint, each from its first position up to but excluding its end. Positions are never used twice, so a
-    gap stays one for ever. In memory only.
-    """
-
-    def __init__(self) -> None:
-        self._firsts: list[int] = []
-        self._ends: list[int] = []
-
-    def after(self, position: int) -> int:
-        """The first position from `position` on that is in no gap."""
-        at = bisect_right(self._firsts, position) - 1
-        return max(position, self._ends[at]) if at >= 0 else position
-
-    def before(self, position: int) -> int:
-        """The last position up to `position` that is in no gap."""
-        at = bisect_right(self._firsts, position) - 1
-        return self._firsts[at] - 1 if at >= 0 and position < self._ends[at] else position
-
-    def add(self, first: int, end: int) -> None:
-        """Nothing waits from `first` up to but excluding `end`."""
-        # All that this touches becomes one.
-        low, high = bisect_left(self._ends, first), bisect_right(self._firsts, end)
-        if low < high:
-            first, end = min(first, self._firsts[low]), max(end, self._ends[high - 1])
-        self._firsts[low:high], self._ends[low:high] = [first], [end]
-        if len(self._firsts) > MOST_GAPS:
-            lengths = [end - first for first, end in zip(self._firsts, self._ends, strict=True)]
-            shortest = lengths.index(min(lengths))
-            del self._firsts[shortest], self._ends[shortest]
+    def after(self, position: int) -> int: ...
 
 
 class LaneSource(Protocol):
@@ -107,12 +78,20 @@ class ReadySet:
         self._carried: dict[tuple[str, int], tuple[Record, ...]] = {}
         """The records of attempts, by lane and number: nothing changes them."""
         self._gaps: dict[str, Gaps] = {}
+        self._blocked: dict[str, Blocked] = {}
+        self._corrections: dict[str, Gaps] = {}
+        """Where corrections are that could be sent: those that are none are looked for beside them."""
+        self._unfinished: set[str] = set()
+        """Lanes that are to be looked through further."""
 
     def work(self) -> list[Work]:
         """What can be gone on with in each lane: its attempts, the first record of its live part that can be sent or is
         stuck, and the same of its backlog. A thing about which several lines can speak has one request at a time: what
         that makes, the next must find."""
         lanes = self._source.lanes
+        for name in self._unfinished:
+            self._ready.pop(name, None)
+        self._unfinished.clear()
         works = [
             work
             for name, lane in lanes.items()
@@ -153,10 +132,11 @@ class ReadySet:
                     ids.append(interval.oden_id)
         return replace(work, records=tuple(records), positions=tuple(positions), oden_ids=tuple(ids))
 
-    def waiting(self, name: str, first: int, last: int) -> Iterator[tuple[int, str]]:
-        """The rows from `first` up to but excluding `last` that no attempt carries, in order, with their positions."""
+    def waiting(self, name: str, first: int, last: int, skipped: Sequence[Stretches] = ()) -> Iterator[tuple[int, str]]:
+        """The rows from `first` up to but excluding `last` that no attempt carries and that are not `skipped`, in
+        order, with their positions."""
         gaps, most = self._gaps_of(name), 1
-        while positions := self._next(name, first, last, most):
+        while positions := self._next(name, first, last, most, skipped):
             first, most = positions[-1] + 1, min(2 * most, MOST_READ)
             for position, text in zip(positions, self._source.texts(name, positions), strict=True):
                 if text is None:
@@ -164,10 +144,11 @@ class ReadySet:
                 else:
                     yield position, text
 
-    def _next(self, name: str, first: int, last: int, most: int) -> list[int]:
+    def _next(self, name: str, first: int, last: int, most: int, skipped: Sequence[Stretches]) -> list[int]:
         """The next positions at which something may wait that no attempt carries."""
         gaps, positions = self._gaps_of(name), list[int]()
-        while len(positions) < most and (position := gaps.after(first)) < last:
+        skipped = [gaps, *skipped]
+        while len(positions) < most and (position := _outside(first, skipped)) < last:
             first = position + 1
             if self._source.is_carried(name, position):
                 gaps.add(position, first)
@@ -204,7 +185,16 @@ class ReadySet:
             if attempt is None:
                 self._carried.pop(key, None)
         touched = transaction.intervals.keys()
-        stale = [name for name, (_, _, seen) in self._ready.items() if name in transaction.lanes or seen & touched]
+        # Nothing goes on of one whose start waits.
+        begun = [
+            key for key, interval in transaction.intervals.items() if interval is None or interval.start_at is None
+        ]
+        freed = {name for name, blocked in self._blocked.items() if blocked.change(begun)}
+        stale = [
+            name
+            for name, (_, _, seen) in self._ready.items()
+            if name in freed or name in transaction.lanes or seen & touched
+        ]
         for name in stale:
             del self._ready[name]
 
@@ -243,45 +233,53 @@ class ReadySet:
         self, name: str, first: int, last: int, seen: set[str], *, live: bool
     ) -> tuple[list[Work], float | None]:
         """The first record of a part that can be sent, looked up or is stuck, and where it corrects what was told, the
-        first of those that do not; and when the first of all was made. What they follow from is added to `seen`."""
-        looked, waiting, oldest, found = 0, 0, None, list[Work]()
-        for position, text in self.waiting(name, first, last):
+        first of those that do not; and when the first of all was made. The intervals of these are added to `seen`.
+        Where nothing was found yet among LOOK records, the next call goes on behind them."""
+        begin = next(self.waiting(name, first, last), None)
+        self._pass_over(name, first, last if begin is None else begin[0], live=live)
+        if begin is None:
+            return [], None
+        oldest, found = self._source.lanes[name].stored(*begin).record.at, list[Work]()
+        blocked = self._blocked.setdefault(name, Blocked())
+        corrections = self._corrections.setdefault(name, Gaps(MOST_CORRECTIONS))
+        skipped: list[Stretches] = [blocked]
+        for looked, (position, text) in enumerate(self.waiting(name, begin[0], last, skipped)):
             if looked == LOOK:
+                self._unfinished.add(name)
                 break
-            if oldest is None:
-                self._pass_over(name, first, position, live=live)
-            stored = self._source.lanes[name].stored(position, text)
-            record = stored.record
-            oldest = record.at if oldest is None else oldest
-            interval = self._source.interval(record.interval)
-            seen.add(record.interval)
-            ids = (interval.oden_id if interval else None,)
-            if isinstance(record, StartInterval) and record.within is not None:
-                run = self._source.interval(record.within)
-                seen.add(record.within)
-                if awaits_run(run):
-                    waiting += 1
-                    looked += waiting > MOST_AWAITING
-                    continue
-                ids = (run.oden_id if run else None,)
-            looked += 1
-            if kind_of(record).interval == "changes" and interval is not None and interval.updating:
-                continue  # also one that is only looked up: what the other becomes decides what is to be told
-            if stored.unsure and isinstance(record, Output) and self._rests(record.line):
+            work, awaited = self._judged(name, position, text, last, live=live)
+            if work is None:
+                blocked.add(position, awaited, since=position if found else begin[0])
                 continue
-            work = Work(name, (record,), (position,), interval, oden_ids=ids, live=live)
-            if stored.unsure and (any(ids) or not kind_of(record).needs_interval):
-                return [*found, self._in_doubt(work, last)], oldest
-            if not work.stuck and not is_ready(record, interval):
-                continue
-            if keeps_order(name) or not corrects(record):
+            seen |= intervals_of(work.records[0])
+            if keeps_order(name) or not corrects(work.records[0]):
                 return [*found, work], oldest
-            found = found or [work]
-            waiting += 1
-            looked += (waiting > MOST_AWAITING) - 1
-        if oldest is None:
-            self._pass_over(name, first, last, live=live)
+            corrections.add(position, position + 1)
+            if not found:
+                found.append(work)
+                skipped.append(corrections)
         return found, oldest
+
+    def _judged(self, name: str, position: int, text: str, last: int, *, live: bool) -> tuple[Work | None, str]:
+        """The record at a position of a lane, where it can be sent, looked up or is stuck; otherwise None, and the
+        interval that it waits for."""
+        stored = self._source.lanes[name].stored(position, text)
+        record = stored.record
+        interval = self._source.interval(record.interval)
+        ids = (interval.oden_id if interval else None,)
+        if isinstance(record, StartInterval) and record.within is not None:
+            run = self._source.interval(record.within)
+            if awaits_run(run):
+                return None, record.within
+            ids = (run.oden_id if run else None,)
+        if kind_of(record).interval == "changes" and interval is not None and interval.updating:
+            return None, record.interval  # also one that is only looked up: that decides what is to be told
+        if stored.unsure and isinstance(record, Output) and self._rests(record.line):
+            return None, record.interval
+        work = Work(name, (record,), (position,), interval, oden_ids=ids, live=live)
+        if stored.unsure and (any(ids) or not kind_of(record).needs_interval):
+            return self._in_doubt(work, last), ""
+        return (work if work.stuck or is_ready(record, interval) else None), record.interval
 
     def _rests(self, line: str) -> bool:
         return line in json.loads(self._source.row(RESTING) or "[]")
@@ -312,6 +310,19 @@ class ReadySet:
         else:
             parts = [(to, last) if begin == first else (begin, last) for begin, last in lane.backlog]
             lane.backlog = [(begin, last) for begin, last in parts if begin < last]
+
+
+def intervals_of(record: Record) -> set[str]:
+    """The intervals from which it follows whether `record` can be sent."""
+    within = record.within if isinstance(record, StartInterval) else None
+    return {record.interval} if within is None else {record.interval, within}
+
+
+def _outside(position: int, stretches: Sequence[Stretches]) -> int:
+    """The first position from `position` on that is in none of them."""
+    while (further := max(each.after(position) for each in stretches)) > position:
+        position = further
+    return position
 
 
 def _same_search(first: Record, other: Record) -> bool:

@@ -17,13 +17,12 @@ from gateway.outbox.ready_set import (
     LASTING,
     MOST_ATTEMPTS,
     MOST_CARRIED,
-    MOST_GAPS,
     MOST_LASTING,
     SPANNED,
-    Gaps,
 )
 from gateway.outbox.reindex import reindex, unsure
 from gateway.outbox.store import Outbox
+from gateway.outbox.stretches import MOST_GAPS, Gaps
 from tests.outbox.floor import LINE, Floor, Oden, begun, commit, deliver, drain, packable, work_in
 
 

@@ -14,7 +14,7 @@ from gateway.model import Notice, NoticeKind, Output, StartInterval
 from gateway.outbox.entries import LineRef
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.known_messages import StoredSession
-from gateway.outbox.ready_set import LOOK, MOST_ATTEMPTS
+from gateway.outbox.ready_set import MOST_ATTEMPTS
 from gateway.outbox.record_rules import CLOSED_KEPT, CORRECTABLE, MOST_CLOSED_KEPT
 from gateway.outbox.sqlite_store import SqliteStore
 from gateway.outbox.statistics import NOTICES_KEPT
@@ -147,9 +147,9 @@ def test_attempts_stand_aside_and_are_bounded(box: Box, floor: Floor) -> None:
 
 
 def test_p5_one_that_cannot_be_sent_yet_stops_nobody_behind_it(box: Box, floor: Floor) -> None:
-    """P5: ends that wait for their output are passed over, up to a number that is looked at."""
+    """P5: ends that wait for their output are passed over."""
     oden = Oden()
-    runs = [floor.start() for _ in range(LOOK)]
+    runs = [floor.start() for _ in range(30)]
     commit(box.outbox, *runs)
     drain(box.outbox, oden)
     for run in runs[:-1]:
