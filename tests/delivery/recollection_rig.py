@@ -74,14 +74,15 @@ class Gateway:
         self.good = 65_000
         self.made = 0
 
-    async def lives(self, *orders: str, minutes: int) -> None:
-        """So many minutes of production, each order at the beginning of one; all is committed and delivered."""
+    async def lives(self, *orders: str, minutes: int, seconds: int = 0) -> None:
+        """So many minutes of production, each order at the beginning of one, and `seconds` more; all is committed and
+        delivered."""
         names = iter(orders)
         samples: list[Sample | Tick] = []
-        for _ in range(minutes):
+        for length in (*(60,) * minutes, *(seconds,) * (seconds > 0)):
             if (name := next(names, None)) is not None:
                 samples.append(order(self.now, name))
-            self.now += 60.0
+            self.now += length
             self.good, self.made = self.good + 100, self.made + 100
             samples.append(tag(self.now, "Good", self.good % 65_536))
         samples.append(tick(self.now + 1.0))

@@ -13,13 +13,14 @@ from tests.delivery.recollection_rig import Gateway
 from tests.mapping.recording import tag, tick
 
 
-@pytest.mark.parametrize("minutes", [0, 1, 60])
+@pytest.mark.parametrize(("minutes", "seconds"), [(0, 0), (0, 30), (1, 0), (60, 0)])
 async def test_p4_a_copy_of_before_tells_no_counter_twice(
-    gateway: Gateway, oden: Oden, minutes: int, tmp_path: Path
+    gateway: Gateway, oden: Oden, minutes: int, seconds: int, tmp_path: Path
 ) -> None:
-    """Put back after no time, a minute, an hour of the same run: two searches, and the sum is what was made."""
+    """Put back after no time, half a minute, a minute, an hour of the same run: two searches, and the sum is what was
+    made."""
     copy = gateway.copy()
-    await gateway.lives(minutes=minutes)
+    await gateway.lives(minutes=minutes, seconds=seconds)
     assert await gateway.put_back(copy, tmp_path) == 2
     await gateway.lives(minutes=3)
     assert (await gateway.total(), len(oden.runs())) == (gateway.made, 1)
