@@ -163,14 +163,11 @@ class ClockWatch:
         boot = self._witnesses.boot()
         if not boot or boot != known.boot:
             return False
-        ahead = self._clock.machine() - (known.started + self._since_start())
+        ahead = self._clock.machine() - (known.started + self._clock.monotonic() + self._clock.slept())
         if not -TOLERATED <= ahead <= DRIFT:
             log.warning("clock_kept", ahead=round(ahead, 1))
             self._clock.shift(self._clock.drift() - ahead)
         return True
-
-    def _since_start(self) -> float:
-        return self._clock.monotonic() + self._clock.slept()
 
     def ahead_of_now(self, seen_until: float) -> Retiming | None:
         """After `begin`: what is to be mended where the latest time that was stored, `seen_until`, is yet to come. That
@@ -219,7 +216,8 @@ class ClockWatch:
 
     def known(self) -> KnownTime:
         """What is to be remembered of the time."""
-        started, boot = self._clock.now() - self._since_start(), self._witnesses.boot()
+        # Without a sleep that was not followed yet: the next life has that in what it adds.
+        started, boot = self._clock.now() - self._clock.monotonic() - self._slept, self._witnesses.boot()
         if self.by is None:
             since = self._agreed_at if self._known.since is None else min(self._known.since, self._agreed_at)
             return KnownTime(self._known.confirmed, since, self._agreed_at, started, boot)

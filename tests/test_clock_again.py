@@ -7,7 +7,7 @@ import pytest
 
 from gateway.clock_watch import LASTING, LONGEST_WAIT
 from gateway.known_time import KnownTime, Retiming, of_what_is_ahead
-from tests.clock_rig import RIGHT, YEAR, Machine, in_simulated_time, kinds
+from tests.clock_rig import NOTHING, RIGHT, YEAR, Machine, in_simulated_time, kinds
 
 
 @pytest.mark.parametrize(("since", "begun"), [(None, None), (RIGHT - 300.0, RIGHT - 200.0)])
@@ -37,6 +37,20 @@ async def test_p11_a_gateway_that_is_started_again_keeps_its_clock(
         leap = watch.land()
         assert leap.retiming is not None
         assert (leap.retiming.since, leap.retiming.by) == pytest.approx((begun or RIGHT, ahead), abs=0.01)
+
+
+@in_simulated_time
+async def test_p11_a_sleep_that_was_not_noticed_is_in_the_clock_that_is_kept() -> None:
+    """The gateway ends while the machine sleeps, or as it wakes up: the time that passed then has passed."""
+    clock = Machine()
+    watch = clock.watch()
+    await watch.begin(NOTHING, 0.0)
+    await asyncio.sleep(100.0)
+    clock.asleep = 5000.0
+    known, again = watch.known(), clock.watch()
+    clock.shift(clock.drift())  # a clock begins by the machine's
+    await again.begin(known, 0.0)
+    assert (round(clock.monotonic()), clock.error(), again.conditions()) == (100, 0.0, [])
 
 
 @in_simulated_time
