@@ -286,10 +286,11 @@ async def _done(command: str, _: object) -> AsyncGenerator[dict[str, object], No
 
 
 def server(lines: int, *, faulty: bool, paused: bool = False, port: int = 0, away: int = 1) -> StatusServer:
-    """The page of such a plant. Its actions do nothing."""
+    """The page of such a plant, of one process from now on. Its actions do nothing."""
+    started_at = time.time() - 9 * 86_400
     return StatusServer(
         f"127.0.0.1:{port}",
-        lambda: plant(lines, faulty=faulty, now=time.time(), paused=paused, away=away),
+        lambda: replace(plant(lines, faulty=faulty, now=time.time(), paused=paused, away=away), started_at=started_at),
         lambda: None,
         history=history(lines, faulty=faulty, now=time.time()),
         trend=trend(time.time(), faulty=faulty),
