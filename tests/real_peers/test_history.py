@@ -1,4 +1,4 @@
-"""The history of a server of another maker fills the time of which it has forgotten the session."""
+"""The history of servers of other makers fills the time of which they have forgotten the session."""
 
 import asyncio
 import json
@@ -13,15 +13,15 @@ from gateway.sources.opcua.source import OpcuaSource
 from tests.links import Link
 from tests.peers import wait_until
 from tests.real_peers.gateway_run import GatewayRun
-from tests.real_peers.opcua_servers import NodeOpcua
+from tests.real_peers.opcua_servers import SERVERS, OpcuaPeer
 from tests.sources.harness import Intake, opcua_config, opcua_tags, running
 
 STATE, GOOD = "nsu=urn:acme:line;s=L01.State", "nsu=urn:acme:line;s=L01.Good"
 
 
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[NodeOpcua]:
-    server = NodeOpcua(tmp_path / "server", history=5_000)
+@pytest.fixture(params=["node-opcua", "o6"])
+async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[OpcuaPeer]:
+    server = SERVERS[request.param](tmp_path / "server", history=5_000)
     try:
         await server.start(L01__State=0, L01__Good=0)
         yield server
@@ -29,7 +29,7 @@ async def server(tmp_path: Path) -> AsyncIterator[NodeOpcua]:
         await server.kill()
 
 
-async def test_p2_every_change_is_read_from_the_history(server: NodeOpcua) -> None:
+async def test_p2_every_change_is_read_from_the_history(server: OpcuaPeer) -> None:
     """Two thousand counts and some states, while the way is cut and the session forgotten: each comes once."""
     link = Link(server.port)
     await link.start()
@@ -62,7 +62,7 @@ async def test_p2_every_change_is_read_from_the_history(server: NodeOpcua) -> No
     assert [notice for notice in intake.notices if notice.kind == "gap"] == []
 
 
-async def test_p13_what_was_made_while_the_gateway_was_off_is_at_its_orders(server: NodeOpcua, tmp_path: Path) -> None:
+async def test_p13_what_was_made_while_the_gateway_was_off_is_at_its_orders(server: OpcuaPeer, tmp_path: Path) -> None:
     """The gateway is killed; one order goes on, one comes and goes, a third begins meanwhile. Each has its parts at
     Oden."""
     await server.add("L01.Order", "A")
@@ -89,7 +89,7 @@ async def test_p13_what_was_made_while_the_gateway_was_off_is_at_its_orders(serv
         await run.close()
 
 
-async def count(server: NodeOpcua, first: int, last: int) -> None:
+async def count(server: OpcuaPeer, first: int, last: int) -> None:
     for number in range(first, last + 1):
         await server.write("L01.Good", number)
         await asyncio.sleep(0.02)
