@@ -166,7 +166,7 @@ async def test_a_gateway_that_runs_says_what_it_knows(server: OpcuaServer, site:
         assert (known["value"], known["known"]) == (70000, True)
         assert await tail.end() == 0
         told = "Factory A/Line 01 good = 70000"
-        shown = await site.until(lambda answer: told in answer.output, "tail", "-c", "gateway.yaml", "--for", "1s")
+        shown = await site.until(lambda answer: told in answer.output, "tail", "-c", "gateway.yaml", "--for", "5s")
         assert told in shown.output
         refused = await site.run("tail", "-c", "gateway.yaml", "press")
         assert (refused.code, refused.problems) == (

@@ -1,4 +1,4 @@
-"""Alarms and events of a server of another maker: each once, whatever becomes of the connection."""
+"""Alarms and events of servers of other makers: each once, whatever becomes of the connection."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ from gateway.clock import AnchoredClock
 from gateway.sources.opcua.source import OpcuaSource
 from tests.links import Link
 from tests.peers import wait_until
-from tests.real_peers.opcua_servers import NodeOpcua
+from tests.real_peers.opcua_servers import NodeOpcua, Open62541
 from tests.sources.harness import Intake, opcua_config, opcua_tag, running
 
 PRESS = "nsu=urn:acme:line;s=Press"
@@ -94,3 +94,46 @@ async def test_events_have_the_fields_that_all_have(server: NodeOpcua, link: Lin
     assert {value["EventType"] for value in values} == {"i=2041"}
     assert {value["ConditionId"] for value in values} == {None}
     assert len({value["EventId"] for value in values}) == 5
+
+
+async def test_p2_events_of_open62541_come_once_over_a_cut_and_in_a_new_session(tmp_path: Path) -> None:
+    """Its server object tells of them. It knows no conditions, and nothing is said of that."""
+    server = Open62541(tmp_path / "server")
+    link = Link(server.port)
+    await link.start()
+    source, intake, address = source_of(link, "i=2253")
+
+    def messages() -> list[Any]:
+        values: list[Any] = [sample.value for sample in intake.samples if sample.address == address]
+        return [value["Message"] for value in values]
+
+    async def happen(*numbers: int) -> None:
+        for number in numbers:
+            await server.ask(do="happen", message=f"cycle {number}")
+
+    try:
+        await server.start(L01__State=0)
+        async with running(source, intake):
+            await wait_until(lambda: source.health.connected)
+            await happen(0, 1, 2)
+            await wait_until(lambda: len(messages()) >= 3)
+            await link.stop()
+            await happen(3, 4)
+            await link.start()
+            await wait_until(lambda: len(messages()) >= 5)
+            assert intake.notices == []
+            await server.ask(do="forget")
+            await wait_until(lambda: intake.notices)
+            await wait_until(lambda: source.health.connected)
+            await happen(5)
+            await wait_until(lambda: len(messages()) >= 6)
+            assert source.health.failed == {}
+    finally:
+        await link.stop()
+        await server.kill()
+    assert messages() == [f"cycle {number}" for number in range(6)]
+    told: list[Any] = [sample.value for sample in intake.samples]
+    assert {(value["Severity"], value["EventType"], value["SourceName"]) for value in told} == {
+        (300, "i=2041", "Server")
+    }
+    assert len({value["EventId"] for value in told}) == 6
