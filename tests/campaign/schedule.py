@@ -139,8 +139,8 @@ def _with_others(plain: Schedule, chances: random.Random) -> Schedule:
 
 def _with_manners(plain: Schedule, chances: random.Random) -> Schedule:
     """Also how this Oden calls things, where it refuses what lies over another, when it lets a work order be begun
-    again, and how exactly it keeps starts. One that rounds them and refuses overlaps would refuse those beside each
-    other; in a copy nobody could tell which of two of one minute was told."""
+    again, how it writes times, and how exactly it keeps starts. One that rounds them and refuses overlaps would refuse
+    those beside each other; in a copy nobody could tell which of two of one minute was told."""
     modes = replace(
         plain.modes,
         names=chances.choice(("any", "any", "unique", "short")),
@@ -149,6 +149,7 @@ def _with_manners(plain: Schedule, chances: random.Random) -> Schedule:
     )
     rounds = chances.choice((0, 0, 0, 1, 60))
     modes = replace(modes, match=chances.choice(("any", "any", "no_unique")))
+    modes = replace(modes, times=chances.choice(("seconds", "seconds", "milliseconds", "offset", "number")))
     if modes.overlap < 400 and rounds:
         lives = tuple(replace(life, back=0) for life in plain.lives) if rounds > 1 else plain.lives
         return replace(plain, modes=replace(modes, rounds=rounds), lives=lives)
