@@ -185,9 +185,11 @@ class ReadySet:
             if attempt is None:
                 self._carried.pop(key, None)
         touched = transaction.intervals.keys()
-        # Nothing goes on of one whose start waits.
+        # Nothing goes on of one whose start waits, and is not known to be at Oden.
         begun = [
-            key for key, interval in transaction.intervals.items() if interval is None or interval.start_at is None
+            key
+            for key, interval in transaction.intervals.items()
+            if interval is None or interval.oden_id is not None or interval.start_at is None
         ]
         freed = {name for name, blocked in self._blocked.items() if blocked.change(begun)}
         stale = [
