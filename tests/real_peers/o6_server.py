@@ -121,9 +121,11 @@ class Plc:
         (await self.server.write("i=2267", o6.Byte(command["level"]))).check()
 
     async def write(self, command: dict[str, Any]) -> None:
-        name = re.sub("(?<!^)(?=[A-Z])", "_", command.get("status", "Good")).upper()
         time = datetime.fromisoformat(command["time"]) if "time" in command else datetime.now(UTC)
-        told = {"status": getattr(o6.StatusCode, name), "sourceTimestamp": o6.DateTime(time)}
+        told: dict[str, Any] = {"sourceTimestamp": o6.DateTime(time)}
+        if "status" in command:  # one that a value had none of before is a change for this server, deadband or not
+            name = re.sub("(?<!^)(?=[A-Z])", "_", command["status"]).upper()
+            told["status"] = getattr(o6.StatusCode, name)
         value = o6.DataValue(self.value(command), **told)
         (await self.server.write(self.node(command), value)).check()
 
