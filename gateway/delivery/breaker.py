@@ -127,7 +127,8 @@ class CircuitBreaker:
         self._forbidden: set[str] = set()
         self._failing = 0
         self.probes: Counter[str] = Counter()
-        """Requests that were chosen while all is held, by line and by lane."""
+        """Requests that have left while all is held, by line and by lane. One that cannot leave says nothing of them,
+        and its body is kept: to try each lane would leave many requests that nothing is packed into any more."""
         self._refused: dict[str, set[str]] = {}
         """What the dead letters in a row are about, by their causes, the newest last."""
 
@@ -150,6 +151,8 @@ class CircuitBreaker:
             log.warning(
                 "request_failed", request=answer.request, endpoint=path, line=line, fate=outcome.fate, **reasons
             )
+        if not answer.sent:
+            self.probes.clear()
         if outcome.hold == "line":
             self.hold_line(line, outcome.reason)
             self._forbidden |= {line} if answer.status == FORBIDDEN else set()
