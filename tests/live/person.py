@@ -48,8 +48,14 @@ class Person:
     def input(self, name: str, **keys: Any) -> None:
         self.config["lines"][0]["inputs"][name] = keys
 
+    def saves(self) -> None:
+        """The file is the old one or the new one, never half of it: a gateway that runs may read it at any moment."""
+        new = self.file.with_suffix(".new")
+        new.write_text(json.dumps(self.config))
+        new.replace(self.file)
+
     async def asks(self, seconds: float = 5) -> Findings:
-        self.file.write_text(json.dumps(self.config))
+        self.saves()
         code, said = await self.types("check", "-c", str(self.file), "--live", "--seconds", str(seconds), "--json")
         assert '"findings"' in said, said
         found = {(each["kind"], each["about"]): each for each in json.loads(said[said.index("{") :])["findings"]}
