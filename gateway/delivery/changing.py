@@ -25,8 +25,8 @@ from gateway.delivery.changes import (
     writes_whole,
 )
 from gateway.delivery.limited import LimitedClient
-from gateway.delivery.outcome import outcome_of
-from gateway.delivery.settlement import MOST_SENDS, Settlement
+from gateway.delivery.outcome import Outcome, outcome_of
+from gateway.delivery.settlement import MOST_BLIND, MOST_SENDS, Settlement
 from gateway.delivery.whereabouts import Whereabouts
 from gateway.model import UpdateInterval
 from gateway.oden import answers, requests
@@ -62,7 +62,7 @@ class Changing:
         answer = await self._client.post(request.endpoint, request.text(), written)
         outcome = outcome_of(request.endpoint, answer, creates=False, none_is_success=True)
         await settlement.note_answer(request.endpoint, work, answer, outcome, chosen)
-        shown = None
+        shown, is_blind = None, settlement.looked(attempt, outcome).blind >= MOST_BLIND
         if outcome.fate == "delivered":
             shown = answers.shown_interval([] if answer.status == 404 else answer.body, interval.oden_id)
         if shown == "none":
@@ -72,13 +72,13 @@ class Changing:
         elif (
             attempt.looks + 1 >= MOST_UNSEEN
             and answer.status is not None
-            # What a change has dropped is nowhere else: only that Oden refuses to show it for good ends the looking.
-            and (outcome.fate == "dead" or not attempt.confirmed)
+            # What a change has dropped is nowhere else: only that Oden never shows it ends the looking.
+            and (outcome.fate == "dead" or not attempt.confirmed or is_blind)
         ):
             await self._go_on_unseen(work, attempt, record, outcome.reason)
         else:
             reason = outcome.reason or "Oden's answer to the search was not understood"
-            await settlement.look_up_later(work, attempt, reason, outcome.retry_after or 0.0)
+            await settlement.look_up_later(work, attempt, reason, outcome.retry_after or 0.0, outcome=outcome)
 
     async def succeeded(self, work: Work, attempt: Attempt) -> None:
         """Oden has taken what was written."""
@@ -116,7 +116,7 @@ class Changing:
                 await settlement.settle(work, {})
             case _:
                 reason = "Oden does not show the interval by its id"
-                await settlement.look_up_later(work, attempt, reason, answered=True)
+                await settlement.look_up_later(work, attempt, reason, outcome=Outcome("delivered"))
 
     async def _go_on(self, work: Work, attempt: Attempt, record: UpdateInterval, shown: Mapping[str, Any]) -> None:
         settlement, chosen = self._settlement, self._settlement.options.updates

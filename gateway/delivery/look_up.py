@@ -12,7 +12,7 @@ from gateway.delivery.changes import is_change
 from gateway.delivery.changing import MOST_UNSEEN, Changing
 from gateway.delivery.limited import LimitedClient
 from gateway.delivery.outcome import EMPTY, Outcome, look_up_result, outcome_of
-from gateway.delivery.settlement import MINUTE, Settlement, unsaid
+from gateway.delivery.settlement import Settlement, unsaid
 from gateway.model import Notice, Output, Record, Setting, StartInterval, UpdateInterval
 from gateway.oden import answers, requests
 from gateway.oden.answer_parts import entries_of
@@ -20,7 +20,7 @@ from gateway.oden.classification import Answer
 from gateway.oden.exchange import iso
 from gateway.oden.http_answer import Keeps
 from gateway.oden.requests import Wording
-from gateway.oden.shown_starts import may_be_rounded, rounds_starts, telling
+from gateway.oden.shown_starts import MINUTE, may_be_rounded, rounds_starts, telling
 from gateway.outbox import left_open
 from gateway.outbox.entries import Attempt, LineRef, Work
 from gateway.outbox.life import uncompared
@@ -99,7 +99,7 @@ class LookUps:
             if answered and isinstance(work.records[0], UpdateInterval) and attempt.looks + 1 >= MOST_UNSEEN:
                 await settlement.put_off(work, attempt, phase="retry", not_before=0.0, reason=reason)
                 return
-            await settlement.look_up_later(work, attempt, reason, outcome.retry_after or 0.0, answered=answered)
+            await settlement.look_up_later(work, attempt, reason, outcome.retry_after or 0.0, outcome=outcome)
             return
         if any(one.record.key in result.others and _is_unsure(one) for one in listed):
             # What these are here is needed to see that: once they are settled, the others would be sent.

@@ -22,6 +22,7 @@ from gateway.oden.classification import Answer
 from gateway.oden.endpoints import Endpoint
 from gateway.oden.errors import InvalidRequest
 from gateway.oden.requests import DEFAULT, Wording
+from gateway.oden.shown_starts import MINUTE
 from gateway.outbox import gone, refused_ends, told
 from gateway.outbox.entries import Attempt, LineRef, Work
 from gateway.outbox.store import SPAN, Outbox
@@ -40,13 +41,10 @@ MOST_FOREIGN = 5
 """A record that is answered so often with no, in a shape that is not Oden's, while the same endpoint takes others from
 one send to the next, is a dead letter."""
 MOST_BLIND = 10
-"""Look-ups that were answered and settled nothing, while Oden took other requests from one to the next, after which
-what is in doubt is unsettled.
-"""
+"""Look-ups that were answered by Oden and settled nothing, after which what is in doubt is unsettled: each is `settle`
+after the one before at the least, so that no search is so far behind."""
 SEEN_TO = 3600.0
 """Seconds after which a start that waits for a person is sent again: they may have ended at Oden what is before it."""
-MINUTE = 60
-"""Seconds to which Oden may round the starts of intervals."""
 OUTBOX_PAUSE = 1.0
 """Seconds until an outbox that could not be written is tried again."""
 
@@ -308,20 +306,25 @@ class Settlement:
             log.warning("start_shown_otherwise", record=record.key, line=record.line, start=record.start, shown=shown)
 
     async def look_up_later(
-        self, work: Work, attempt: Attempt, reason: str, pause: float = 0.0, *, answered: bool = False
+        self, work: Work, attempt: Attempt, reason: str, pause: float = 0.0, *, outcome: Outcome | None = None
     ) -> None:
         """It is still in doubt: look it up after `settle` and a backoff, or `pause` where that is longer (seconds).
-        Where look-ups are `answered` in vain too often while Oden takes other requests, it is unsettled.
-        """
-        # The one before was at the latest so long before this one was due.
-        blind = answered and self.took_any(attempt.not_before - self.options.settle)
-        attempt = replace(attempt, looks=attempt.looks + 1, blind=attempt.blind + blind)
+        Where the `outcome` of look-ups is too often an answer that settles nothing, it is unsettled."""
+        attempt = self.looked(attempt, outcome)
         if attempt.blind >= MOST_BLIND:
             may_be_there = creates(work.records[0]) and (attempt.tries > 0 or not attempt.body)
             await (self.unsettle if may_be_there else self.refuse)(work, reason)
             return
         not_before = self.clock.now() + max(self.options.settle + backoff(attempt.looks), pause)
         await self.put_off(work, attempt, phase="in_doubt", not_before=not_before, reason=reason)
+
+    def looked(self, attempt: Attempt, outcome: Outcome | None) -> Attempt:
+        """The attempt after a look-up that settled nothing. Oden's own word counts by itself; what nobody can tell to
+        be that counts where Oden has taken other requests since the look-up before."""
+        # The one before was at the latest so long before this one was due.
+        others = self.took_any(attempt.not_before - self.options.settle)
+        blind = outcome is not None and (outcome.fate in ("dead", "delivered") or (outcome.foreign and others))
+        return replace(attempt, looks=attempt.looks + 1, blind=attempt.blind + blind)
 
     async def give_up(self, work: Work, attempt: Attempt) -> None:
         """It was tried too often."""
@@ -355,8 +358,7 @@ class Settlement:
         return max(self._accepted_at.values(), default=0.0) > since
 
     def is_hopeless_setting(self, attempt: Attempt, since: float) -> bool:
-        """The same of a setting, of which there are few: others of any kind count, that were taken since then
-        (epoch)."""
+        """The same of a setting, of which there are few: others of any kind count, taken since then (epoch)."""
         return attempt.foreign >= MOST_FOREIGN or (attempt.failed >= MOST_SENDS and self.took_any(since))
 
     def line_id(self, line: str) -> str:
@@ -379,11 +381,9 @@ class Settlement:
         least = settled if attempt.phase == "in_doubt" or not may_double else 0.0
         # Of what was never sent from here it is not known by which clock it waits.
         most = max(settled, now + longest) if attempt.body else settled
-        not_before = min(max(attempt.not_before, least), most)
-        attempt = replace(attempt, not_before=not_before)
+        attempt = replace(attempt, not_before=min(max(attempt.not_before, least), most))
         if attempt != stored:
-            attempt = replace(attempt, rests_since=now)
-            await self.persist(Outbox.begin, work, attempt)
+            await self.persist(Outbox.begin, work, replace(attempt, rests_since=now))
 
     async def stumbled(self, work: Work, reason: str) -> None:
         """`work` could not be gone on with, for a fault of the gateway's own: what may have been sent is in doubt, and

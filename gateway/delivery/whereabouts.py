@@ -8,7 +8,7 @@ from typing import Literal
 import structlog
 
 from gateway.delivery.limited import LimitedClient
-from gateway.delivery.outcome import outcome_of
+from gateway.delivery.outcome import Outcome, outcome_of
 from gateway.delivery.settlement import Settlement
 from gateway.model import Record, StartInterval
 from gateway.oden import answers, requests
@@ -53,7 +53,9 @@ class Whereabouts:
             return "there"
         start, step = _as_told(record, interval), self._settlement.learned.start_step
         around = requests.look_up([start], self._settlement.line_id(work.line), None, step)
-        found = await self._search(work, around)
+        found, outcome = await self._search(work, around)
+        # What Oden refuses to look for by its place is shown by its id alone.
+        found = [] if outcome.fate == "dead" else found
         row, reference = requests.row_of(start), self._settlement.options.wording.reference
         if step > 1 and found is not None and not _shows(found, interval.oden_id):
             known = await self._settlement.known_starts(work)
@@ -89,18 +91,19 @@ class Whereabouts:
     async def _has_id(self, work: Work, record: Record, interval: Interval) -> bool:
         """Whether a search by the id shows the interval, or settles nothing: somebody may have moved its start."""
         by_id = requests.find_interval(interval.type, self._settlement.line_id(work.line), id=interval.oden_id or "")
-        found = await self._search(work, by_id)
+        found, _ = await self._search(work, by_id)
         return found is None or not isinstance(found, list) or bool(found)
 
-    async def _search(self, work: Work, request: Request) -> object:
-        """What a search answers; an empty list for "none", and None where that settles nothing."""
+    async def _search(self, work: Work, request: Request) -> tuple[object, Outcome]:
+        """What a search answers; an empty list for "none", and None where that settles nothing. And what the answer
+        means."""
         chosen = self._settlement.clock.now()
         found = await self._client.post(request.endpoint, request.text(), asyncio.Event())
         outcome = outcome_of(request.endpoint, found, creates=False, none_is_success=True)
         await self._settlement.note_answer(request.endpoint, work, found, outcome, chosen)
         if outcome.fate != "delivered":
-            return None
-        return [] if found.status == 404 else found.body
+            return None, outcome
+        return [] if found.status == 404 else found.body, outcome
 
 
 def _as_told(record: Record, interval: Interval) -> StartInterval:

@@ -70,7 +70,8 @@ class Attempt:
     refused: Annotated[bool, SPARED] = False
     """That was by a refusal in so many words."""
     blind: Annotated[int, SPARED] = 0
-    """How often a look-up was answered in a way that settles nothing, while Oden took others."""
+    """How often a look-up was answered in a way that settles nothing: by Oden, or, where that cannot be told, while
+    Oden took others."""
     beside: Annotated[Mapping[str, JsonValue] | None, ABSENT] = None
     """Metadata that Oden showed beside those that the attempt changes: whether they are still there afterwards shows
     what a change does. None: that is not asked."""
