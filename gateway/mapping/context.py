@@ -90,10 +90,11 @@ class Recorder:
     """Gathers the records of one step, in order.
 
     `number` is that of the next record. `rules` has, by the key of a record, the key of the rule by which it is made,
-    where one is; `shares` by the key of an entry of output the sums that it holds; `full` are batches that have ended.
+    where one is; `shares` by the key of an entry of output the sums that it holds, and `owners` the name of the
+    interval that has it, where that has one; `full` are batches that have ended.
     """
 
-    __slots__ = ("full", "line", "number", "records", "rules", "shares")
+    __slots__ = ("full", "line", "number", "owners", "records", "rules", "shares")
 
     def __init__(self, line: str, number: int) -> None:
         self.line = line
@@ -101,11 +102,12 @@ class Recorder:
         self.records: list[Record] = []
         self.rules: dict[str, str] = {}
         self.shares: dict[str, tuple[Share, ...]] = {}
+        self.owners: dict[str, str] = {}
         self.full: list[ToldBatch] = []
 
     def begin_step(self) -> None:
         """Forget what was gathered."""
-        self.records, self.rules, self.shares, self.full = [], {}, {}, []
+        self.records, self.rules, self.shares, self.owners, self.full = [], {}, {}, {}, []
 
     def _key(self, at: float) -> str:
         key = record_key(self.line, self.number, at)
@@ -171,13 +173,16 @@ class Recorder:
         timestamp: int,
         shares: Sequence[Share],
         *,
+        name: str | None = None,
         corrects: bool = False,
         after: tuple[str, ...] = (),
     ) -> str:
-        """Record what was made in an interval: one entry with the sums `shares`, which have no name in common. Answers
-        the entry's key."""
+        """Record what was made in an interval, which is called `name`: one entry with the sums `shares`, which have no
+        name in common. Answers the entry's key."""
         key = self.settle(at, kind, interval, timestamp, shares, corrects=corrects, after=after)
         self.shares[key] = tuple(shares)
+        if name:
+            self.owners[key] = name
         return key
 
     def settle(

@@ -242,10 +242,12 @@ class _Move:
 
     def _explains(self, excursion: Excursion) -> bool:
         """Whether what it has made since the excursion, or that it was set anew, explains the move as well."""
-        ahead = self.end - self.begin
-        if ahead < 0:
-            return self.counter.direction == "down" and excursion.away > EXCURSION
-        return self.counter.max_rate is not None and ahead <= (self.most or 0)
+        ahead, turn = self.end - self.begin, self.counter.turn
+        if ahead < 0 and self.counter.direction == "down":
+            return excursion.away > EXCURSION
+        if ahead < 0 and turn is not None:
+            ahead += turn  # it has rolled over, as it may have before
+        return self.counter.max_rate is not None and 0 <= ahead <= (self.most or 0)
 
     def _made_since(self, excursion: Excursion) -> float:
         """How much it may have counted since before the excursion, at most."""

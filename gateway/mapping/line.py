@@ -243,7 +243,7 @@ class LineSteps:
             pending = waiting((output.plan.type, output.state) for output in self.outputs)
             self.owed = settle(self.owed, pending, recorder, context.now)
         self.missed = context.say_missed(self.missed) if context.missed else self.missed
-        self.told = with_told(self.told, recorder, self.tracks) if recorder.shares else self.told
+        self.told = with_told(self.told, recorder) if recorder.shares else self.told
         told = tuple(recorder.records), tuple(context.notices), recorder.rules, recorder.shares
         if known:
             self.state = self._known()

@@ -332,7 +332,7 @@ def report(
     for shares in packed(sums):
         stamp = free_stamp(interval, taken, min(now, until))
         taken = with_stamp(taken, stamp)
-        recorder.output(now, plan.type, interval.interval, stamp, shares)
+        recorder.output(now, plan.type, interval.interval, stamp, shares, name=interval.name)
     known = {other.interval for other in (*state.kept, intervals.last, intervals.current) if other is not None}
     stamps = {key: others for key, others in state.stamps.items() if key in known}
     return replace(state, pending=tuple(rest), stamps=stamps | {interval.interval: taken})
@@ -377,7 +377,7 @@ def record_stand_in(untold: Untold, plan: OutputPlan, now: float, recorder: Reco
     entries = packed(untold.made)
     interval = recorder.start(now, plan.type, untold.start, STAND_IN, {"product": STAND_IN})
     for place, entry in enumerate(entries, max(untold.start, untold.end - len(entries))):
-        recorder.output(now, plan.type, interval, place, entry)
+        recorder.output(now, plan.type, interval, place, entry, name=STAND_IN)
     recorder.end(now, plan.type, interval, untold.end)
 
 

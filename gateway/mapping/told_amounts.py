@@ -1,11 +1,10 @@
 """What a line has told of its output of late, and of whom, so that it can be said what of it stays where it is when a
 message comes that is older than all that is remembered. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from gateway.mapping.context import Recorder
-from gateway.mapping.interval_track import IntervalTrack
 from gateway.mapping.values import DECIMALS, Number, total, whole
 from gateway.model import Output, Scalar
 
@@ -28,25 +27,18 @@ class ToldAmounts(NamedTuple):
 Told = tuple[ToldAmounts, ...]
 
 
-def with_told(known: Told, recorder: Recorder, tracks: Sequence[IntervalTrack]) -> Told:
+def with_told(known: Told, recorder: Recorder) -> Told:
     """What was told, with the entries of output of one more step."""
     kinds = {told[:3]: told for told in known}
     for record in recorder.records:
         if not isinstance(record, Output):
             continue
-        of = _name(record, tracks)
+        of = recorder.owners.get(record.key, record.type)
         for raw_data, names, amount in recorder.shares.get(record.key, ()):
             before = kinds.pop((of, raw_data, names), None)
             entries = (*(before.entries if before is not None else ()), (record.timestamp, amount))
             kinds[of, raw_data, names] = ToldAmounts(of, raw_data, names, entries[-MOST_ENTRIES:])
     return tuple(kinds.values())[-MOST_KINDS:]
-
-
-def _name(record: Output, tracks: Sequence[IntervalTrack]) -> str:
-    states = (track.state for track in tracks)
-    known = (one for state in states for one in (state.current, state.last, *state.recently_ended))
-    name = next((one.name for one in known if one is not None and one.interval == record.interval), None)
-    return name or record.type
 
 
 def in_words(told: Told, since: float) -> str:

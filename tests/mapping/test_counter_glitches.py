@@ -50,6 +50,16 @@ def test_p2_a_reset_from_which_it_goes_on_is_no_glitch(begin: int, before: list[
         assert counted(spec, shown)[0] == sum(before) + sum(since)
 
 
+def test_p2_a_counter_that_has_rolled_over_twice_and_shows_what_it_showed_is_no_glitch() -> None:
+    """From 40 over 100 to 0, and on to 35, 95 and over 100 to 40: all of it can have been made in its time."""
+    spec, memory, last, made = policy(max_rate="5/s", rollover=100), NOTHING_KNOWN, 40, 0.0
+    for seconds, value in [(61.0, 0), (7.0, 35), (14.0, 95), (61.6, 40), (0.0, 40), (130.0, 64)]:
+        move = delta(spec, last, value, seconds, watched=True, memory=memory)
+        assert move.gap is None, (last, value)
+        made, memory, last = made + move.amount, move.memory, value
+    assert made == 224
+
+
 @given(
     st.sampled_from([{}, {"rollover": 65536}, {"signed": 32}, {"backwards": "ignore"}, {"backwards": "count"}]),
     st.integers(1, 5_000),

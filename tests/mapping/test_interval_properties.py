@@ -16,7 +16,7 @@ from gateway.mapping.intervals import ByCondition, ByIdleness, ByKey
 from gateway.mapping.line import Tick, due, dump
 from gateway.model import Record, Sample, StartInterval, UpdateInterval
 from tests.mapping.laws import examples
-from tests.mapping.recording import T0, message, play, tag
+from tests.mapping.recording import T0, fed, message, play, tag
 
 INPUTS: dict[str, Any] = {
     "state": {"source": "plc", "node": "State"},
@@ -245,13 +245,14 @@ def test_p2_messages_sent_again_change_nothing(
     example: LinePlan, samples: list[Sample], again: list[tuple[int, int]]
 ) -> None:
     """A sender that lost its connection sends messages with times of their own again, at once or much later: the same
-    records, where these messages say which order is on, or that something begins, ends, or has a reason."""
+    records, where these messages say which order is on, or that something begins, ends, or has a reason. No two have
+    one time, and none is of a time after its arrival, which would count instead, and be that of several."""
     assert example.run is not None
     start = example.run.start
     keyed = isinstance(start, ByKey) and start.input == "order" and not example.run.correct
     addresses = {"event", "order"} if keyed else {"event"}
     samples = [
-        replace(sample, value={**sample.value, "at": sample.value["at"] + place / 1000})
+        replace(sample, value={**sample.value, "at": sample.value["at"] - (len(samples) - place) / 1000})
         if isinstance(sample.value, dict) and "at" in sample.value
         else sample
         for place, sample in enumerate(samples)
@@ -267,7 +268,7 @@ def test_p2_messages_sent_again_change_nothing(
             more.append((after + 0.5, replace(samples[place_again], received=samples[after].received)))
     end = Tick(samples[-1].received + 4000)
     with_more = [sample for _, sample in sorted(more, key=lambda place: place[0])]
-    assert play(example, *with_more, end).texts == play(example, *samples, end).texts
+    assert fed(example, *with_more, end).texts == fed(example, *samples, end).texts
 
 
 def of_a_device(given: dict[str, Any]) -> dict[str, Any]:

@@ -7,10 +7,11 @@ from itertools import accumulate
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.mapping.line import Tick
 from gateway.mapping.told_amounts import MOST_ENTRIES, MOST_KINDS, in_words
 from gateway.model import Output, Sample, StartInterval
 from tests.mapping.laws import examples
-from tests.mapping.recording import T0, fed, order, plan, scrap, tag, tick
+from tests.mapping.recording import PLC, T0, fed, order, plan, play, scrap, tag, tick
 
 LINE = plan(states=None)
 MADE = st.lists(st.tuples(st.integers(20, 90), st.sampled_from(["order", "good", "scrap"])), max_size=25)
@@ -44,6 +45,27 @@ def test_p13_what_comes_late_within_what_is_remembered_is_told_there() -> None:
     counts = [tag(at, "Good", at) for at in range(1, 300, 10)]
     played = fed(LINE, order(0, "A"), *counts, order(300, "B", at=150), tick(500))
     assert in_words(played.state.told, T0) == "140 yield of A, 150 yield of B"
+
+
+def test_p13_output_is_known_by_the_run_that_had_it_also_where_others_are_over_by_then() -> None:
+    """Time that passes in one go tells it of the same run as time that passes bit by bit."""
+    line = plan(
+        states=None,
+        inputs={
+            **PLC,
+            "running": {"source": "plc", "node": "Running"},
+            "good": {**PLC["good"], "counter": {"rollover": 1000}},
+        },
+        run={"key": "running", "product": "P", "name": "{order}", "end": {"idle": "30s"}},
+        scrap_yield={"every": "10s", "entries": [{"count": "good", "raw_data": {"yield": "{n}"}}]},
+    )
+    events = [order(0, "A"), tag(1, "Running", True), tag(46, "State", 0), tag(46, "Good", 991)]
+    events.append(tag(91, "Good", 0, initial=True))
+    last: list[Sample | Tick] = [tag(136, "State", 0), tick(236)]
+    in_one_go, bit_by_bit = play(line, *events, *last), play(line, *events, tick(118.5), *last)
+    assert in_one_go.texts == bit_by_bit.texts
+    assert in_one_go.state.told == bit_by_bit.state.told
+    assert in_words(in_one_go.state.told, T0) == "9 yield of A"
 
 
 def test_p12_what_is_known_of_it_is_bounded() -> None:
