@@ -2,7 +2,7 @@
 subscriptions alone, one whose node was deleted. Each is noticed and told, and goes on."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -88,4 +88,33 @@ async def test_p9_a_node_that_was_deleted_is_unknown_until_it_is_back(server: Op
     news = [one.value for one in intake.samples if one.address == STATE and one.quality == "good" and not one.initial]
     assert [*dict.fromkeys(told(intake, STATE))] == [1, 5, 6]
     assert len(news) == len({*news}), "what a new item says first is no news"
+    assert {(notice.kind, notice.address) for notice in intake.notices} <= {("gap", STATE)}
+
+
+async def test_p9_a_counter_whose_node_is_back_within_an_audit_is_heard_again(server: OpcuaPeer) -> None:
+    """It never stands: its node is deleted and made anew while it counts. Once it is heard again, none is lost."""
+    source, intake = watching(server.url, (STATE, {}), (OTHER, {}), audit="5s")
+    count = 1
+
+    async def until(condition: Callable[[], bool]) -> None:
+        nonlocal count
+        async with asyncio.timeout(PATIENCE):
+            while not condition():
+                count += 1
+                await server.write("L01.State", count)
+                await asyncio.sleep(0.2)
+
+    async with running(source, intake):
+        await wait_until(lambda: told(intake, STATE) == [1] and told(intake, OTHER) == [0])
+        await until(lambda: count == 20)
+        await server.delete("L01.State")
+        await server.add("L01.State", back := count + 1)
+        count = back
+        await until(lambda: told(intake, STATE)[-1] > back)
+        heard = told(intake, STATE)[-1]
+        await until(lambda: count >= heard + 20)
+        await wait_until(lambda: told(intake, STATE)[-1] == count)
+        assert source.health.failed == {}
+    values = told(intake, STATE)
+    assert values[values.index(heard) :] == [*range(heard, count + 1)]
     assert {(notice.kind, notice.address) for notice in intake.notices} <= {("gap", STATE)}

@@ -1,13 +1,16 @@
 """Whether what a server says of changes is what it answers when it is asked: the pure part of the audit.
 
 A tag can be deaf: its item exists, its subscription lives, and nothing comes of it any more (a deleted node dies in
-silence on two of three servers). So all tags are read now and then and compared with what came of them. A difference is
-no proof: what was read may be on its way, or may change faster than it is sampled. A tag is deaf only if it differs in
-two readings with enough time between them for a message to come, nothing came of it meanwhile, and its value has stood
-for as long. A value that moves all the time has not stood, so that a noisy one is never called deaf; nor is one that
-stands within its deadband, of which the server was asked to tell nothing.
+silence on two of three servers, and one that comes back has other items). So all tags are read now and then and
+compared with what came of them. A difference is no proof: what was read may be on its way, or may change faster than it
+is sampled. A tag is deaf only if it differs in two readings with enough time between them for a message to come, and
+nothing came of it meanwhile, and either its status is another, or its value has stood for as long, or it differed in
+some audits in a row, all without a word of it. A value that moves all the time has not stood, and is told of in between
+if its item lives, so that a noisy one is never called deaf; nor is one that stays within its deadband, of which the
+server was asked to tell nothing. While nobody takes what the server tells, nothing can be said.
 """
 
+import math
 from dataclasses import dataclass
 
 from gateway.sources.opcua.decode import Decoded, Raw
@@ -19,6 +22,10 @@ INTERVALS = 3
 """Publishing intervals in which a change must have come."""
 LEAST_GRACE = 1.0
 """Seconds that a change has at the least to come."""
+AUDITS = 2
+"""In a row, without a word of a value that differs each time, after which it need not have stood."""
+_SHORT = 0.5
+"""Seconds for which a message may wait until it is taken, and nothing is said by that."""
 
 
 def grace(publishing: float, sampling: float) -> float:
@@ -30,6 +37,20 @@ def grace(publishing: float, sampling: float) -> float:
 class _Suspicion:
     read_at: float
     reading: Decoded
+    often: bool
+    """It differed in enough audits before."""
+
+
+@dataclass(slots=True)
+class _Differences:
+    """Audits in a row in which a tag differed from `told`, the first at `since`; `needed` are enough."""
+
+    told: Reading | None
+    since: float
+    needed: int = AUDITS
+    number: int = 0
+    replaced: bool = False
+    """`told` is what the item before said."""
 
 
 class Auditor:
@@ -38,7 +59,10 @@ class Auditor:
     def __init__(self) -> None:
         self._told: dict[str, Reading] = {}
         self._suspected: dict[str, _Suspicion] = {}
+        self._different: dict[str, _Differences] = {}
         self._replaced: dict[str, tuple[object, object]] = {}
+        self._takes_from = -math.inf
+        self._waits_from = math.inf
 
     def heard(self, node: str, reading: Reading) -> None:
         """Something came of `node`."""
@@ -50,13 +74,33 @@ class Auditor:
         """What came of `node` last."""
         return self._told.get(node)
 
+    def waits(self, now: float) -> None:
+        """What came last is taken by nobody yet, from `now` on."""
+        self._waits_from = now
+
+    def takes(self, now: float) -> None:
+        """It is taken, and what comes next will be."""
+        if now - self._waits_from > _SHORT:
+            self._takes_from = now
+        self._waits_from = math.inf
+
+    def has_taken(self, since: float, now: float) -> bool:
+        """Whether all was taken that came from `since` until `now`: what the server has told would be known."""
+        return self._takes_from <= since and now - self._waits_from <= _SHORT
+
     def doubt(self, node: str, read: Reading, now: float, grace: float, deadband: float = 0.0) -> bool:
         """Whether what was read of `node` at `now` differs, by more than its `deadband`, from what came of it, so that
-        it must be read once more, `grace` seconds later."""
-        if isinstance(read, str) or not self._differs(node, read, deadband) or not _has_stood(read, grace):
-            self._suspected.pop(node, None)
+        it must be read once more, `grace` seconds later. To be asked once in an audit."""
+        self._suspected.pop(node, None)
+        if isinstance(read, str):
             return False
-        self._suspected[node] = _Suspicion(now, read)
+        if not self._differs(node, read, deadband):
+            self._agrees(node)
+            return False
+        often = self._is_often(node, now, grace)
+        if not (often or self._is_otherwise(node, read) or _has_stood(read, grace)):
+            return False
+        self._suspected[node] = _Suspicion(now, read, often)
         return True
 
     def is_deaf(self, node: str, read: Reading, now: float, grace: float, deadband: float = 0.0) -> bool:
@@ -64,17 +108,46 @@ class Auditor:
         first = self._suspected.pop(node, None)
         if first is None or isinstance(read, str) or now < first.read_at + grace:
             return False
-        if not self._differs(node, read, deadband) or not _has_stood(read, grace):
+        if not self._differs(node, read, deadband) or read.status != first.reading.status:
             return False
-        if read.status != first.reading.status:
-            return False
-        if (read.source_time is None) and not _is_same(read.value, first.reading.value):  # it may not have stood
-            return False
-        seen = _content(self._told.get(node)), _content(read)
+        told = self._told.get(node)
+        if self._is_otherwise(node, read):
+            seen: tuple[object, object] = isinstance(told, Decoded) and told.status, read.status
+        elif _has_stood(read, grace) and (read.source_time is not None or _is_same(read.value, first.reading.value)):
+            seen = _content(told), _content(read)
+        else:
+            if first.often:  # a new item that says no more than its first value was no help
+                differences = self._different[node]
+                self._different[node] = _Differences(told, now, 2 * differences.needed, replaced=True)
+            return first.often
         if self._replaced.get(node) == seen:  # a new item has said the same as the one before: it is no help
             return False
         self._replaced[node] = seen
         return True
+
+    def _agrees(self, node: str) -> None:
+        """What was told of `node` is so: its item lives, if it is a new one."""
+        self._replaced.pop(node, None)
+        differences = self._different.get(node)
+        if differences is not None:
+            differences.number = 0
+
+    def _is_often(self, node: str, now: float, grace: float) -> bool:
+        """Note an audit in which `node` differed. Whether they are enough, with nothing told of it since the first."""
+        told = self._told.get(node)
+        differences = self._different.get(node)
+        if differences is None or differences.told is not told:
+            needed = differences.needed if differences is not None and differences.replaced else AUDITS
+            differences = self._different[node] = _Differences(told, now, needed)
+        if not differences.number:
+            differences.since = now
+        differences.number += 1
+        return differences.number >= differences.needed and now >= differences.since + grace
+
+    def _is_otherwise(self, node: str, read: Decoded) -> bool:
+        """Whether its status was never told."""
+        told = self._told.get(node)
+        return not isinstance(told, Decoded) or read.status != told.status
 
     def _differs(self, node: str, read: Decoded, deadband: float) -> bool:
         told = self._told.get(node)

@@ -26,7 +26,8 @@ PATIENCE = 3
 SOON = 5.0
 """A server's clock that is ahead by more seconds is listed."""
 
-_GONE = StatusCodes.BadNodeIdUnknown & MEANING
+_GONE = {code & MEANING for code in (StatusCodes.BadNodeIdUnknown, StatusCodes.BadNodeIdInvalid)}
+"""What an item says whose node is deleted, and never again anything."""
 
 
 class Reports:
@@ -166,7 +167,7 @@ class Reports:
         if reading.overflowed:
             text = "more values came than the server keeps until they are taken: it dropped older ones"
             notices.append(Notice("gap", now, self._name, node, text))
-        if reading.status == _GONE:
+        if reading.status in _GONE:
             self._items.lose(node, "the server has removed the node")
         if reading.quality == "uncertain" and self._items.tag(node).withheld:
             self._withheld.setdefault(node, (now, reading.status))

@@ -173,7 +173,9 @@ class Session:
             unreadable = await self._without_unreadable(published)
         before = self._clock.monotonic()
         if arrival.moments or arrival.notices:
+            self.auditor.waits(before)
             await take(arrival)
+            self.auditor.takes(self._clock.monotonic())
         else:  # nothing in it that anybody must store
             self.publisher.acknowledge(published.numbers)
         if unreadable:

@@ -81,7 +81,9 @@ class Audit:
             return
         await asyncio.sleep(wait)
         again = await self._read(doubtful)
-        now = self._clock.monotonic()
+        before, now = now, self._clock.monotonic()
+        if not self._auditor.has_taken(before - wait, now):
+            return
         deaf = tuple(
             node
             for node, read in again

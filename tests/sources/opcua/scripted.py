@@ -147,6 +147,17 @@ class Server(Nodes):
                 if node == name:
                     queue(subscription.waiting, handle, data, subscription.queues[handle])
 
+    def delete(self, name: str, *, told: int = 0) -> None:
+        """A node goes, and its items are dead, also when there is one of this name again. `told`: with this status, as
+        one server does it, else in silence."""
+        if told:
+            self.write(name, None, status=told)
+        del self.values[name]
+        for subscription in self.subscriptions.values():
+            for id_, (handle, number, node) in subscription.items.items():
+                if node == name:
+                    subscription.items[id_] = handle, number, ""
+
     def happen(self, notifier: str, *, type_: int = 2041, old: float = 0.0, **fields: object) -> None:
         """An event of `notifier`, `old` seconds ago; what of it is the state of a condition has a ConditionId, and is
         told again as long as it is to be retained. Field names have `__` for `/`."""

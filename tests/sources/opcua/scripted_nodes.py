@@ -64,10 +64,6 @@ class Nodes:
             now = EPOCH
         return datetime.fromtimestamp(now - old, UTC)
 
-    def delete(self, name: str) -> None:
-        """A node goes, in silence."""
-        del self.values[name]
-
     async def _read(self, request: ua.ReadRequest) -> Buffer:
         asked = request.Parameters.NodesToRead
         self._limit(len(asked))

@@ -9,6 +9,7 @@ from gateway.sources.opcua.decode import Decoded, Raw
 
 GRACE = 1.0
 GONE = 0x8034_0000
+UNCERTAIN = 0x4090_0000
 
 
 def value(value: object, *, age: float | None = 100.0, status: int = 0) -> Decoded:
@@ -92,6 +93,79 @@ def test_what_is_no_number_in_an_array_is_like_itself() -> None:
 def test_what_cannot_be_used_is_not_compared() -> None:
     assert not judged(told("an array"), value(1))
     assert not judged(told(value(1)), "an array")
+
+
+def test_another_status_need_not_have_stood() -> None:
+    """The node was away, its item said so and died, and the node that is there now moves."""
+    assert judged(told(value(1), value(None, status=GONE)), value(2, age=0.1), value(3, age=0.1))
+    assert judged(told(value(1)), value(2, age=0.1, status=UNCERTAIN), value(3, age=0.1, status=UNCERTAIN))
+    assert not judged(told(value(1)), value(2, age=0.1, status=UNCERTAIN), value(3, age=0.1))
+    assert judged(told(), value(2, age=0.1), value(3, age=0.1)), "nothing ever came"
+
+
+def test_another_status_that_a_new_item_does_not_tell_either_is_left() -> None:
+    auditor = told(value(None, status=GONE))
+    assert judged(auditor, value(2, age=0.1))
+    auditor.heard("a", value(None, status=GONE))
+    assert not judged(auditor, value(3, age=0.1))
+
+
+def audits(auditor: Auditor, *reads: Decoded, begin: float = 0.0, every: float = 60.0) -> list[bool]:
+    """Whether `a` is deaf in each of some audits."""
+    verdicts = []
+    for number, read in enumerate(reads):
+        now = begin + number * every
+        doubt = auditor.doubt("a", read, now, GRACE)
+        verdicts.append(doubt and auditor.is_deaf("a", read, now + GRACE, GRACE))
+    return verdicts
+
+
+def test_a_value_that_moves_without_a_word_is_deaf_in_the_second_audit() -> None:
+    moving = [value(number, age=0.1) for number in range(2, 9)]
+    assert audits(told(value(1)), *moving[:2]) == [False, True]
+    assert audits(told(value(1)), *moving[:2], every=0.2) == [False, False], "too soon for a message to come"
+    assert audits(told(value(1)), moving[0], value(1, age=0.1), moving[1]) == [False, False, False], "not in a row"
+    timeless = [value(number, age=None) for number in range(4)]
+    auditor = told(value(9))
+    assert not (auditor.doubt("a", timeless[0], 0.0, GRACE) and auditor.is_deaf("a", timeless[1], GRACE, GRACE))
+    assert auditor.doubt("a", timeless[2], 60.0, GRACE)
+    assert auditor.is_deaf("a", timeless[3], 60.0 + GRACE, GRACE)
+
+
+def test_a_new_item_that_says_no_more_than_its_first_value_is_replaced_ever_later() -> None:
+    auditor = told(value(1))
+    moving = [value(number, age=0.1) for number in range(2, 20)]
+    assert audits(auditor, *moving[:2]) == [False, True]
+    auditor.heard("a", value(0))
+    assert audits(auditor, *moving[:4], begin=200.0) == [False, False, False, True]
+    auditor.heard("a", value(0))
+    assert audits(auditor, *moving[:8], begin=600.0) == 7 * [False] + [True]
+    auditor.heard("a", value(0))
+    assert audits(auditor, moving[0], begin=1_200.0) == [False]
+    auditor.heard("a", value(6))
+    assert audits(auditor, *moving[:2], begin=1_300.0) == [False, True], "it has told of itself"
+
+
+@given(st.integers(2, 50), st.floats(0, 0.99))
+def test_a_value_of_which_anything_comes_between_two_audits_is_never_deaf(number: int, age: float) -> None:
+    auditor = told(value(0))
+    for count in range(number):
+        assert audits(auditor, value(1 + count, age=age), begin=60.0 * count) == [False]
+        auditor.heard("a", value(1000 + count, age=age))
+
+
+def test_nothing_is_known_of_what_nobody_takes() -> None:
+    auditor = told(value(1))
+    assert auditor.has_taken(0.0, 10.0)
+    auditor.waits(20.0)
+    assert auditor.has_taken(19.0, 20.1)
+    assert not auditor.has_taken(19.0, 21.0)
+    auditor.takes(30.0)
+    assert not auditor.has_taken(29.0, 31.0)
+    assert auditor.has_taken(30.0, 32.0)
+    auditor.waits(40.0)
+    auditor.takes(40.1)
+    assert auditor.has_taken(39.0, 41.0)
 
 
 @given(
