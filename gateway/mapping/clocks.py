@@ -5,7 +5,9 @@ five messages in a row, each as it was said, come later than they say by nearly 
 takes longer than a minute and a bit each time, so more than that is a wrong clock. Less can be either. It is taken for
 a delay, because then all that is told can be put right later, and it is said once. And what is news, but older than all
 that is remembered of the line, cannot be put in its place whatever is the reason. Where a clock is wrong, the time of
-arrival counts.
+arrival counts. A clock that was set back says times that are older than others that it has said; so do messages that
+come late or again. Five in a row of which each is newer than the one before, over half a minute at least, and that all
+are later by nearly the same and by more than a quarter of an hour, are of a clock.
 
 A time after its receipt proves that a clock is ahead, and by how much at least: that is taken off whatever the sender
 says, so that its late messages come to their places too. A few seconds are believed at once. More could be a slip of
@@ -40,12 +42,15 @@ class SenderClock:
     """What is known of the clock of one topic's sender: the newest time that was `said`, by how much the last messages
     were late by it (`lags`; less than nothing: it was ahead), and by how much it is `ahead`. `less`: of the messages
     since the last that was ahead by that the first time, how many they are, and by how much one of them was at most.
+    `older`: of the last messages, all older than that `said`, each newer than the one before: what they said, and by
+    how much they were late.
     """
 
     said: float
     lags: tuple[float, ...] = ()
     ahead: float = 0.0
     less: tuple[float, int, float] | None = None
+    older: tuple[tuple[float, float], ...] = ()
 
     @property
     def is_steady(self) -> bool:
@@ -61,13 +66,13 @@ class SenderClock:
 
 def with_message(known: SenderClock | None, said: float, lag: float, *, is_live: bool) -> SenderClock:
     """What is known after a message that speaks of the time `said`, `lag` seconds after it. `is_live`: it came as it
-    was said, for all that is known. An older message than one before tells nothing; one of a backlog tells that a wrong
-    clock is wrong no more, where it is less late than that.
+    was said, for all that is known. An older message than one before tells nothing by itself; one of a backlog tells
+    that a wrong clock is wrong no more, where it is less late than that.
     """
     if known is None:
         known = SenderClock(-inf)
     if said <= known.said:
-        return known
+        return _with_older(known, said, lag) if is_live else known
     if is_live:
         lags = (*known.lags, lag)[-MESSAGES:]
     else:
@@ -75,11 +80,20 @@ def with_message(known: SenderClock | None, said: float, lag: float, *, is_live:
     return _with_lead(SenderClock(said, lags, known.ahead, known.less), -lag, is_live=is_live)
 
 
+def _with_older(known: SenderClock, said: float, lag: float) -> SenderClock:
+    """What is known after a live message that is older than one before."""
+    goes_on = bool(known.older) and known.older[-1][0] < said
+    older = ((*known.older, (said, lag)) if goes_on else ((said, lag),))[-MESSAGES:]
+    back = SenderClock(said, tuple(lag for _, lag in older), known.ahead)
+    is_set_back = back.is_steady and min(back.lags) > LONG and said - older[0][0] > SAME
+    return back if is_set_back else replace(known, older=older)
+
+
 def moved(known: SenderClock, by: float) -> SenderClock:
     """The same once our own clock was set by so many seconds, back where that is negative: the sender's is ahead of it
     by less, and its messages were later by it."""
     ahead = max(0.0, known.ahead - by) if known.ahead else 0.0
-    return replace(known, lags=tuple(lag + by for lag in known.lags), ahead=ahead, less=None)
+    return replace(known, lags=tuple(lag + by for lag in known.lags), ahead=ahead, less=None, older=())
 
 
 def _with_lead(clock: SenderClock, lead: float, *, is_live: bool) -> SenderClock:

@@ -29,16 +29,17 @@ from operator import itemgetter
 
 from gateway.frozen import replace
 from gateway.mapping.again import Slices, at_once, corrected, left_out, put_back, recalled
-from gateway.mapping.clocks import CALM, LONG, SenderClock, delay, lead, problem, with_message
+from gateway.mapping.clocks import CALM
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.inputs import SOON, is_outdated, plant_time, stated_time
+from gateway.mapping.inputs import SOON, is_outdated, plant_time
+from gateway.mapping.judged import as_known, is_live, judged
 from gateway.mapping.line import LineState, Step, Tick, after_absence
 from gateway.mapping.line import due as line_due
 from gateway.mapping.said import Said, left_out_again, stream_of
 from gateway.mapping.sessions import BEHIND, moved
 from gateway.mapping.told_once import with_what_stays
 from gateway.mapping.trail import Entry, Feed, Waiting, shortened, told_by, with_time
-from gateway.model import Contact, Moment, Notice, Recovered, Sample
+from gateway.model import Contact, Moment, Recovered, Sample
 
 Event = Sample | Moment | Contact | Recovered | Tick
 """What comes to a line."""
@@ -147,14 +148,14 @@ def _feed(plan: LinePlan, line: Feed, event: Sample | Moment | Contact | Tick) -
     said = own_time(plan, event)
     if said is not None:
         came = event
-        line, event, notices = _judged(plan, line, came, said)
+        line, event, notices = judged(plan, line, came, said)
         if not event.distrust:
             said = said if event is came else own_time(plan, event) or said
-            delays = ((plan.timed_by(event), event.received - said),) if _is_live(line, event) else ()
+            delays = ((plan.timed_by(event), event.received - said),) if is_live(line, event) else ()
             line, result = _take_timed(plan, line, event, said)
             return line, replace(result, notices=notices + result.notices, delays=delays)
     elif event.retained:
-        event = _as_known(event, line.clocks.get((event.source, event.address)))
+        event = as_known(event, line.clocks.get((event.source, event.address)))
     return _in_order(plan, line, event, None)
 
 
@@ -162,11 +163,6 @@ def _calming(line: Feed, contact: Contact) -> Feed:
     """The line after a source is lost, or heard again: for a while, what it says can be of a backlog."""
     behind = {source: at for source, at in line.behind.items() if source != contact.source}
     return replace(line, behind=behind, calm_from={**line.calm_from, contact.source: contact.received + CALM})
-
-
-def _as_known(message: Sample, clock: SenderClock | None) -> Sample:
-    """The message, of which is known by how much its sender's clock is ahead."""
-    return replace(message, ahead=clock.ahead) if clock is not None and clock.ahead else message
 
 
 def _take_timed(plan: LinePlan, line: Feed, event: Sample, said: float) -> tuple[Feed, Step]:
@@ -195,36 +191,6 @@ def _forgotten(line: Feed, said: float) -> LineState | None:
     """The line as its trail began anew, where that was after the time `said`: what was told by then is not known."""
     after = line.base.after if line.base is not None and not line.base.at else None
     return after if after is not None and said < after.now else None
-
-
-def _is_live(line: Feed, message: Sample) -> bool:
-    """Whether the message came as it was said, for all that is known: its source has been heard for a while."""
-    return message.source not in line.state.lost and message.received >= line.calm_from.get(message.source, 0.0)
-
-
-def _judged(plan: LinePlan, line: Feed, message: Sample, said: float) -> tuple[Feed, Sample, tuple[Notice, ...]]:
-    """What a message shows of its sender's clock; and the message with what is known of that: by how much it is ahead,
-    or what is wrong with it. What is to be listed where a clock is ahead, or each message late."""
-    stated = max(filter(None, (stated_time(each, message) for each in plan.fed_by(message))), default=said)
-    stream, lag = (message.source, message.address), message.received - stated
-    is_live, known = _is_live(line, message), line.clocks.get(stream)
-    clock = with_message(known, said, lag, is_live=is_live)
-    if clock is not known:
-        line = replace(line, clocks={**line.clocks, stream: clock})
-    if -lag - clock.ahead > SOON:
-        wrong = f"the clock of the sender is {-lag:.0f} s ahead, so the time of arrival counts"
-        return line, replace(message, distrust=wrong), ()
-    message = _as_known(message, clock)
-    if clock.ahead > SOON and not (known is not None and known.ahead > SOON):
-        return line, message, (Notice("time", message.received, *stream, lead(clock.ahead)),)
-    if clock is known or plan.counts_each(message):  # a person may book later what was then
-        return line, message, ()
-    longest = max(plan.late, LONG)
-    is_beyond = is_live and lag > longest and line.heard_by(message.received - CALM) - said > longest
-    if is_beyond or clock.is_wrong:
-        return line, replace(message, distrust=problem(lag)), ()
-    begins = clock.is_steady and not (known is not None and known.is_steady)
-    return line, message, (Notice("time", message.received, *stream, delay(lag)),) if begins else ()
 
 
 def needs_preparation(plan: LinePlan, line: Feed, event: Event) -> bool:
@@ -366,6 +332,7 @@ def _put_in_place(plan: LinePlan, line: Feed, at: float) -> Slices[tuple[Feed, S
     since = late[0].said - SOON
     entries, streams = line.since(since), {stream_of(sample) for sample, _, _ in late}
     known, together = Said(plan, streams, entries, since), Said(plan, streams)
+    newest_late = {stream_of(sample): said for sample, said, _ in late}
     at_beginning = entries[0] is line.base  # which has no place in time where the trail began anew
     for waiting in late:
         sample, said, _ = waiting
@@ -373,7 +340,16 @@ def _put_in_place(plan: LinePlan, line: Feed, at: float) -> Slices[tuple[Feed, S
             continue
         before = known.last_said(sample)
         is_repeat, newest = before is not None, known.newest(sample)
-        if said < entries[0].at or (is_repeat and before == newest):
+        is_older, base = said < entries[0].at and not is_repeat, entries[0].after
+        if is_older and _is_outdated(plan, base, sample, said):
+            left_out_now = both(result, Step(line.state, notices=(left_out_again(sample),)))
+            result = with_what_stays(plan, base, left_out_now, sample, said)
+        elif is_older and not plan.counts_each(sample) and said < max(newest or said, newest_late[stream_of(sample)]):
+            # Newer ones of its topic are remembered, or go there now: it was before these, and goes to the beginning.
+            result = with_what_stays(plan, base, result, sample, said)
+            new.append(Waiting(sample, entries[0].at, waiting.after))
+            together.add(sample, said)
+        elif is_older or (is_repeat and before == newest):
             # Older than all that is remembered, or said again at once: the line's rules know what to make of it.
             known_then, (line, taken) = line.state, _in_order(plan, line, sample, said, again=is_repeat)
             result = both(result, taken if is_repeat else with_what_stays(plan, known_then, taken, sample, said))
@@ -383,8 +359,9 @@ def _put_in_place(plan: LinePlan, line: Feed, at: float) -> Slices[tuple[Feed, S
             result = with_what_stays(plan, _forgotten(line, said), result, sample, said)
             new.append(waiting)
             together.add(sample, said)
-    placed_ones = {id(each) for each in new}
-    others = moved(plan, line, [each for each in came if id(each) in placed_ones])
+    places_of = {id(sample): place for sample, place, _ in new}
+    placed_ones = [each._replace(said=places_of[id(each.sample)]) for each in came if id(each.sample) in places_of]
+    others = moved(plan, line, placed_ones)
     if new:
         places = [(sample, said) for sample, said, _ in new]
         line, placed = yield from corrected(plan, line, places, at, moved=others, heard=heard)
@@ -393,8 +370,7 @@ def _put_in_place(plan: LinePlan, line: Feed, at: float) -> Slices[tuple[Feed, S
 
 
 def _is_outdated(plan: LinePlan, state: LineState | None, sample: Sample, said: float) -> bool:
-    """Whether the message is older than what was known of its inputs in `state`. What counts each time never is, nor
-    is what is very old: then a clock is wrong rather than a message late."""
-    if state is None or plan.counts_each(sample) or sample.received - said > max(plan.late, LONG):
+    """Whether the message is older than what was known of its inputs in `state`. What counts each time never is."""
+    if state is None or plan.counts_each(sample):
         return False
     return is_outdated(plan.fed_by(sample), state.inputs, sample) is True

@@ -84,10 +84,19 @@ def _of_the_same(told: Sequence[Setting], said: Mapping[str, JsonValue]) -> Mapp
     return {}
 
 
-def untold_tests(told: Facts, now: Facts) -> Iterator[Output]:
-    """Tests that were not told yet, of whatever interval."""
-    known = Counter(map(_test, told.tests))
-    yield from (test for test in now.tests if not counted_off(known, _test(test)))
+def untold_tests(told: Facts, now: Facts) -> Sequence[Output]:
+    """Tests that were not told yet, of whatever interval. Of those that say the same, one of the same time was told
+    rather than another, and of these the one of the same interval."""
+    untold, known = now.tests, told.tests
+    for alike in (_test_of_its_interval, _test_of_its_time, _test):
+        both = Counter(map(alike, untold)) & Counter(map(alike, known))
+        untold, known = _without(untold, both, alike), _without(known, both, alike)
+    return untold
+
+
+def _without(tests: Iterable[Output], known: Counter[str], alike: Callable[[Output], str]) -> list[Output]:
+    left = known.copy()
+    return [test for test in tests if not counted_off(left, alike(test))]
 
 
 def misplaced_tests(told: Facts, now: Facts, name: Callable[[str], str], at: float) -> Iterator[Notice]:
@@ -133,3 +142,11 @@ def _setting(setting: Setting) -> str:
 
 def _test(test: Output) -> str:
     return repr((test.quality_schema, sorted(test.raw_data.items(), key=repr)))
+
+
+def _test_of_its_time(test: Output) -> str:
+    return repr((test.timestamp, _test(test)))
+
+
+def _test_of_its_interval(test: Output) -> str:
+    return repr((test.interval, _test_of_its_time(test)))

@@ -251,13 +251,13 @@ def _with_newest(
     clocks: Mapping[tuple[str, str], SenderClock], trail: Iterable[Entry]
 ) -> dict[tuple[str, str], SenderClock]:
     """What is known of clocks, with the newest time that each sender has said: what comes late shows nothing of its
-    clock."""
+    clock. One that is wrong has said others before it was."""
     known = {**clocks}
     for entry in trail:
         if entry.said is not None and isinstance(sample := entry.sample, Sample):
             stream = (sample.source, sample.address)
             clock, said = known.get(stream, SenderClock(0.0)), entry.said + sample.ahead
-            known[stream] = clock if clock.said >= said else replace(clock, said=said)
+            known[stream] = clock if clock.is_wrong or clock.said >= said else replace(clock, said=said)
     return known
 
 

@@ -15,6 +15,8 @@ LATE: Mapping[str, str] = {
     "test_p13_another_plan_table_or_version_seals_what_was_told",
     "Where output is of that, it is listed": "test_p13_what_was_told_since_a_time_is_known_by_run "
     "test_p13_another_plan_table_or_version_seals_what_was_told",
+    "Where newer ones of its topic are": "test_p13_of_orders_of_before_what_is_remembered_and_after_the_last_is_on",
+    "One that is older than what its topic": "test_p13_what_is_older_than_what_its_topic_has_said_is_never_the_present",
     "With `late: 0` all late messages": "test_p13_with_late_0_a_message_is_taken_by_itself_and_nothing_is_remembered "
     "test_p13_late_0_costs_nothing_of_what_is_stored",
     "Of more than 15 minutes, more values": "test_p12_what_is_remembered_is_bounded_whatever_is_set "
@@ -207,6 +209,7 @@ ELSEWHERE: Mapping[str, str] = {
     "test_p13_a_clock_stays_wrong_over_an_outage_until_a_message_says_otherwise",
     "By less it is taken for a delay": "test_p13_messages_that_are_all_late_by_a_minute_keep_their_times",
     "The time of arrival counts also for": "test_p13_news_older_than_all_that_is_remembered_begins_when_it_arrives",
+    "Where such a clock says again": "test_p13_a_clock_that_was_set_back_is_not_gone_by_though_it_repeats_its_times",
     "What counts by itself (scrap, a test": "test_p13_what_counts_by_itself_keeps_the_time_that_it_says",
     "Say what the clock does where it": "test_p13_a_clock_that_is_known_to_be_off_is_put_right",
     # Counters

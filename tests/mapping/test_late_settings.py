@@ -20,7 +20,7 @@ from gateway.mapping.trail import MOST_AT_ALL, MOST_REMEMBERED, Feed, most_remem
 from gateway.mapping.trail_log import with_plan
 from gateway.model import Contact, Output, Record, Sample, UpdateInterval
 from tests.mapping.laws import examples
-from tests.mapping.recording import LINE, PLC, T0, fed, lost, order, plan, scrap, tag, tick
+from tests.mapping.recording import LINE, PLC, T0, back, fed, lost, order, plan, scrap, tag, tick
 from tests.mapping.test_feeder import STATE
 from tests.mapping.test_feeder import state as stated
 from tests.mapping.test_late_properties import INPUTS, Made, arrivals, effective, facts, made_plants
@@ -149,6 +149,38 @@ def test_p13_with_late_0_a_clock_that_lies_is_still_said() -> None:
     played = fed(line(late=0), *orders, tick(900))
     assert [text for text in played.texts if text.startswith("start RUN 7")] == ["start RUN 7 at 700: A7, FILM"]
     assert any("clock" in notice.text for notice in played.notices)
+
+
+@pytest.mark.parametrize("first", ["B", "C"])
+def test_p13_of_orders_of_before_what_is_remembered_and_after_the_last_is_on(first: str) -> None:
+    """In whichever order they come: one is older than the trail, the other has its place in it."""
+    orders = [order(1000, "B", at=200), order(1000.1, "C", at=800)]
+    if first == "C":
+        orders = [order(1000, "C", at=800), order(1000.1, "B", at=200)]
+    events: list[Event] = [order(0, "A"), *counted(0, 100), lost(100, "mes"), *counted(100, 999), back(999, "mes")]
+    texts = fed(line(late="5m", late_max="10m"), *events, *orders, *counted(1001, 1200), tick(1300)).texts
+    starts = {text.split(": ")[1]: text.split()[2] for text in texts if text.startswith("start RUN")}
+    assert {text.split()[4] for text in texts if text.startswith("start RUN")} == {"0:", "200:", "800:"}
+    ends = {text.split()[2]: text.split()[-1] for text in texts if text.startswith("end RUN")}
+    assert ends == {starts["A, FILM"]: "200", starts["B, FILM"]: "800"}
+    made = sums(texts)
+    assert made[starts["C, FILM"]] in range(380, 400)
+    assert sum(made.values()) in range(1170, 1200)
+
+
+@pytest.mark.parametrize("late", [1800, 6000])
+def test_p13_what_is_older_than_what_its_topic_has_said_is_never_the_present(late: int) -> None:
+    """However old it is: it is left out, and listed."""
+    heard = 500 + late
+    counts = [tag(at, "Good", at) for at in range(0, heard + 10, 2)]
+    events = sorted([order(0, "A"), order(500, "B"), *counts, order(heard, "C", at=300)], key=lambda one: one.received)
+    played = fed(line(), *events, tick(heard + 500))
+    assert [text for text in played.texts if text.startswith(("start RUN", "end RUN"))] == [
+        "start RUN 1 at 0: A, FILM",
+        "end RUN 1 at 500",
+        "start RUN 2 at 500: B, FILM",
+    ]
+    assert any('"C"' in notice.text and notice.kind == "reject" for notice in played.notices)
 
 
 @pytest.mark.parametrize("late", ["1m", "15m", "30m"])

@@ -116,3 +116,18 @@ def test_p13_stops_that_were_counted_by_mistake_are_none() -> None:
             metadata |= record.metadata
     assert metadata == {"category": "Uptime", "short_stops": 0, "short_stop_seconds": 0}
     assert not [notice for notice in played.notices if "keeps its" in notice.text]
+
+
+def test_p13_of_two_equal_tests_the_one_is_told_that_was_not() -> None:
+    """A result of before comes after one that says the same: it is told of its own batch and time, the other once."""
+    events: list[Sample | Tick] = [
+        said("tank", 1, 0),
+        said("tank", 2, 50),
+        said("lab", 4, 95),
+        said("lab", 4, 20, 131),
+        tick(900),
+    ]
+    played = fed(TESTS, *events)
+    tests = [text for text in played.texts if text.startswith("test")]
+    assert tests == ["test 65 of 2 at 95: force 4", "test 65 of 1 at 20: force 4"]
+    assert [notice for notice in played.notices if notice.kind == "gap"] == []
