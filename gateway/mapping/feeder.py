@@ -39,7 +39,7 @@ from gateway.mapping.said import Said, left_out_again, stream_of
 from gateway.mapping.sessions import BEHIND, moved
 from gateway.mapping.told_once import with_what_stays
 from gateway.mapping.trail import Entry, Feed, Waiting, shortened, told_by, with_time
-from gateway.model import Contact, Moment, Recovered, Sample
+from gateway.model import Contact, Moment, Notice, Recovered, Sample
 
 Event = Sample | Moment | Contact | Recovered | Tick
 """What comes to a line."""
@@ -146,12 +146,19 @@ def _feed(plan: LinePlan, line: Feed, event: Sample | Moment | Contact | Tick) -
     if not isinstance(event, Sample):
         return _in_order(plan, line, event, None)
     said = own_time(plan, event)
+    if said is not None and event.retained and not _is_news(plan, line.state, event):
+        said = None
     if said is not None:
-        came = event
-        line, event, notices = judged(plan, line, came, said)
+        came, notices = event, tuple[Notice, ...]()
+        if event.retained:  # it says nothing of its sender's clock: the broker had it for who knows how long
+            event = as_known(event, line.clocks.get((event.source, event.address)))
+        else:
+            line, event, notices = judged(plan, line, came, said)
         if not event.distrust:
             said = said if event is came else own_time(plan, event) or said
-            delays = ((plan.timed_by(event), event.received - said),) if is_live(line, event) else ()
+            delays = (
+                ((plan.timed_by(event), event.received - said),) if not event.retained and is_live(line, event) else ()
+            )
             line, result = _take_timed(plan, line, event, said)
             return line, replace(result, notices=notices + result.notices, delays=delays)
     elif event.retained:
@@ -273,7 +280,7 @@ def both(first: Step, then: Step) -> Step:
 def own_time(plan: LinePlan, sample: Sample) -> float | None:
     """The time that the message says itself, at most that of its arrival; None where it says none that can be used, or
     where the broker had kept it."""
-    if (sample.source, sample.address) not in plan.timed or sample.retained or sample.quality == "bad":
+    if (sample.source, sample.address) not in plan.timed or sample.quality == "bad":
         return None
     for fed in plan.fed_by(sample):
         if fed.time is not None:
@@ -367,6 +374,14 @@ def _put_in_place(plan: LinePlan, line: Feed, at: float) -> Slices[tuple[Feed, S
         line, placed = yield from corrected(plan, line, places, at, moved=others, heard=heard)
         line, result = reduce(_calming, heard, line), both(result, placed)
     return replace(line, corrected=line.corrected + 1), result
+
+
+def _is_news(plan: LinePlan, state: LineState, kept: Sample) -> bool:
+    """Whether a message that the broker had kept says what its inputs have not said yet, since others that it did not
+    keep were missed: then it comes late as any."""
+    fed, inputs = plan.fed_by(kept), state.inputs
+    is_known = any(each.name in inputs and inputs[each.name].at > 0 for each in fed if each.time is not None)
+    return is_known and not plan.counts_each(kept) and is_outdated(fed, inputs, kept) is False
 
 
 def _is_outdated(plan: LinePlan, state: LineState | None, sample: Sample, said: float) -> bool:

@@ -36,7 +36,7 @@ def moved(plan: LinePlan, line: Feed, late: Sequence[Waiting]) -> list[Moved]:
     """The entries of the line that go with the messages `late`, which are in the order in which they came."""
     found: list[Moved] = []
     for source in sorted({waiting.sample.source for waiting in late}):
-        timed = [waiting for waiting in late if waiting.sample.source == source]
+        timed = [one for one in late if one.sample.source == source and not one.sample.retained]
         calm_from = inf if source in line.state.lost else line.calm_from.get(source, 0.0)
         if any(waiting.sample.received < calm_from for waiting in timed):
             entries = [*line.trail()]
@@ -70,7 +70,7 @@ class _Session:
                     self._begun, self._heard = entry.number, inf
                 elif entry.sample.source == source and entry.sample.state == "heard":
                     self._heard = entry.number
-            elif entry.said is not None and any(sample.source == source for sample in _samples(entry)):
+            elif entry.said is not None and any(one.source == source and not one.retained for one in _samples(entry)):
                 self._said.append((entry.number, entry.said))
 
     def has(self, entry: Entry, timed: Waiting) -> bool:

@@ -97,6 +97,7 @@ LATE: Mapping[str, str] = {
     "A timed message that waited elsewhere": "test_p13_a_timed_message_that_waited_elsewhere_moves_none_without_a_time",
     "* Tags and metrics keep the order": "device_clock_back_by_an_hour retained_order_older_than_what_came "
     "test_p13_an_outage_leaves_what_came_in_order_in_its_runs retained_order_of_before_the_last_change",
+    "One that is newer than what was said": "retained_order_of_the_time_that_its_broker_was_away",
     "* What the gateway remembers for this": "test_p13_a_late_message_after_a_restart_moves_what_it_owns "
     "test_p13_commits_and_restarts_change_no_record test_p13_what_a_late_message_moves_is_stored_with_it",
     "When the configuration of the line": "test_p13_another_plan_table_or_version_seals_what_was_told "
