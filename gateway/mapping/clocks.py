@@ -33,6 +33,9 @@ JITTER = 0.1
 PUT_RIGHT = 1.0
 """Live messages that are all ahead by so many seconds less than is known show that the clock has been put right, where
 they are MESSAGES at least, over LONG."""
+APART = 10.0
+"""Messages that speak of times less apart count as one, where they are late by nearly the same: what a sender had kept
+and sends at once is late by less and less, and MESSAGES of that differ by more than SAME."""
 CALM = 60.0
 """For so many seconds after its source was heard again a message can be of a backlog."""
 
@@ -43,7 +46,7 @@ class SenderClock:
     were late by it (`lags`; less than nothing: it was ahead), and by how much it is `ahead`. `less`: of the messages
     since the last that was ahead by that the first time, how many they are, and by how much one of them was at most.
     `older`: of the last messages, all older than that `said`, each newer than the one before: what they said, and by
-    how much they were late.
+    how much they were late. `counted`: the time of the last message of which `lags` is.
     """
 
     said: float
@@ -51,6 +54,7 @@ class SenderClock:
     ahead: float = 0.0
     less: tuple[float, int, float] | None = None
     older: tuple[tuple[float, float], ...] = ()
+    counted: float = -inf
 
     @property
     def is_steady(self) -> bool:
@@ -73,18 +77,19 @@ def with_message(known: SenderClock | None, said: float, lag: float, *, is_live:
         known = SenderClock(-inf)
     if said <= known.said:
         return _with_older(known, said, lag) if is_live else known
-    if is_live:
-        lags = (*known.lags, lag)[-MESSAGES:]
-    else:
-        lags = known.lags if known.is_wrong and lag >= min(known.lags) - SAME else ()
-    return _with_lead(SenderClock(said, lags, known.ahead, known.less), -lag, is_live=is_live)
+    lags, counted = known.lags, known.counted
+    if not is_live:
+        lags = lags if known.is_wrong and lag >= min(lags) - SAME else ()
+    elif lag <= SAME or said - counted >= APART or not lags or abs(lag - lags[-1]) > SAME:
+        lags, counted = (*lags, lag)[-MESSAGES:], said
+    return _with_lead(SenderClock(said, lags, known.ahead, known.less, (), counted), -lag, is_live=is_live)
 
 
 def _with_older(known: SenderClock, said: float, lag: float) -> SenderClock:
     """What is known after a live message that is older than one before."""
     goes_on = bool(known.older) and known.older[-1][0] < said
     older = ((*known.older, (said, lag)) if goes_on else ((said, lag),))[-MESSAGES:]
-    back = SenderClock(said, tuple(lag for _, lag in older), known.ahead)
+    back = SenderClock(said, tuple(lag for _, lag in older), known.ahead, counted=said)
     is_set_back = back.is_steady and min(back.lags) > LONG and said - older[0][0] > SAME
     return back if is_set_back else replace(known, older=older)
 

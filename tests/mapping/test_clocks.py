@@ -46,17 +46,6 @@ def test_p13_a_clock_that_is_behind_all_the_time_is_not_gone_by(behind: int) -> 
     assert "clock_offset" in told[0]
 
 
-@pytest.mark.parametrize(("back_by", "every"), [(3600, 600), (3600, 60), (1000, 100)])
-def test_p13_a_clock_that_was_set_back_is_not_gone_by_though_it_repeats_its_times(back_by: int, every: int) -> None:
-    """From the fifth message on the time of arrival counts, long before it says times that it has not said before."""
-    before = [order(every * number, f"A{number}", T0 + every * number) for number in range(70)]
-    since = [order(every * number, f"A{number}", T0 + every * number - back_by) for number in range(70, 80)]
-    played = fed(line(), *before, *since, tick(every * 80))
-    begun = [text.partition(" at ")[2] for text in starts(played.texts)]
-    assert begun[-6:] == [f"{every * number}: A{number}, P" for number in range(74, 80)]
-    assert [notice.text for notice in played.notices if f"{back_by} s behind" in notice.text]
-
-
 @pytest.mark.parametrize("lates", [[0, 0, 200, 0, 0, 0, 0], [100, 200, 300, 400, 500, 600, 700], [20] * 7])
 def test_p13_messages_that_are_late_by_chance_keep_their_times(lates: list[int]) -> None:
     """One late message is late; so are several that differ, and what is only slow."""
