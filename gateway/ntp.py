@@ -7,6 +7,7 @@ systemd-timesyncd. Where there is no D-Bus either, the mark of systemd-timesyncd
 
 import asyncio
 import ctypes
+import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -171,9 +172,15 @@ def uptime() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+BOOT_VARIABLE = "BOOT_ID"
+"""The environment variable by which the unit tells what its sandbox (ProcSubset=pid) hides."""
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
 def boot() -> str:
-    """A name that no other start of the machine has; "" where the kernel tells none."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
+    """A name that no other start of the machine has; "" where neither the unit nor the kernel tells one."""
+    told = os.environ.get(BOOT_VARIABLE, "")
+    if not told:
+        with suppress(OSError):
+            told = BOOT.read_text()
+    return told.strip().replace("-", "")  # systemd has it without

@@ -168,6 +168,22 @@ def test_p11_timesyncds_mark_does_not_count_once_the_clock_was_set(
     assert asyncio.run(way()) is True
 
 
+def test_p11_which_start_of_the_machine_it_is_is_known_under_the_unit_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The unit's sandbox hides what the kernel says of it, so the unit tells it; both are the same name."""
+    service = settings("Service")
+    assert (service["ProcSubset"], service["Environment"]) == (["pid"], [f"{ntp.BOOT_VARIABLE}=%b"])
+    monkeypatch.delenv(ntp.BOOT_VARIABLE, raising=False)
+    by_kernel = ntp.boot()
+    told = subprocess.run(["systemd-id128", "boot-id"], check=True, capture_output=True, text=True, timeout=PATIENCE)
+    assert by_kernel == told.stdout.strip(), "as systemd writes %b"
+    monkeypatch.setattr(ntp, "BOOT", tmp_path / "hidden")
+    assert ntp.boot() == ""
+    monkeypatch.setenv(ntp.BOOT_VARIABLE, told.stdout.strip())
+    assert ntp.boot() == by_kernel
+
+
 def test_a_machine_with_a_clock_of_its_own(tmp_path: Path) -> None:
     """By the kernel's list of clocks, or because its host has one."""
     assert not ntp.has_clock_of_its_own(tmp_path)

@@ -104,7 +104,8 @@ def test_p8_the_token_reaches_the_service_as_a_credential_only() -> None:
     service = settings("Service")
     assert service["LoadCredential"] == ["secrets:/etc/oden-gateway/secrets"]
     assert "${secret:oden_token}" in (ROOT / "config/gateway.yaml").read_text()
-    assert {"Environment", "PassEnvironment"} & service.keys() == set()
+    assert "PassEnvironment" not in service
+    assert service["Environment"] == ["BOOT_ID=%b"]
 
 
 def test_the_user_of_the_service_is_the_one_that_sysusers_makes(tmp_path: Path) -> None:
