@@ -73,7 +73,8 @@ def judge(evidence: Evidence) -> Verdict | None:
         return None
     if evidence.slept > DRIFT and abs(machine - evidence.slept) <= DRIFT:
         return Verdict("sleep", machine)
-    agree = sum(abs(ahead - machine) <= OF_DEVICES for ahead in evidence.devices)
+    # A device that is nearer to the gateway's clock says that there was no leap.
+    agree = sum(abs(ahead - machine) <= min(OF_DEVICES, abs(ahead)) for ahead in evidence.devices)
     if not _is_quarters(machine) and agree and 2 * agree > len(evidence.devices):
         return Verdict("devices", machine)
     return None

@@ -221,6 +221,8 @@ async def test_p11_a_machine_that_slept_is_followed_without_any_other_witness() 
         (1234.0, {"plc": 1230.0, "other": 1235.0, "third": 0.0}, True),
         (1234.0, {"plc": 1230.0, "other": 0.0}, False),
         (1234.0, {}, False),
+        (40.0, {"plc": 38.0}, True),
+        (40.0, {"plc": -1.0}, False),
         (0.0, {"plc": 1234.0, "other": 1234.0}, False),
         (3600.0, {"plc": 3600.0, "other": 3600.0}, False),
         (900.0, {"plc": 895.0}, False),
