@@ -182,8 +182,10 @@ LONGEST_ERROR = 500
 
 _DOCUMENTED = ("error", "retryable", "name", "id", "entity_name", "num_matches")
 """What the document names in the body of a failure."""
-_SAYS = ("error", "message", "detail", "title", "errorMessage", "error_description")
+_SAYS = ("error", "errors", "message", "msg", "detail", "title", "errorMessage", "error_description")
 """Where others say in the body of a failure what is wrong."""
+_FAILED = {*_DOCUMENTED, *_SAYS, "code", "data", "ok", "status", "success", "type"}
+"""What the one item of a list has that is no more than a failure."""
 _PAGE = re.compile(rb"\s*<(!doctype html|html|head|body|\?xml)", re.IGNORECASE)
 
 
@@ -210,7 +212,7 @@ def read_response(
     failure = _named_failure(body)
     page = "html" in response.content_type or _PAGE.match(raw) is not None
     if success:
-        own = not page and (readable or not raw) and failure is None
+        own = not page and (readable or not raw) and not _denies(body)
     elif status < 500:
         own = status >= 400 and failure is not None and isinstance(failure.get("retryable"), bool)
     else:
@@ -234,7 +236,7 @@ def read_response(
 def _error(response: aiohttp.ClientResponse, raw: bytes, body: object, *, readable: bool, page: bool) -> str:
     """Why it is no success; empty where it can be one."""
     status, is_success = response.status, 200 <= response.status < 300
-    if is_success and _named_failure(body) is None:
+    if is_success and not _denies(body):
         is_too_long = len(raw) > LARGEST_ANSWER and not readable and not page
         return f"{status} with an answer of more than {len(raw) // 2**20} MB that cannot be read" if is_too_long else ""
     return _failure_text(status, body, response.content_type, raw, page=page)
@@ -245,6 +247,16 @@ def _named_failure(body: object) -> dict[str, object] | None:
     if isinstance(body, list) and len(body) == 1 and isinstance(body[0], dict) and body[0].keys() <= {*_DOCUMENTED}:
         body = body[0]
     return body if isinstance(body, dict) and isinstance(body.get("error"), str) and body["error"] else None
+
+
+def _denies(body: object) -> bool:
+    """Whether what came with a success says that it is none, in whatever shape."""
+    if isinstance(body, list) and len(body) == 1 and isinstance(body[0], dict) and body[0].keys() <= _FAILED:
+        body = body[0]
+    if not isinstance(body, dict):
+        return False
+    failed = "id" not in body and any(body.get(name) is False for name in ("success", "ok"))
+    return failed or bool(body.get("error")) or (isinstance(body.get("errors"), list | dict) and bool(body["errors"]))
 
 
 def credentials(header: str | None) -> Iterator[str]:
@@ -303,13 +315,19 @@ def _failure_text(status: int, body: object, content_type: str, raw: bytes, *, p
 
 def _words(body: object, raw: bytes) -> str:
     """What an answer of another shape than Oden's says: one text of it, never all that is in it."""
-    if isinstance(body, dict):
-        said = next((body[name] for name in _SAYS if body.get(name)), None)
-        items = said if isinstance(said, list) else [said]
-        texts = [item.get("msg") if isinstance(item, dict) else item for item in items]
+    if isinstance(body, dict | list):
+        said = _said(body)
+        texts = [_said(item) for item in (said if isinstance(said, list) else [said])]
         return "; ".join(text for text in texts if isinstance(text, str))
     text = body if isinstance(body, str) else raw.decode(errors="replace") if body is None else ""
     return " ".join(text.split()) if text.replace("\n", " ").replace("\r", " ").isprintable() else ""
+
+
+def _said(part: object) -> object:
+    """What a part of an answer says, where it is an object that says something; else itself."""
+    if not isinstance(part, dict):
+        return part
+    return next((part[name] for name in _SAYS if part.get(name) and isinstance(part[name], str | list | dict)), None)
 
 
 def _retry_after(value: str | None) -> float | None:

@@ -12,7 +12,7 @@ from gateway.oden.exchange import iso
 from gateway.outbox.control_handlers import Question
 from gateway.outbox.listing import Filter
 from gateway.simulator.oden.faults import SHAPES, Decision, Genuine
-from gateway.simulator.oden.manners import Manners
+from gateway.simulator.oden.manners import SUCCESSES, Manners
 from gateway.status import findings
 from gateway.status.snapshot import Histogram, OdenStatus, OutboxStatus
 from tests.delivery.harness import FACTORY, LINE, NAME
@@ -66,7 +66,7 @@ def rows() -> list[Row]:
     """Every value of every manner by itself, and some faults that last."""
     refuses = [
         Row(f"errors={shape}, one run and one entry refused", Manners(errors=shape, refuse=FORBIDDEN))
-        for shape in ("documented", *SHAPES, "success")
+        for shape in ("documented", *SHAPES, *SUCCESSES)
     ]
     return [
         Row("as the document's examples"),

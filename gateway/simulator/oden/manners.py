@@ -98,12 +98,20 @@ def _ids(value: str, call: Call, answer: Answer) -> Answer:
     return Answer(answer.status, {"data": shown[0]} if value == "only" and shown else answer.body)
 
 
+SUCCESSES: Mapping[str, Callable[[str], object]] = {
+    "success": lambda text: {"error": text},
+    "success_object": lambda text: {"error": {"code": 17, "message": text}},
+    "success_false": lambda text: {"success": False, "message": text},
+}
+"""How a success can say that it is none."""
+
+
 def _errors(value: str, call: Call, answer: Answer) -> Answer:
     if value == "documented" or not 400 <= answer.status < 500 or not isinstance(answer.body, dict):
         return answer
     text = str(answer.body.get("error"))
-    if value == "success":
-        return Answer(200, {"error": text}, refused=True)
+    if value in SUCCESSES:
+        return Answer(200, SUCCESSES[value](text), refused=True)
     shown = SHAPES[value](text)
     return Answer(answer.status, None, shown) if value == "text" else Answer(answer.status, json.loads(shown))
 
@@ -221,9 +229,10 @@ class Manners:
         "documented",
         Manner(
             "what the body of a 4xx is: `error` and `retryable` as the document has them (documented); `message`, "
-            "`detail`, a web framework's own or plain text; or none at all, but 200 with `error` (success)",
-            ", ".join(("documented", *SHAPES, "success")),
-            {text: text for text in ("documented", *SHAPES, "success")}.__getitem__,
+            "`detail`, a web framework's own or plain text; or none at all, but 200 with `error` (success), with an "
+            "object there (success_object), or with `success` as false (success_false)",
+            ", ".join(("documented", *SHAPES, *SUCCESSES)),
+            {text: text for text in ("documented", *SHAPES, *SUCCESSES)}.__getitem__,
             after=_errors,
         ),
     )
