@@ -329,21 +329,25 @@ class RequestExecutor:
         """Whether Oden refuses what is said of an interval because that is not there under its id: then it is seen to
         here."""
         is_foreign = outcome.foreign and not outcome.silent
-        refused = outcome.fate == "dead" or (is_foreign and answer.status in MAY_BE_GONE)
-        if not refused or not kind_of(work.records[0]).needs_interval:
+        is_dead = outcome.fate == "dead"
+        # That it may pass, as Oden can say of a 404, only makes it less certain.
+        may_be_gone = (is_foreign and answer.status in MAY_BE_GONE) or (answer.own and answer.status in NOT_THERE)
+        if not (is_dead or may_be_gone) or not kind_of(work.records[0]).needs_interval:
             return False
         none = says_none(answer)
         if none is False:
             return False
         # In words that are not Oden's, an ingress without a route may have said it.
-        match await self._whereabouts.find(work, work.records[0], says_none=bool(none) and not outcome.foreign):
+        match await self._whereabouts.find(work, work.records[0], says_none=bool(none) and is_dead):
             case "elsewhere":
                 await self.settlement.settle(work, {})
                 return True
             case "gone":
                 await self.settlement.refuse_gone(work)
                 return True
-            case "unknown" if none and not outcome.foreign and work.attempt is not None:
+            case "unseen" | "unknown" as place if work.attempt is not None and not outcome.foreign:
+                if place == "unknown" and not none:
+                    return False
                 later = self._clock.now() + max(self._options.settle, backoff(work.attempt.tries))
                 await self.settlement.put_off(
                     work, work.attempt, phase="retry", not_before=later, reason=outcome.reason

@@ -21,8 +21,9 @@ from gateway.outbox.store import Outbox
 
 log = structlog.get_logger()
 
-Place = Literal["there", "elsewhere", "gone", "unknown"]
-"""elsewhere: under another id, which is known now. unknown: the search settled nothing."""
+Place = Literal["there", "elsewhere", "gone", "unseen", "unknown"]
+"""elsewhere: under another id, which is known now. unseen: a search does not show it, and need not do so yet. unknown:
+the search settled nothing."""
 
 SEEN_FOR = 600.0
 """Seconds for which an interval that was looked for counts as there."""
@@ -72,7 +73,7 @@ class Whereabouts:
             return "elsewhere"
         is_shown = oden_id is not None or _shows(found, interval.oden_id)  # its start may be rounded there
         if not is_shown and not says_none and self._settlement.shown_after(record) > 0:
-            return "unknown"
+            return "unseen"
         if not is_shown and (says_none or not await self._has_id(work, record, interval)):
             held = await self._settlement.persist(gone.note_gone, record.interval)
             log.warning(
@@ -119,7 +120,7 @@ def says_none(answer: Answer) -> bool | None:
     """Whether a refusal says that Oden does not know the id of the interval: a 404, or a 400 about an id. None: it can
     mean that, too; not, where it names another parameter."""
     name = answer.body.get("name") if isinstance(answer.body, Mapping) else None
-    about_id = str(name).rpartition(".")[2] in ("id", "interval")
+    about_id = isinstance(name, str) and (name.rpartition(".")[2] == "id" or "interval" in name.lower())
     return answer.status in NOT_THERE or about_id or (False if isinstance(name, str) and answer.own else None)
 
 

@@ -5,11 +5,13 @@ import json
 
 import pytest
 
+from gateway.delivery.whereabouts import says_none
 from gateway.model import StartInterval, UpdateInterval
+from gateway.oden.classification import Answer
 from gateway.outbox.control_handlers import Question
 from gateway.outbox.lanes import stored_record
 from gateway.outbox.listing import Filter
-from gateway.simulator.oden.manners import Manners
+from gateway.simulator.oden.manners import SUCCESSES, Manners
 from gateway.simulator.oden.store import Interval, Line
 from tests.delivery.harness import FACTORY
 from tests.delivery.simulated import Plant, T, live
@@ -51,6 +53,39 @@ def test_p5_a_deleted_run_concerns_nobody_else() -> None:
     assert all("not at Oden any more" in letter.error or "404" in letter.error for letter in letters)
     assert plant.paths.count("interval/search") == 1
     assert plant.paths.count("scrap_yield/set") == 1 + 3
+
+
+@pytest.mark.parametrize("later", [0.0, 200.0])
+@pytest.mark.parametrize("answer", ["status=404 retryable=true", "status=410", "status=422"])
+def test_p5_a_deleted_run_that_is_on_is_held_in_whatever_way_oden_says_so(answer: str, later: float) -> None:
+    """Also where that could be about anything, or may pass; and where the run was told just now, so that a search need
+    not show it yet. None of 60 codes is a dead letter, and the records of line 2 are at Oden within 15 seconds."""
+
+    async def story(plant: Plant) -> None:
+        run = plant.start(1, name="deleted")
+        plant.commit(run)
+        await plant.drained()
+        await asyncio.sleep(later)
+        ask(plant, "delete", plant.intervals("RUN")[0])
+        plant.commit(*(plant.output(run, 10 + number, 1, scrap_code=f"gone {number}") for number in range(60)))
+        other = plant.start(80, name="other", line=OTHER)
+        plant.commit(other, *(plant.output(other, 90 + n, 5, scrap_code=f"code {n}") for n in range(3)))
+        await plant.until(lambda: len(_output(plant)) == 3, seconds=15.0)
+        await plant.drained()
+
+    plant = live(story, faults=[f"error {answer} at=scrap_yield/set holding=gone"])
+    counts = plant.outbox.counts()
+    assert (counts.dead, counts.unsettled, counts.parked, counts.held) == (0, 0, 60, 1)
+
+
+@pytest.mark.parametrize(
+    ("named", "says"),
+    [("id", True), ("interval.id", True), ("interval_id", True), ("intervalId", True), ("data", False), (None, None)],
+)
+def test_what_a_refusal_is_about(named: str | None, says: bool | None) -> None:
+    """Of an interval that is not there, whatever the parameter is called; or of something else."""
+    body = {"error": "no", "retryable": False, **({"name": named} if named else {})}
+    assert says_none(Answer(sent=True, seconds=0.1, status=400, body=body, readable=True, own=True)) == says
 
 
 def _output(plant: Plant) -> list[object]:
@@ -208,7 +243,7 @@ def test_p5_output_in_doubt_of_a_run_that_was_deleted_meanwhile_is_held_with_it(
     assert not plant.letters()
 
 
-@pytest.mark.parametrize("errors", ["documented", "text", "framework", "success"])
+@pytest.mark.parametrize("errors", ["documented", "text", "framework", *SUCCESSES])
 def test_p5_a_deleted_interval_is_found_out_in_whatever_words_that_is_refused(errors: str) -> None:
     """Also where nothing else is sent that could show whose fault a refusal is in a shape that is not Oden's."""
 
