@@ -57,6 +57,8 @@ class Outcome:
     records."""
     silent: bool = False
     """It seems to be a success, and says nothing of what became of the records: to look shows it."""
+    intercepted: bool = False
+    """Something between here and Oden answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,8 @@ def outcome_of(endpoint: Endpoint, answer: Answer, *, creates: bool, none_is_suc
     hold: Hold = "api" if answer.status == UNAVAILABLE and pause else rule.hold
     fate: Fate = "in_doubt" if rule.lost and creates else "retry"
     asked = pause if rule.pauses else None
-    return Outcome(fate, hold, reason, asked, rule.unsettled, answer.foreign, rule.silent)
+    intercepted = answer_class is AnswerClass.INTERCEPTED
+    return Outcome(fate, hold, reason, asked, rule.unsettled, answer.foreign, rule.silent, intercepted)
 
 
 EMPTY = "the answer was empty"

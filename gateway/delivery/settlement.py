@@ -319,11 +319,11 @@ class Settlement:
         await self.put_off(work, attempt, phase="in_doubt", not_before=not_before, reason=reason)
 
     def looked(self, attempt: Attempt, outcome: Outcome | None) -> Attempt:
-        """The attempt after a look-up that settled nothing. Oden's own word counts by itself; what nobody can tell to
-        be that counts where Oden has taken other requests since the look-up before."""
-        # The one before was at the latest so long before this one was due.
+        """The attempt after a look-up that settled nothing. Oden's own word counts by itself; what need not be that,
+        where Oden has taken others since the look-up before, which was at the latest `settle` before this was due."""
         others = self.took_any(attempt.not_before - self.options.settle)
-        blind = outcome is not None and (outcome.fate in ("dead", "delivered") or (outcome.foreign and others))
+        is_other = outcome is not None and (outcome.foreign or (outcome.intercepted and attempt.tries > 0))
+        blind = outcome is not None and (outcome.fate in ("dead", "delivered") or (is_other and others))
         return replace(attempt, looks=attempt.looks + 1, blind=attempt.blind + blind)
 
     async def give_up(self, work: Work, attempt: Attempt) -> None:

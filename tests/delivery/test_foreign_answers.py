@@ -10,12 +10,12 @@ from gateway.delivery.settlement import MOST_FOREIGN
 from gateway.outbox.control_handlers import Question
 from gateway.outbox.listing import Filter
 from gateway.simulator.oden.faults import SHAPES
-from gateway.simulator.oden.manners import Manners
+from gateway.simulator.oden.manners import SUCCESSES, Manners
 from gateway.simulator.oden.store import Interval
 from tests.delivery.harness import FACTORY, LINES
 from tests.delivery.simulated import Plant, T, live
 
-ALL_SHAPES = [*SHAPES, "success"]
+ALL_SHAPES = [*SHAPES, *SUCCESSES]
 
 
 def named(plant: Plant, kind: str = "RUN") -> list[str | None]:
@@ -105,9 +105,10 @@ def test_p4_an_ingress_without_a_route_is_never_read_as_none(shape: str, status:
     assert plant.outbox.counts().unsettled == 0
 
 
-def test_p4_what_cannot_be_looked_up_is_unsettled_and_not_dead() -> None:
-    """Oden took a run, nobody knows, and the search is refused for good while all else works: it is shown as what
-    may be at Oden; sent once more it is looked up first, and its end arrives too.
+@pytest.mark.parametrize("search", ["error status=400", "html status=404", "redirect"])
+def test_p4_what_cannot_be_looked_up_is_unsettled_and_not_dead(search: str) -> None:
+    """Oden took a run, nobody knows, and the search is refused for good, or answered with a web page, while all else
+    works: it is shown as what may be at Oden; sent once more it is looked up first, and its end arrives too.
     """
 
     async def story(plant: Plant) -> None:
@@ -132,7 +133,7 @@ def test_p4_what_cannot_be_looked_up_is_unsettled_and_not_dead() -> None:
         ]
         await plant.drained()
 
-    faults = ("close commit=yes at=interval/set holding=RUN times=1", "error status=400 at=interval/search")
+    faults = ("close commit=yes at=interval/set holding=RUN times=1", f"{search} at=interval/search")
     plant = live(story, faults=faults)
     assert [(run.name, run.end) for run in plant.intervals("RUN")] == [("one", 1_800_000_050)]
     assert plant.total() == 5
@@ -219,7 +220,7 @@ def test_p4_a_change_that_was_not_made_is_sent_again_and_ends_at_last() -> None:
     assert all(run.end is not None for run in plant.intervals("RUN"))
 
 
-@pytest.mark.parametrize("shape", ["success", "detail"])
+@pytest.mark.parametrize("shape", [*SUCCESSES, "detail"])
 def test_p4_a_success_with_an_error_is_none_for_a_change_either(shape: str) -> None:
     """The end of one run is refused so: it becomes a dead letter with the answer, and the others arrive."""
 
