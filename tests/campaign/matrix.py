@@ -11,8 +11,8 @@ from gateway.oden.answer_parts import epoch_of
 from gateway.oden.exchange import iso
 from gateway.outbox.control_handlers import Question
 from gateway.outbox.listing import Filter
-from gateway.simulator.oden.faults import SHAPES, Decision, Genuine
-from gateway.simulator.oden.manners import SUCCESSES, Manners
+from gateway.simulator.oden.faults import SHAPES, SUCCESSES, Decision, Genuine
+from gateway.simulator.oden.manners import Manners
 from gateway.status import findings
 from gateway.status.snapshot import Histogram, OdenStatus, OutboxStatus
 from tests.delivery.harness import FACTORY, LINE, NAME

@@ -9,8 +9,8 @@ import pytest
 from gateway.delivery.settlement import MOST_FOREIGN
 from gateway.outbox.control_handlers import Question
 from gateway.outbox.listing import Filter
-from gateway.simulator.oden.faults import SHAPES
-from gateway.simulator.oden.manners import SUCCESSES, Manners
+from gateway.simulator.oden.faults import SHAPES, SUCCESSES
+from gateway.simulator.oden.manners import Manners
 from gateway.simulator.oden.store import Interval
 from tests.delivery.harness import FACTORY, LINES
 from tests.delivery.simulated import Plant, T, live

@@ -11,7 +11,8 @@ from gateway.oden.classification import Answer
 from gateway.outbox.control_handlers import Question
 from gateway.outbox.lanes import stored_record
 from gateway.outbox.listing import Filter
-from gateway.simulator.oden.manners import SUCCESSES, Manners
+from gateway.simulator.oden.faults import SUCCESSES
+from gateway.simulator.oden.manners import Manners
 from gateway.simulator.oden.store import Interval, Line
 from tests.delivery.harness import FACTORY
 from tests.delivery.simulated import Plant, T, live

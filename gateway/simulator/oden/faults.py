@@ -39,6 +39,12 @@ SHAPES: Mapping[str, Callable[[str], str]] = {
 """How errors look that are not in the shape of Oden's document: of API gateways, of web frameworks, of plain
 servers.
 """
+SUCCESSES: Mapping[str, Callable[[str], object]] = {
+    "success": lambda text: {"error": text},
+    "success_object": lambda text: {"error": {"code": 17, "message": text}},
+    "success_false": lambda text: {"success": False, "message": text},
+}
+"""How a success can say that it is none."""
 
 
 class FaultError(GatewayError):

@@ -28,7 +28,7 @@ from gateway.simulator.oden.bodies import (
     to_internal_ids,
     without_ids,
 )
-from gateway.simulator.oden.faults import SHAPES
+from gateway.simulator.oden.faults import SHAPES, SUCCESSES
 from gateway.simulator.oden.store import BUILT_IN, Interval, Line, Store
 
 UPDATES = ("/v2/interval/set", "/v2/interval/update", "/v2/intervals/update")
@@ -96,14 +96,6 @@ def _ids(value: str, call: Call, answer: Answer) -> Answer:
         [{"id": item["id"]} for item in answer.body if isinstance(item, dict)] if isinstance(answer.body, list) else []
     )
     return Answer(answer.status, {"data": shown[0]} if value == "only" and shown else answer.body)
-
-
-SUCCESSES: Mapping[str, Callable[[str], object]] = {
-    "success": lambda text: {"error": text},
-    "success_object": lambda text: {"error": {"code": 17, "message": text}},
-    "success_false": lambda text: {"success": False, "message": text},
-}
-"""How a success can say that it is none."""
 
 
 def _errors(value: str, call: Call, answer: Answer) -> Answer:
