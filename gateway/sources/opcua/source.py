@@ -11,7 +11,7 @@ a gap.
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from typing import NoReturn
 
 import structlog
@@ -72,6 +72,9 @@ log = structlog.get_logger()
 
 QUIETLY = 10.0
 """Seconds in which a lost connection is replaced before the mapping is told that nothing is known."""
+
+LISTED = 100
+"""Tags of which something is missing for one reason that are listed each for itself."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds between two attempts to do so
 
@@ -195,17 +198,13 @@ class OpcuaSource(Source):
                 recovered, missing = await session.recover(since, self._told)
         finally:
             self._inbox.keeps = False
-        every = len(session.items.nodes)
-        log.info("opcua_recovered", source=self.name, moments=len(recovered.moments), tags=every - len(missing))
-        reasons: dict[str, list[str]] = defaultdict(list)
-        for node, reason in missing.items():
-            reasons[reason].append(node)
-        notices = []
-        for reason, nodes in reasons.items():
-            address = nodes[0] if len(nodes) == 1 else ""
-            of = f" of {len(nodes)} tags, such as {nodes[0]}" if 1 < len(nodes) < every else ""
-            text = f"{not_connected(since, recovered.received)}{of}: {reason}"
-            notices.append(Notice("gap", recovered.received, self.name, address, text))
+        nodes = session.items.nodes
+        log.info("opcua_recovered", source=self.name, moments=len(recovered.moments), tags=len(nodes) - len(missing))
+        said = not_connected(since, recovered.received)
+        notices = [
+            Notice("gap", recovered.received, self.name, address, f"{said}{of}")
+            for address, of in _listed(missing, len(nodes))
+        ]
         return Arrival(self.name, notices=tuple(notices), recovered=recovered)
 
     async def _resume(self, session: Session, take: Take) -> Session:
@@ -301,3 +300,18 @@ class OpcuaSource(Source):
             await items.start(interval, timeout, connection.session_timeout, self._clock.monotonic())
             note_step(self._config.url, "subscribed", tags=len(items.nodes), failed=len(self.health.failed))
         return items
+
+
+def _listed(missing: Mapping[str, str], every: int) -> Iterator[tuple[str, str]]:
+    """What is to be said of the tags that are `missing`, with why, of `every` tag there is; each by its address, or
+    together, without one, where it is so of all, and of those that are too many."""
+    reasons: dict[str, list[str]] = defaultdict(list)
+    for node, reason in missing.items():
+        reasons[reason].append(node)
+    for reason, nodes in reasons.items():
+        if 1 < len(nodes) == every:
+            yield "", f": {reason}"
+            continue
+        yield from ((node, f": {reason}") for node in nodes[:LISTED])
+        if more := nodes[LISTED:]:
+            yield "", f" of {len(more)} more tags, from {more[0]} to {more[-1]}: {reason}"

@@ -51,39 +51,6 @@ async def test_p2_every_change_of_a_lost_session_is_read_from_the_history() -> N
 
 
 @simulated
-async def test_a_tag_without_history_is_listed_and_no_other() -> None:
-    server = keeping("a", a=0, b=7)
-    async with connected(server, "a", "b", history="auto") as (_, intake):
-        await asyncio.sleep(5)
-        forget(server)
-        await toggle(server, "a", 1, 100)
-        server.reachable = True
-        await asyncio.sleep(20)
-        [recovered] = kept(intake)
-        assert recovered.missing == {node("b")}
-        assert values(recovered, "a") == [*range(1, 101)]
-        [(address, text)] = gaps(intake)
-        assert address == node("b")
-        assert "keeps no history of it" in text
-
-
-@simulated
-async def test_without_history_or_where_it_is_off_there_is_a_gap() -> None:
-    for historized, setting in (({"a"}, "off"), (set[str](), "auto")):
-        server = Server(a=0)
-        server.historized = historized
-        async with connected(server, "a", history=setting) as (_, intake):
-            await asyncio.sleep(5)
-            forget(server)
-            await asyncio.sleep(100)
-            server.reachable = True
-            await asyncio.sleep(20)
-            assert len(gaps(intake)) == 1
-            assert "not connected since" in gaps(intake)[0][1]
-            assert ("HistoryRead" in server.asked) is False
-
-
-@simulated
 async def test_no_history_is_asked_for_where_the_session_went_on() -> None:
     server = keeping(a=0)
     async with connected(server, "a", history="auto") as (_, intake):
