@@ -112,16 +112,17 @@ Take = Callable[[Arrival], Awaitable[None]]
 class SourceHealth:
     """What a source says of itself; only the source writes it. Times are seconds since 1970.
 
-    `since` is when it was last connected or lost its connection, 0 before the first attempt has ended. `detail` is the
-    present state in words: "connected", or why not. `failed` says why single tags, topics or devices are not received
-    although the source is connected, by their addresses. `concerns` are sentences about what is wrong with the source
-    although it works, by the kind of problem (`health.KINDS`). `newest_at` is the plant's time of the newest value that
-    has a time of its own, and `newest_age` how old that was when it came, which shows whether what arrives is the
-    present; None where this connection has brought none yet. `certificate_ends` is when the first of the certificates
-    ends by which the connection is protected. `unconfirmed` says that the broker leaves open
-    whether it has taken acknowledgements. `heard_at` is when anything last came of the peer, be it the end of the
-    connection. `unwanted` counts messages of topics that no input names. `room` is for how many seconds the broker's
-    queue is enough while we are away, where that is known.
+    `since` is when it was last connected or lost its connection, 0 before the first attempt has ended. `detail` is
+    the present state in words: "connected", or why not. `failed` says why single tags, topics or devices are not
+    received although the source is connected, by their addresses. `concerns` are sentences about what is wrong with
+    the source although it works, by the kind of problem (`health.KINDS`). `newest_at` is the plant's time of the
+    newest value that has a time of its own, and `newest_age` how old what came lately was at the least when it
+    came, which shows whether what arrives is the present; None where this connection has brought none yet. An age
+    above `late_after` is a problem. `certificate_ends` is when the first of the certificates ends by which the
+    connection is protected. `unconfirmed` says that the broker leaves open whether it has taken acknowledgements.
+    `heard_at` is when anything last came of the peer, be it the end of the connection. `unwanted` counts messages
+    of topics that no input names. `room` is for how many seconds the broker's queue is enough while we are away,
+    where that is known.
     """
 
     connected: bool = False
@@ -132,6 +133,7 @@ class SourceHealth:
     concerns: Mapping[KindName, str] = field(default_factory=dict)
     newest_at: float | None = None
     newest_age: float | None = None
+    late_after: float = math.inf
     certificate_ends: float | None = None
     heard_at: float = 0.0
     unconfirmed: str | None = None

@@ -22,10 +22,6 @@ SILENT = 20.0
 """Seconds without an answer of Oden's to anything that was sent, after which that is said."""
 
 
-LATE = 60.0
-"""Seconds that the newest value of a source can be old when it arrives."""
-
-
 def intake(health: IntakeHealth, full: str | None) -> Iterator[Condition]:
     """Why nothing is taken in, and lines that the gateway fails to map. `full` says why the outbox has no room, where
     that was looked at; intake may know it before."""
@@ -121,7 +117,7 @@ def connections(sources: Sequence[SourceStatus]) -> Iterator[Condition]:
             others = f", and {len(source.failed) - 1} more" if len(source.failed) > 1 else ""
             text = f"Source {source.name}: {address} is not received ({reason}){others}."
             yield Condition("address_refused", source.name, text)
-        if source.connected and source.newest_age is not None and source.newest_age > LATE:
+        if source.connected and source.late:
             age = f"{source.newest_age:.0f} s old"
             text = f"Source {source.name}: what arrives is {age}: it is slow, or its clock is wrong."
             yield Condition("source_late", source.name, text)

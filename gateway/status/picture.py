@@ -152,6 +152,7 @@ def _source(parts: Parts, source: Source, summary: Summary) -> SourceStatus:
         room=connection.room,
         newest_at=connection.newest_at,
         newest_age=connection.newest_age,
+        late=connection.newest_age is not None and connection.newest_age > connection.late_after,
         certificate_ends=connection.certificate_ends,
         unmatched={
             **connection.unwanted,

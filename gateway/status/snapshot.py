@@ -39,8 +39,9 @@ class SourceStatus:
     `unconfirmed` that the broker leaves acknowledgements open, `unmatched` by address how many messages no input has
     taken. `room` is for how many seconds the broker's queue is enough while the gateway is away, at the rate of the
     busiest hour. `newest_at` is the plant's time of the newest value, where values have one, `newest_age` how many
-    seconds old it was when it came, None where this connection has brought none yet; `certificate_ends` when the first
-    of the certificates ends by which the connection is protected.
+    seconds old what came lately was at the least when it came, None where this connection has brought none yet; `late`
+    whether that is too much; `certificate_ends` when the first of the certificates ends by which the connection is
+    protected.
     """
 
     name: str
@@ -57,6 +58,7 @@ class SourceStatus:
     room: float | None = None
     newest_at: float | None = None
     newest_age: float | None = None
+    late: bool = False
     certificate_ends: float | None = None
     concerns: Mapping[KindName, str] = field(default_factory=dict)
 

@@ -12,7 +12,7 @@ from gateway.health import Condition
 from gateway.model import Notice
 from gateway.outbox.directory import REMOVED
 from gateway.status import findings
-from gateway.status.findings import LATE, LATELY
+from gateway.status.findings import LATELY
 from gateway.status.snapshot import Snapshot, SourceStatus
 from tests.status.conftest import NOW
 
@@ -125,13 +125,15 @@ def test_a_refused_tag_is_named(picture: Snapshot) -> None:
 
 
 def test_values_that_arrive_late_are_a_problem_of_their_source() -> None:
-    """A minute is much for a line; a little is no matter, and a source that is away has another problem."""
-    plc = SourceStatus("plc", "opcua", True, NOW, "connected", {}, NOW - 5, {}, gaps=0, newest_age=LATE)
+    """A source that is away has another problem."""
+    plc = SourceStatus("plc", "opcua", True, NOW, "connected", {}, NOW - 5, {}, gaps=0, newest_age=20.0)
     assert texts(findings.connections((plc,))) == []
-    late = replace(plc, newest_age=90.0)
+    late = replace(plc, late=True)
     assert texts(findings.connections((late,))) == [
-        "Source plc: what arrives is 90 s old: it is slow, or its clock is wrong."
+        "Source plc: what arrives is 20 s old: it is slow, or its clock is wrong."
     ]
+    away = replace(late, connected=False, detail="cut")
+    assert texts(findings.connections((away,))) == ["Source plc is not connected: cut"]
 
 
 def notices(kind: str, *ages: float) -> list[Notice]:

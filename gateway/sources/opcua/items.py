@@ -182,6 +182,10 @@ class WatchedItems:
         """The node with this client handle; None for a heartbeat, and for what is not ours."""
         return self.nodes[handle] if 0 <= handle < len(self.nodes) else None
 
+    def is_heartbeat(self, handle: int) -> bool:
+        """Whether the item with this client handle is a heartbeat."""
+        return handle == len(self.nodes)
+
     def heartbeats(self, items: Iterable[tuple[int, object]]) -> int:
         """How many of what came, each with its handle, are of a heartbeat."""
         return [handle for handle, _ in items].count(len(self.nodes))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from math import inf
 from operator import attrgetter
 
@@ -62,12 +63,15 @@ class Reports:
         self._timestamps = {node: items.tag(node).timestamps for node in items.nodes}
         self._each = {node for node in items.nodes if items.tag(node).trigger == "timestamp"}
         """Of which each writing counts, also of the same value."""
+        self.newest: float | None = None
+        """The time of the newest change that the last response has told of, as it says."""
         self._withheld: dict[str, tuple[float, int]] = {}
         """Tags whose values are of uncertain quality, which is not used: since when, and the status."""
 
     def of(self, published: Published, now: float) -> tuple[list[Sample], list[Notice]]:
         """What one response says. A status change ends the subscription: SourceError."""
         samples: list[Sample] = []
+        self.newest = None
         notices = [*self._gaps(published, now), *self._learned(published, now)]
         for message in published.messages:
             if message.ended:
@@ -75,7 +79,9 @@ class Reports:
             for handle, reading in message.items:
                 node = self._items.node(handle)
                 if node is not None and node not in self._items.readers:  # of these some servers tell a value, too
-                    again = node in self._each and self._is_told(node, reading)
+                    told = self._auditor.told(node)
+                    again = node in self._each and _is_told(told, reading)
+                    self._note_time(node, told, reading)
                     self._auditor.heard(node, reading)
                     news = self._beyond_history(node, reading) if self._recovered else reading
                     if news is not None:
@@ -132,13 +138,28 @@ class Reports:
         self._recovered[node] = newest, reading.source_time
         return newest if node in self._items.unheard else None
 
-    def _is_told(self, node: str, reading: Reading) -> bool:
-        """Whether a writing is the one that was told last: some servers tell of all tags once more when a session is
-        taken up again."""
-        told = self._auditor.told(node)
-        if not isinstance(told, Decoded) or not isinstance(reading, Decoded) or reading.source_time is None:
-            return False
-        return (reading.source_time, reading.value, reading.status) == (told.source_time, told.value, told.status)
+    def _note_time(self, node: str, told: Reading | None, reading: Reading) -> None:
+        """Note how new a change is; what a new item says first is none, nor what comes with the time of before."""
+        if isinstance(reading, str) or node in self._items.unheard:
+            return
+        time = self._time(node, reading.source_time, reading.server_time)
+        if time is None or (self.newest is not None and time <= self.newest):
+            return
+        before = self._time(node, told.source_time, told.server_time) if isinstance(told, Decoded) else None
+        if before is None or before < time:
+            self.newest = time
+
+    def beat(self, published: Published) -> float | None:
+        """What the server's clock showed, as far as it is known to be right, in seconds since 1970; None where a
+        response has no heartbeat."""
+        items = (item for message in published.messages for item in message.items)
+        beats = [
+            reading.value
+            for handle, reading in items
+            if self._items.is_heartbeat(handle) and isinstance(reading, Decoded)
+        ]
+        shown = [datetime.fromisoformat(each).timestamp() for each in beats if isinstance(each, str)]
+        return max(shown) - self._clock.lead if shown else None
 
     def resolution(self, samples: Sequence[Sample]) -> float:
         """How far the times of values can differ although they are of one moment: the tags are looked at one after the
@@ -273,3 +294,11 @@ class Reports:
         if texts:
             self._items.subscriptions[published.subscription].unsure |= self._items.has_conditions
         return [Notice("gap", now, self._name, "", text) for text in texts]
+
+
+def _is_told(told: Reading | None, reading: Reading) -> bool:
+    """Whether a writing is the one that was told last: some servers tell of all tags once more when a session is taken
+    up again."""
+    if not isinstance(told, Decoded) or not isinstance(reading, Decoded) or reading.source_time is None:
+        return False
+    return (reading.source_time, reading.value, reading.status) == (told.source_time, told.value, told.status)

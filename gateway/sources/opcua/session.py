@@ -22,6 +22,7 @@ from gateway.sources.opcua.decode import Decoded, says_null
 from gateway.sources.opcua.history import Told, read_history
 from gateway.sources.opcua.inbox import Finding, Inbox, Incoming
 from gateway.sources.opcua.items import WatchedItems
+from gateway.sources.opcua.lateness import Lateness, late_after
 from gateway.sources.opcua.publishing import Published, Publisher
 from gateway.sources.opcua.reports import Reports
 from gateway.sources.opcua.server_clock import ServerClock
@@ -62,6 +63,8 @@ class Session:
         self._waiting = waiting
         self._heard = True
         """Whether anything has come since the session was taken up."""
+        self._lateness = Lateness()
+        health.late_after = late_after(items.publishing, items.slowest)
         self.auditor = Auditor()
         self._server_clock, self._moves = server_clock, moves
         self._reports = Reports(name, items, self.auditor, health, clock.now(), server_clock)
@@ -251,9 +254,10 @@ class Session:
         samples, notices = self._reports.of(published, now)
         if samples:
             self._health.last_sample_at = now
-            live = [sample.source_time for sample in samples if not sample.initial and sample.source_time is not None]
-            if live:
-                self._health.newest_at = newest = max(live)
-                self._health.newest_age = now - newest
+        newest, beat = self._reports.newest, self._reports.beat(published)
+        if newest is not None:
+            self._health.newest_at = newest
+            newest -= self._server_clock.ahead
+        self._health.newest_age = self._lateness.came(now, newest, beat)
         moments = moments_of(samples, self._reports.resolution(samples))
         return Arrival(self._name, moments, tuple(notices), done=partial(self.publisher.acknowledge, published.numbers))

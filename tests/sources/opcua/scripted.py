@@ -147,6 +147,13 @@ class Server(Nodes):
                 if node == name:
                     queue(subscription.waiting, handle, data, subscription.queues[handle])
 
+    def tell_again(self, name: str) -> None:
+        """Tell the value as it was told, with its time."""
+        for subscription in self.subscriptions.values():
+            for handle, _, node in subscription.items.values():
+                if node == name:
+                    queue(subscription.waiting, handle, self.values[name], subscription.queues[handle])
+
     def delete(self, name: str, *, told: int = 0) -> None:
         """A node goes, and its items are dead, also when there is one of this name again. `told`: with this status, as
         one server does it, else in silence."""
@@ -350,7 +357,7 @@ class Server(Nodes):
     def _tick(self, subscription: _Subscription) -> None:
         for handle, _, node in subscription.items.values():
             if node == "2258" and self.clock_ticks:
-                subscription.waiting.append((handle, self._value("2258")))
+                subscription.waiting.append((handle, self._value("2258", self.behind)))
 
     def _say(self, id_: int, subscription: _Subscription) -> None:
         subscription.silent += 1

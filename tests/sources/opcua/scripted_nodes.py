@@ -49,6 +49,8 @@ class Nodes:
         self.history_takes = 0.0
         """Seconds."""
         self.clock_off = 0.0
+        self.behind = 0.0
+        """Seconds that the heartbeat is on its way."""
         self.released = 0
         """Continuation points that were given back."""
         self.notifiers: set[str] = set()
@@ -143,8 +145,8 @@ class Nodes:
         if nodes > self.most_nodes:
             raise refused(StatusCodes.BadTooManyOperations)
 
-    def _value(self, node: str) -> ua.DataValue:
-        stamp: Any = self.now()
+    def _value(self, node: str, behind: float = 0.0) -> ua.DataValue:
+        stamp: Any = self.now() - timedelta(seconds=behind)
         if node == "2255":
             return ua.DataValue(ua.Variant(self.namespaces, ua.VariantType.String))
         if node == "2258":
