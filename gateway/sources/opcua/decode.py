@@ -2,10 +2,11 @@
 
 import math
 import struct
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 from uuid import UUID
 
 from asyncua import ua
@@ -19,7 +20,9 @@ and that is known."""
 OVERFLOW = 0x0480  # info type "data value" with its overflow bit
 MEANING = 0xFFFF_0000
 """The bits of a status code that are its meaning; the others are flags."""
-_FLOAT = struct.Struct("<f")
+_FLOAT, _SCALE = struct.Struct("<f"), struct.Struct("<h")
+_LARGEST = sys.float_info.max
+_DECIMAL = ua.NodeId(ua.Int32(50), ua.Int16(0))
 _NO_TIME = datetime(1601, 1, 1, tzinfo=UTC)
 """How the wire says that there is no time."""
 
@@ -75,6 +78,8 @@ def quality_of(code: int) -> Quality:
 
 def content_of(variant: ua.Variant) -> Scalar | Raw:
     """What a value holds. Raises as `decode`."""
+    if not variant.is_array and is_decimal(variant.Value):
+        return decimal_of(variant.Value.Body or b"")
     if variant.is_array or variant.VariantType == ua.VariantType.ExtensionObject:
         return Raw(variant)
     if variant.Value is None and variant.VariantType == ua.VariantType.String:
@@ -117,6 +122,24 @@ def scalar_of(value: object, kind: object) -> Scalar:
         return _utc(value).isoformat().replace("+00:00", "Z")
     name = kind.name if isinstance(kind, ua.VariantType) else type(value).__name__
     raise ValueError(f"the tag holds a {name}; name a tag that holds a number, a bool, a text or a time")
+
+
+def is_decimal(value: object) -> TypeGuard[ua.ExtensionObject]:
+    """Whether it is a Decimal, which is a number although it is written as structures are."""
+    return isinstance(value, ua.ExtensionObject) and value.TypeId == _DECIMAL
+
+
+def decimal_of(body: bytes) -> int | float:
+    """A Decimal (Part 6, 5.1.10): an integer of any size, and how many of its digits stand behind the point. Raises
+    ValueError where it is none, or too large for a number."""
+    if len(body) <= _SCALE.size:
+        raise ValueError("the tag's Decimal has no digits")
+    [scale] = _SCALE.unpack_from(body)
+    number = int.from_bytes(body[_SCALE.size :], "little", signed=True)
+    value = number if not scale else float(f"{number}e{-scale}")
+    if not -_LARGEST <= value <= _LARGEST:
+        raise ValueError("the tag's Decimal is too large for a number")
+    return value
 
 
 def shortest(value: float) -> float:

@@ -14,9 +14,9 @@ from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.uaerrors import UaError
 
 from gateway.model import Scalar
-from gateway.sources.opcua.decode import Raw, plain, scalar_of
+from gateway.sources.opcua.decode import Raw, content_of, plain, scalar_of
 from gateway.sources.opcua.services import Limits, Link, read_raw
-from gateway.sources.opcua.structures import FieldLayout, Layout, Layouts, names_of
+from gateway.sources.opcua.structures import FieldLayout, Layout, Layouts, library_class, names_of
 from gateway.sources.opcua.tags import Tag
 from gateway.sources.opcua.views import parents, translate
 
@@ -57,7 +57,7 @@ class Meaning:
         if kind != ua.VariantType.ExtensionObject:
             return scalar_of(value, kind)
         if self.layouts is None:
-            return plain(Raw(ua.Variant(value, kind)))
+            return plain(content_of(ua.Variant(value, kind)))
         return self.layouts.read(value)
 
 
@@ -198,7 +198,9 @@ class _Types:
                 raise ValueError(f"it consists of more than {MOST_TYPES} types")
             [told] = await self._attributes([(type_, AttributeIds.DataTypeDefinition)])
             if not isinstance(told, ua.StructureDefinition):
-                raise ValueError("the server does not describe it")  # noqa: TRY004 - of what the server says
+                if library_class(type_) is not None:
+                    continue
+                raise ValueError("the server does not describe it")
             layout, inside = await self._layout(told)
             self._layouts.of[type_] = layout
             self._layouts.encodings[told.DefaultEncodingId] = type_

@@ -11,14 +11,14 @@ from typing import Literal
 
 from asyncua import ua
 from asyncua.common.utils import Buffer
-from asyncua.ua.ua_binary import extensionobject_from_binary, unpack_uatype, variant_from_binary
+from asyncua.ua.object_ids import ObjectIdNames
+from asyncua.ua.ua_binary import extensionobject_from_binary, struct_from_binary, unpack_uatype, variant_from_binary
 
-from gateway.sources.opcua.decode import scalar_of
+from gateway.sources.opcua.decode import decimal_of, is_decimal, scalar_of
 
 MOST_ELEMENTS = 10_000
 """Elements of an array in a structure; a structure with more is not read."""
 _DEEPEST = 20  # structures within each other
-_DECIMAL = 50
 
 _UINT32, _INT32 = struct.Struct("<I"), struct.Struct("<i")
 
@@ -43,7 +43,8 @@ class Layout:
 
 @dataclass(slots=True)
 class Layouts:
-    """The structures of a server that are known, by their type, and types by the ids of their encoding."""
+    """The structures of a server that are known, by their type, and types by the ids of their encoding. What the server
+    does not describe of the standard's own, the library knows."""
 
     of: dict[ua.NodeId, Layout] = field(default_factory=dict)
     encodings: dict[ua.NodeId, ua.NodeId] = field(default_factory=dict)
@@ -55,8 +56,8 @@ class Layouts:
 
     def _content(self, value: object, depth: int) -> object:
         if isinstance(value, ua.ExtensionObject):
-            if value.TypeId.Identifier == _DECIMAL and value.TypeId.NamespaceIndex == 0:
-                return _decimal(value.Body or b"")
+            if is_decimal(value):
+                return decimal_of(value.Body or b"")
             type_ = self.encodings.get(value.TypeId)
             if type_ is None:
                 raise ValueError("the tag holds a structure of a type that the server does not describe")
@@ -98,6 +99,9 @@ class Layouts:
 
     def _one(self, kind: ua.VariantType | ua.NodeId, data: Buffer, depth: int) -> object:
         if isinstance(kind, ua.NodeId):
+            known = self.of.get(kind) or library_class(kind)
+            if isinstance(known, type):
+                return self._content(struct_from_binary(known, data), depth + 1)
             return self._structure(self.of[kind], data, depth + 1)
         if kind == ua.VariantType.ExtensionObject:
             return self._content(extensionobject_from_binary(data), depth + 1)
@@ -110,11 +114,12 @@ class Layouts:
             return None  # as above
 
 
-def _decimal(body: bytes) -> int | float:
-    """A Decimal (Part 6, 5.1.10): an integer of any size, and how many of its digits stand behind the point."""
-    scale = struct.unpack("<h", body[:2])[0]
-    number = int.from_bytes(body[2:], "little", signed=True)
-    return number if not scale else float(f"{number}e{-scale}")
+def library_class(type_: ua.NodeId) -> type | None:
+    """What the library makes of structures of a type of the standard; None where it does not know such a type."""
+    number = type_.Identifier
+    name = ObjectIdNames.get(number, "") if type_.NamespaceIndex == 0 and isinstance(number, int) else ""
+    found = getattr(ua, name, None)
+    return found if isinstance(found, type) and found in ua.extension_objects_by_typeid.values() else None
 
 
 def names_of(texts: Mapping[int, ua.LocalizedText | str | None]) -> dict[int, str]:

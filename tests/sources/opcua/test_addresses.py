@@ -171,6 +171,53 @@ async def test_fields_of_a_structure_are_what_a_message_has(server: OpcuaServer)
     assert "`field`" in source.health.failed[node]
 
 
+def decimal(body: bytes) -> ua.ExtensionObject:
+    """12.5 is `b"\\x01\\x00\\x7d"`."""
+    return ua.ExtensionObject(ua.NodeId(ua.Int32(50), ua.Int16(0)), ua.ByteString(body))
+
+
+async def test_a_decimal_is_a_number(server: OpcuaServer) -> None:
+    """Alone, and as an element of an array."""
+    index = await index_of(server)
+    each = [decimal(b"\x00\x00\x07"), decimal(b"\x01\x00\x7d")]
+    for name, content in (("Weight", each[1]), ("Weights", each)):
+        await server.server.nodes.objects.add_variable(
+            ua.NodeId(ua.String(name), ua.Int16(index)),
+            name,
+            ua.Variant(content, ua.VariantType.ExtensionObject),
+            datatype=ua.NodeId(ua.Int32(50), ua.Int16(0)),
+        )
+    assert (await received(server, f"nsu={LINE};s=Weight"))[0] == 12.5
+    assert (await received(server, f"nsu={LINE};s=Weights", index=1))[0] == 12.5
+
+
+async def test_structures_of_the_standard_need_no_description(server: OpcuaServer) -> None:
+    """This server describes none of them; alone, and within one that it does describe."""
+    value, source, _ = await received(server, "i=2256", field="BuildInfo.ProductName")
+    assert isinstance(value, dict)
+    assert isinstance(value["BuildInfo"]["ProductName"], str)
+    assert (value["State"], source.health.failed) == (0, {})
+    index = await index_of(server)
+    fields = [
+        new_struct_field("Limits", ua.NodeId(ua.Int32(884), ua.Int16(0))),
+        new_struct_field("Code", ua.VariantType.UInt16),
+    ]
+    kind, _ = await new_struct(server.server, index, "Limited", fields)
+    definition: Any = (await kind.read_attribute(AttributeIds.DataTypeDefinition)).Value
+    content = ua.ExtensionObject(definition.Value.DefaultEncodingId, ua.ByteString(struct.pack("<ddH", 0.5, 9.5, 77)))
+    await server.server.nodes.objects.add_variable(
+        ua.NodeId(ua.String("Limited"), ua.Int16(index)),
+        "Limited",
+        ua.Variant(content, ua.VariantType.ExtensionObject),
+        datatype=kind.nodeid,
+    )
+    value, _, _ = await received(server, f"nsu={LINE};s=Limited", field="Limits.High")
+    assert value == {"Limits": {"Low": 0.5, "High": 9.5}, "Code": 77}
+    state = f"nsu={LINE};s=L01.State"
+    _, source, _ = await received(server, state, field="A")
+    assert "does not describe it" in source.health.failed[state], "a number has no fields"
+
+
 async def test_a_structure_that_nobody_describes_costs_only_itself(server: OpcuaServer) -> None:
     index = await index_of(server)
     content = ua.ExtensionObject(ua.NodeId(ua.Int32(4242), ua.Int16(index)), ua.ByteString(b"\1\2\3"))

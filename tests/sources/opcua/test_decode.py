@@ -14,6 +14,10 @@ from hypothesis import strategies as st
 from gateway.sources.opcua.decode import NOT_ACTIVE, decode, plain, shortest
 
 
+def decimal(body: bytes) -> ua.ExtensionObject:
+    return ua.ExtensionObject(ua.NodeId(ua.Int32(50), ua.Int16(0), ua.NodeIdType.TwoByte), ua.ByteString(body))
+
+
 def value(content: Any, kind: ua.VariantType | None = None, *, status: int = 0, time: Any = None) -> ua.DataValue:
     variant = ua.Variant(content, kind) if kind is not None else ua.Variant(content)
     return ua.DataValue(variant, ua.StatusCode(ua.UInt32(status)), time)
@@ -35,6 +39,9 @@ def value(content: Any, kind: ua.VariantType | None = None, *, status: int = 0, 
         (value(ua.ServerState.Failed, ua.VariantType.Int32), 1),
         (value(ua.LocalizedText("Jam", "en")), "Jam"),
         (value(datetime(2026, 11, 3, 10, 20, 30, tzinfo=UTC)), "2026-11-03T10:20:30Z"),
+        (value(decimal(b"\x02\x00" + (-12345).to_bytes(3, "little", signed=True))), -123.45),
+        (value(decimal(b"\xff\xff\x2a")), 420.0),
+        (value(decimal(b"\x00\x00" + (2**70).to_bytes(9, "little"))), 2**70),
         (value(None), None),
         (value(None, ua.VariantType.String), ""),
         (value(ua.LocalizedText(None)), ""),
@@ -57,6 +64,11 @@ def test_scalars_become_plain_values(data: ua.DataValue, expected: object) -> No
         (value([], ua.VariantType.Int32), "array"),
         (value(b"\x00", ua.VariantType.ByteString), "ByteString"),
         (value(ua.ExtensionObject(ua.NodeId(ua.Int32(1)))), "a structure; name the part of it with `field`"),
+        (value(decimal(b"\x02\x00")), "no digits"),
+        (value(decimal(b"\x00\x80\x01")), "too large"),
+        (value(decimal(b"\x00\x00" + b"\x7f" * 200)), "too large"),
+        (value(decimal(b"")), "no digits"),
+        (value([decimal(b"\x00\x00\x01")]), "array"),
         (value(float("nan")), "nan"),
         (value(float("-inf")), "inf"),
     ],
