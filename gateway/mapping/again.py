@@ -1,19 +1,13 @@
-"""A line's steps, taken again because messages have come late or a source has kept some, and what is told by that.
-
-What a source has kept while it was not heard is put in its places (`put_back`). Where nothing of it is missing for the
-line, which remembers what it has heard since, the source was heard after all, and what was decided without it is
-decided again. Else it was lost.
-"""
+"""A line's steps, taken again because messages have come late or a source has kept some, and what is told by that."""
 
 from bisect import bisect_right
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from itertools import chain
 from math import inf
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from gateway.frozen import replace
 from gateway.mapping import facts, told_once
-from gateway.mapping.clocks import CALM
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.context import Full, Recorder, Refused, Share
 from gateway.mapping.counted_batches import CountedTrack
@@ -25,7 +19,6 @@ from gateway.mapping.owed import Owed, split, waiting
 from gateway.mapping.sessions import Moved
 from gateway.mapping.stamps import MOST_STAMPS, Stamps, free_stamp, with_stamp
 from gateway.mapping.trail import (
-    MOST_AT_ALL,
     MOST_NEWEST,
     PART,
     Entry,
@@ -36,7 +29,7 @@ from gateway.mapping.trail import (
     with_entries,
     with_stamps,
 )
-from gateway.model import Contact, IntervalType, Moment, Notice, Recovered, Sample
+from gateway.model import Contact, IntervalType, Moment, Recovered, Sample
 
 MOST_CORRECTED = 64
 """Intervals of which the time stamps are remembered that were told before a correction, and for it."""
@@ -45,6 +38,17 @@ MOST_FULL = 1024
 
 Late = Sequence[tuple[Sample | Moment, float]]
 """What comes late, with the times of which it speaks, in that order: messages, and moments that a source has kept."""
+Placed = tuple[Sample | Moment | Contact, float]
+"""What goes to a place, and its time."""
+
+
+class Filled(NamedTuple):
+    """What a source has `kept` while it was not heard, of which all is there `until` a time: it was heard until then
+    after all. Infinity where nothing is missing."""
+
+    kept: Recovered
+    until: float
+
 
 T = TypeVar("T")
 Slices = Generator[None, None, T]
@@ -132,27 +136,27 @@ def corrected(
     line: Feed,
     late: Late,
     at: float,
-    kept: Recovered | None = None,
+    filled: Filled | None = None,
     moved: Sequence[Moved] = (),
     heard: Sequence[Contact] = (),
 ) -> Slices[tuple[Feed, Step]]:
-    """The line with what came late in its places, and what is to be told `at` a time because of that. `kept`: it is
-    what a source has kept while it was not heard, and nothing is missing, so that it was heard after all. `moved` are
-    the entries that go to earlier places with it; `heard` says of sources that they are heard again since."""
+    """The line with what came late in its places, and what is to be told `at` a time because of that. `filled`: it is
+    that. `moved` are the entries that go to other places with it; `heard` says of sources that they are heard again
+    since."""
     line = replace(line, state=replace(line.state, now=max(line.state.now, at)))
-    again = Again(plan, line, late, kept, moved, heard)
+    again = Again(plan, line, late, filled, moved, heard)
     yield from again.derive()
     return again.corrected(at)
 
 
-def _heard_at(sample: Sample | Moment, said: float) -> Sample | Moment:
+def _heard_at(sample: Sample | Moment | Contact, said: float) -> Sample | Moment | Contact:
     """What is said, as if it had come at once."""
-    if isinstance(sample, Sample):
+    if not isinstance(sample, Moment):
         return replace(sample, received=said)
     return Moment(tuple(replace(one, received=said) for one in sample.samples))
 
 
-def _place(late: tuple[Sample | Moment, float]) -> tuple[float, bool, str, str]:
+def _place(late: Placed) -> tuple[float, bool, str, str]:
     """Where something stands among all that comes late: of one time as `place_of` has it."""
     sample, said = late
     return (said, False, sample.source, sample.address) if isinstance(sample, Sample) else (said, True, "", "")
@@ -169,19 +173,21 @@ class Again:
         plan: LinePlan,
         line: Feed,
         late: Late,
-        kept: Recovered | None,
+        filled: Filled | None,
         moved: Sequence[Moved] = (),
         heard: Sequence[Contact] = (),
     ) -> None:
         self.plan = plan
         self.line = line
         self.late = late
-        self.kept = kept
+        self.kept = kept = filled.kept if filled is not None else None
+        self._was_heard = filled is not None and filled.until == inf
         self.moved = {one.entry.number for one in moved}
-        late = sorted([*late, *((one.moment, one.said) for one in moved)], key=_place)
-        since = min(*(said for _, said in late[:1]), *([kept.since] if kept is not None else []), inf)
+        going: list[Placed] = [*late, *((one.moment, one.said) for one in moved)]
+        going.sort(key=_place)
+        since = min(*(said for _, said in going[:1]), *([kept.since] if kept is not None else []), inf)
         self._known = entries = line.since(since)
-        places = [place_of(entries, sample, said) for sample, said in late]
+        places = [place_of(entries, sample, said) for sample, said in going]
         base = min(*places[:1], bisect_right(entries, since, key=lambda entry: entry.at), len(entries)) - 1
         while (after := entries[base].after) is None:  # that before the trail always has one
             base -= 1
@@ -190,10 +196,10 @@ class Again:
         known = entries[base + 1 :]
         self.told = fold(chain(entries[base].later, *((entry.own, *entry.later) for entry in known)))
         self._steps = [entry.at_its_time for entry in known]
-        self.numbered = line.numbered + len(late)
+        self.numbered = line.numbered + len(going)
         self._late: dict[int, Sample] = {}
         """The messages as they came, by the identity of those that are stepped."""
-        for back, ((sample, said), place) in enumerate(zip(reversed(late), reversed(places), strict=True)):
+        for back, ((sample, said), place) in enumerate(zip(reversed(going), reversed(places), strict=True)):
             placed, own = _heard_at(sample, said), said if isinstance(sample, Sample) else None
             if isinstance(sample, Sample):
                 self._late[id(placed)] = sample
@@ -224,7 +230,8 @@ class Again:
         """
         if entry.number in self.moved:
             return False
-        if self.kept is not None and entry.is_silence_of(self.kept.source, self.kept.since):
+        kept = self.kept
+        if kept is not None and self._was_heard and entry.is_silence_of(kept.source, kept.since):
             return False
         if not entry.again or (said := entry.said) is None:
             return True
@@ -361,40 +368,3 @@ class Again:
         before = self._before(key)
         names = [*(fact.name for fact in known), before.name if before is not None else None]
         return next(filter(None, names), None) or (known[0].type if known else "?")
-
-
-def put_back(plan: LinePlan, line: Feed, kept: Recovered) -> Slices[tuple[Feed, Step]]:
-    """The line with what was `kept` in its places, and what is to be told because of that. The trail is recalled."""
-    line = replace(line, recovered={**line.recovered, kept.source: kept.received})
-    loss = line.state.lost.get(kept.source)
-    if loss is not None and loss.since is None and not kept.in_part:
-        # The gateway was off, and each line has heard it until another time.
-        newer = tuple(moment for moment in kept.moments if moment.received > loss.until)
-        kept = replace(kept, since=loss.until, moments=newer)
-    base = kept.received
-    if line.base is not None and line.base.after is not None:
-        base = max(line.base.at, line.base.after.now)
-    moments = [(moment, moment.received) for moment in kept.moments]
-    fitting = [(moment, said) for moment, said in moments if said >= base][-MOST_AT_ALL:]
-    lacking = kept.in_part or any(
-        source == kept.source and address in kept.missing for source, address in plan.subscriptions
-    )
-    whole = not lacking and base <= kept.since and len(fitting) == len(moments)
-    if not fitting and not whole:
-        return line, Step(line.state, notices=left_out(kept, len(moments)))
-    before = line
-    line, result = yield from corrected(plan, line, fitting, kept.received, kept if whole else None)
-    line = replace(line, corrected=before.corrected + 1)
-    if whole:
-        behind = {source: at for source, at in line.behind.items() if source != kept.source}
-        line = replace(line, behind=behind, calm_from={**line.calm_from, kept.source: kept.received + CALM})
-    notices = (*result.notices, *left_out(kept, len(moments) - len(fitting)))
-    return line, replace(result, notices=notices)
-
-
-def left_out(kept: Recovered, moments: int) -> tuple[Notice, ...]:
-    """What is said of so many moments that are not put in their places."""
-    if not moments:
-        return ()
-    text = f"{moments} moments that it had kept are older than what is remembered of the line, and left out"
-    return (Notice("gap", kept.received, kept.source, "", text),)

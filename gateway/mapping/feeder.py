@@ -19,7 +19,7 @@ One that is older than the trail is left to the line's rules for times that are 
 *The line's clock* stands for what rests on a source that is not heard (`hearing`). A source that is back is heard out
 first: until nothing has come of the time that it was lost for HEARD_OUT seconds, or for LONGEST_BACKLOG at most. Then
 it is heard, and what had to wait for it is decided. Late messages are put in their places before anything runs out.
-One that has kept what it would have said is heard with that (`again.put_back`).
+One that has kept what it would have said is heard with that (`recovery.put_back`).
 """
 
 from collections.abc import Iterator
@@ -28,17 +28,18 @@ from math import inf
 from operator import itemgetter
 
 from gateway.frozen import replace
-from gateway.mapping.again import Slices, at_once, corrected, left_out, put_back, recalled
+from gateway.mapping.again import Slices, at_once, corrected, recalled
 from gateway.mapping.clocks import CALM
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.inputs import SOON, is_outdated, plant_time
 from gateway.mapping.judged import as_known, is_live, judged
 from gateway.mapping.line import LineState, Step, Tick, after_absence
 from gateway.mapping.line import due as line_due
+from gateway.mapping.recovery import left_out, put_back
 from gateway.mapping.said import Said, left_out_again, stream_of
 from gateway.mapping.sessions import BEHIND, moved
 from gateway.mapping.told_once import with_what_stays
-from gateway.mapping.trail import Entry, Feed, Waiting, shortened, told_by, with_time
+from gateway.mapping.trail import Entry, Feed, Waiting, both, shortened, told_by, with_time
 from gateway.model import Contact, Moment, Notice, Recovered, Sample
 
 Event = Sample | Moment | Contact | Recovered | Tick
@@ -258,23 +259,6 @@ def settled(plan: LinePlan, line: Feed, at: float = inf) -> Slices[tuple[Feed, S
 def time_of(event: Event) -> float:
     """When the event came, on the gateway's clock."""
     return event.at if isinstance(event, Tick) else event.received
-
-
-def both(first: Step, then: Step) -> Step:
-    """What two steps, one after the other, have come to."""
-    if first == Step(first.state):
-        return then
-    return Step(
-        then.state,
-        first.records + then.records,
-        first.notices + then.notices,
-        {**first.rules, **then.rules},
-        {**first.shares, **then.shares},
-        {**first.because, **then.because},
-        first.refused + then.refused,
-        first.delays + then.delays,
-        first.full + then.full,
-    )
 
 
 def own_time(plan: LinePlan, sample: Sample) -> float | None:

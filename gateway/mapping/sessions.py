@@ -21,14 +21,16 @@ BEHIND = 5.0
 
 
 class Moved(NamedTuple):
-    """An entry that goes to an earlier place, at `said`."""
+    """An entry that goes to another place, at `said`."""
 
     entry: Entry
     said: float
 
     @property
-    def moment(self) -> Moment:
+    def moment(self) -> Moment | Contact:
         """What it says, of that time."""
+        if isinstance(self.entry.sample, Contact):
+            return replace(self.entry.sample, since=self.said)
         return Moment(tuple(replace(sample, source_time=self.said) for sample in _samples(self.entry)))
 
 

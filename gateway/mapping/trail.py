@@ -305,6 +305,23 @@ def told_by(result: Step) -> Told:
     return Told(result.records, result.notices, result.rules, result.shares, result.full)
 
 
+def both(first: Step, then: Step) -> Step:
+    """What two steps, one after the other, have come to."""
+    if first == Step(first.state):
+        return then
+    return Step(
+        then.state,
+        first.records + then.records,
+        first.notices + then.notices,
+        {**first.rules, **then.rules},
+        {**first.shares, **then.shares},
+        {**first.because, **then.because},
+        first.refused + then.refused,
+        first.delays + then.delays,
+        first.full + then.full,
+    )
+
+
 def shortened(line: Feed) -> Feed:
     """The line with no more newest entries and no longer a trail than is remembered."""
     if len(line.newest) < MOST_NEWEST:
@@ -348,9 +365,9 @@ def _part(entries: Sequence[Entry]) -> tuple[Entry, ...]:
     return (*[entry.without_state() for entry in entries[:-1]], entries[-1])
 
 
-def place_of(entries: Sequence[Entry], sample: Sample | Moment, said: float) -> int:
+def place_of(entries: Sequence[Entry], sample: Sample | Moment | Contact, said: float) -> int:
     """The number that the message has among the entries: of one time, messages are in the order of their addresses. A
-    moment comes behind all of its time."""
+    moment, or a contact, comes behind all of its time."""
     index = bisect_right(entries, said, key=lambda entry: entry.at)
     while (
         isinstance(sample, Sample)

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config.schema import Line
+from gateway.mapping import recovery
 from gateway.mapping.compile import compile_line
-from gateway.mapping.feeder import Event, after_restart, time_of
-from gateway.mapping.trail import MOST_AT_ALL
+from gateway.mapping.feeder import Event, after_restart, feed, time_of
+from gateway.mapping.line import LineState
+from gateway.mapping.trail import MOST_AT_ALL, Feed
 from gateway.model import Moment, Recovered, Sample
 from tests.mapping.laws import examples
 from tests.mapping.recording import T0, Played, back, fed, lost, message, tag, tick
@@ -103,6 +105,15 @@ def at_rest(played: Played) -> tuple[list[tuple[object, ...]], dict[tuple[object
     return [one for one in intervals if one[3] is None or int(str(one[3])) - T0 - float(str(one[1])) > 1], sums
 
 
+@pytest.fixture(params=[recovery.MOST_AT_ONCE, 37], ids=["at once", "in parts"])
+def _many_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was kept is put back in one go, or as more than a line remembers is."""
+    monkeypatch.setattr(recovery, "MOST_AT_ONCE", request.param)
+    if request.param == 37:
+        monkeypatch.setattr(recovery, "MOST_AT_ALL", 2 * request.param)
+
+
+@pytest.mark.usefixtures("_many_at_once")
 @pytest.mark.parametrize("ticks", [False, True])
 @pytest.mark.parametrize("seconds", [600, 3 * 3600])
 def test_p13_an_outage_of_which_all_was_kept_is_none(seconds: int, ticks: bool) -> None:
@@ -157,6 +168,30 @@ def test_what_is_missing_leaves_the_source_lost() -> None:
     assert any(one[0] == "STATE" and one[1] == 1003 for one in intervals), "No Data"
 
 
+def kept_up_to(until: float, begun: float, known: float, ended: float) -> list[Event]:
+    """The machine is not heard, and has kept what it did up to the time `known`, and nothing of what it did then."""
+    events = [event for event in outage(until, begun, ended) if not isinstance(event, Recovered)]
+    away = [one for one in machine(until) if T0 + begun < one.received <= T0 + known]
+    of_tags = dict.fromkeys(("state", "good", "pulse"), T0 + known)
+    recovered = replace(kept([*away, *unknown(known)], begun, ended, of_tags), until=of_tags)
+    place = next(place for place, event in enumerate(events) if time_of(event) > T0 + ended)
+    return [*events[:place], recovered, *events[place:]]
+
+
+@pytest.mark.usefixtures("_many_at_once")
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("known", [1010, 1403, 1570])
+def test_p13_a_source_that_has_kept_all_up_to_a_time_was_lost_then(known: int, *, restarts: bool) -> None:
+    """What the history was not read of is an outage that began so much later, and was told as any; what it was read of
+    is none."""
+    until = 2300
+    later = fed(KEEPING, *(e for e in outage(until, known, 1603) if not isinstance(e, Recovered)), tick(until + 200))
+    events = [*kept_up_to(until, 1003, known, 1603), tick(until + 200)]
+    cuts = [7] * (len(events) // 7)
+    store = run(events, cuts, [restarts] * len(cuts), KEEPING)
+    assert at_rest(Played(store.line.state, store.records, store.notices)) == at_rest(later)
+
+
 @pytest.mark.parametrize("parts", [1, 2, 7])
 @pytest.mark.parametrize("restart", [False, True])
 def test_p13_what_a_device_had_kept_comes_after_its_birth_in_parts(parts: int, *, restart: bool) -> None:
@@ -208,6 +243,7 @@ def made(sums: Mapping[tuple[object, str], float], name: str) -> float:
     return sum(amount for (_, of), amount in sums.items() if of == name)
 
 
+@pytest.mark.usefixtures("_many_at_once")
 @pytest.mark.parametrize("size", [7, 40])
 def test_p13_recovered_over_commits_and_restarts(size: int) -> None:
     """What was put in its places is stored with what follows from it: a restart after any commit changes nothing."""
@@ -219,11 +255,37 @@ def test_p13_recovered_over_commits_and_restarts(size: int) -> None:
     assert at_rest(played) == at_rest(undisturbed(until))
 
 
-def test_a_bound_of_moments_keeps_the_newest() -> None:
-    said = [tag(0.1, "good", 0), message(0.2, "order", {"v": "A"})]
-    away = [tag(20 + number * 0.5, "good", number) for number in range(MOST_AT_ALL + 100)]
+def fast(times: int) -> list[Sample]:
+    """Half a minute after it was lost the machine begins to count twice a second."""
+    return [tag(20 + number * 0.5, "good", number) for number in range(times)]
+
+
+def test_p13_more_than_a_line_remembers_is_put_back_in_parts() -> None:
+    """Two values a second for almost three hours, with orders from elsewhere all the while: each part is at its order.
+    What is remembered in the end is as bounded as ever."""
+    away = fast(MOST_AT_ALL + 3_000)
     ended = 30 + len(away) * 0.5
-    events: list[Event] = [*said, lost(15, "plc", since=10), back(ended, "plc"), kept(away, 10, ended)]
+    orders = [message(0.2 + at, "order", {"v": f"A{at}"}) for at in range(0, int(ended), 3_000)]
+    events: list[Event] = [tag(0.1, "good", 0), *orders, lost(15, "plc", since=10), back(ended, "plc")]
+    events = [*sorted(events, key=time_of), kept(away, 10, ended), *newest(away, ended + 1)]
+    line, played = Feed(LineState()), Played(LineState())
+    for event in [*events, tick(ended + 100)]:
+        line, result = feed(KEEPING, line, event)
+        played.records += result.records
+        played.notices += result.notices
+    live = fed(FORGETTING, *sorted([tag(0.1, "good", 0), *orders, *away], key=time_of), tick(ended + 100))
+    assert what_is_at_oden(played)[1] == what_is_at_oden(live)[1]
+    assert [notice.text for notice in played.notices if notice.kind == "gap"] == []
+    assert sum(1 for _ in line.trail()) <= MOST_AT_ALL
+
+
+def test_p6_a_bound_of_moments_keeps_the_newest_where_something_is_missing() -> None:
+    """Of the state nothing was kept: then the machine was lost all the time, and what it counted is put back as far as
+    the line remembers."""
+    said = [tag(0.1, "good", 0), message(0.2, "order", {"v": "A"})]
+    away = fast(MOST_AT_ALL + 100)
+    ended = 30 + len(away) * 0.5
+    events: list[Event] = [*said, lost(15, "plc", since=10), back(ended, "plc"), kept(away, 10, ended, ["state"])]
     played = fed(KEEPING, *events, *newest(away, ended + 1), tick(ended + 100))
     _, sums = what_is_at_oden(played)
     assert sum(sums.values()) == len(away) - 1
@@ -239,6 +301,7 @@ def test_p6_a_line_that_remembers_nothing_says_what_it_leaves_out() -> None:
     assert made(what_is_at_oden(disturbed)[1], "yield") == made(what_is_at_oden(undisturbed(until))[1], "yield")
 
 
+@pytest.mark.usefixtures("_many_at_once")
 @pytest.mark.parametrize("seconds", [60, 1800])
 def test_p13_what_was_kept_while_the_gateway_was_off(seconds: int) -> None:
     """The gateway is off, and afterwards hears what the machine has kept, from a little before: nothing counts twice,
