@@ -90,10 +90,8 @@ class Contact:
 class Recovered:
     """What a source has kept of the time from `since` on, in which it was not heard, as it turns out at `received`.
 
-    `moments` are in their order, each sample with the time as `received` at which it would have come. `missing` are the
-    addresses of which it has kept nothing, or not all: what it would have said of the others is all there. `until` says
-    of some that are missing up to when all is there; then their last sample says that nothing is known of them.
-
+    `moments` are in their order, each sample with the time as `received` at which it would have come. Of the addresses
+    that are `missing` it has kept nothing, or all `until` a time, which their last sample then says; of the others all.
     `in_part`: the moments are what has come by now of what single devices behind the source had kept. So it was heard,
     and what is missing of which nobody knows.
     """

@@ -4,12 +4,12 @@ Settings: `port`, `before` (namespaces ahead of the line's), `variables` (name -
 with them nobody is let in anonymously unless `anonymous` says so), `certificate` (the files of one and of its key: it
 then knows the policies, trusts every client, and lets in users that are a certificate), `uri` (of the application),
 `history` (how many values of each variable are kept), `counting` (see `Counters`). `add` knows the `range` of an analog
-value, `write` a `time`. It ends by itself after ten minutes.
+value, `write` a `time`, and `past` adds one that has counted since a time. It ends by itself after ten minutes.
 """
 
 import asyncio
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import o6
@@ -129,6 +129,16 @@ class Plc:
         value = o6.DataValue(self.value(command), **told)
         (await self.server.write(self.node(command), value)).check()
 
+    async def past(self, command: dict[str, Any]) -> None:
+        """A variable that has counted once a second since `time`, in which the server was there."""
+        began, name, number = datetime.fromisoformat(command["time"]), command["name"], command["number"]
+        await self.add({"name": name, "value": number})
+        for count in range(1, number + 1):
+            at = (began + timedelta(seconds=count)).isoformat()
+            await self.write({"name": name, "value": count, "time": at})
+        started = o6.DateTime(began - timedelta(minutes=1))
+        (await self.server.write("i=2257", started)).check()
+
     async def delete(self, command: dict[str, Any]) -> None:
         (await self.server.deleteNode(self.node(command))).check()
 
@@ -156,6 +166,7 @@ async def main() -> None:
         "write": plc.write,
         "delete": plc.delete,
         "happen": plc.happen,
+        "past": plc.past,
         "level": plc.level,
     }
     commands |= {"sessions": plc.sessions, "forget": plc.forget, "count": counters.count, "rest": counters.rest}

@@ -102,29 +102,37 @@ class Reports:
         return samples
 
     def recovered(self, since: float, history: History, now: float) -> Recovered:
-        """What of the time from `since` on the server had kept, as it would have come."""
-        samples, events = [], []
-        for node, values in history.values.items():
-            if node in history.missing:  # the rest of it nobody knows
-                continue
+        """What of the time from `since` on the server had kept, as it would have come. The values of `history` are used
+        up: there are many."""
+        samples, events, ends = [], [], dict[str, float]()
+        for node in [*history.values]:
+            values = history.values.pop(node)
+            last = since
             for value in values:
                 with suppress(ValueError):
                     sample = self._made(node, value, now, self._value(node, value), initial=False)
                     at = value.server_time if sample.source_time is None else sample.source_time
-                    samples.append(replace(sample, received=min(at - sample.ahead if at else now, now)))
-            if values:
-                self._recovered[node] = values[-1], -inf
+                    last = min(at - sample.ahead if at else now, now)
+                    samples.append(replace(sample, received=last))
+            self._recovered[node] = values[-1], -inf
+            if node in history.missing:
+                ends[node] = min(max(history.until[node] - self._clock.ahead, last), now)
         for node, occurrences in history.events.items():
-            for event in () if node in history.missing else occurrences:
+            if node in history.missing:
+                ends[node] = min(history.until[node] - self._clock.ahead, now)
+            for event in occurrences:
                 self.events[node].add(event.key)
                 self._recovered_events[node].add(event.key)
                 time = self._time(node, event.time, event.server_time)
                 at, ahead = (event.time, 0.0) if time is None else (time, self._clock.ahead)
                 came, fields = min(at - ahead if at else now, now), dict(event.fields)
                 events.append(Sample(self._name, node, fields, came, source_time=time, ahead=ahead))
-        moments = [*moments_of(samples, self.resolution(samples)), *moments_of(events)]
+        unknown = [
+            Sample(self._name, node, None, at, quality="bad") for node, at in ends.items() if node not in self.events
+        ]
+        moments = [*moments_of(samples, self.resolution(samples)), *moments_of(events), *moments_of(unknown)]
         moments.sort(key=attrgetter("received"))
-        return Recovered(self._name, now, since, tuple(moments), frozenset(history.missing))
+        return Recovered(self._name, now, since, tuple(moments), frozenset(history.missing), ends)
 
     def _beyond_history(self, node: str, reading: Reading) -> Reading | None:
         """What a reading says, unless that was read from the history. The first of all says how it is now: history can

@@ -12,6 +12,7 @@ a gap.
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import NoReturn
 
 import structlog
@@ -21,7 +22,7 @@ from gateway.clock import Clock, ClockMoves
 from gateway.config.schema import OpcuaConfig
 from gateway.connection_steps import note_step
 from gateway.errors import SourceError
-from gateway.model import Notice, Sample
+from gateway.model import Notice, Recovered, Sample
 from gateway.sources.base import TURN, Arrival, Source, SourceHealth, Take, not_connected
 from gateway.sources.opcua.channel import Channel
 from gateway.sources.opcua.connection import Connection
@@ -200,10 +201,9 @@ class OpcuaSource(Source):
             self._inbox.keeps = False
         nodes = session.items.nodes
         log.info("opcua_recovered", source=self.name, moments=len(recovered.moments), tags=len(nodes) - len(missing))
-        said = not_connected(since, recovered.received)
         notices = [
-            Notice("gap", recovered.received, self.name, address, f"{said}{of}")
-            for address, of in _listed(missing, len(nodes))
+            Notice("gap", recovered.received, self.name, address, text)
+            for address, text in _listed(recovered, missing, len(nodes))
         ]
         return Arrival(self.name, notices=tuple(notices), recovered=recovered)
 
@@ -302,16 +302,26 @@ class OpcuaSource(Source):
         return items
 
 
-def _listed(missing: Mapping[str, str], every: int) -> Iterator[tuple[str, str]]:
+def _listed(recovered: Recovered, missing: Mapping[str, str], every: int) -> Iterator[tuple[str, str]]:
     """What is to be said of the tags that are `missing`, with why, of `every` tag there is; each by its address, or
     together, without one, where it is so of all, and of those that are too many."""
     reasons: dict[str, list[str]] = defaultdict(list)
     for node, reason in missing.items():
         reasons[reason].append(node)
     for reason, nodes in reasons.items():
-        if 1 < len(nodes) == every:
-            yield "", f": {reason}"
+        if 1 < len(nodes) == every and len({recovered.until.get(node) for node in nodes}) == 1:
+            yield "", f"{_gap(recovered, nodes[:1])}: {reason}"
             continue
-        yield from ((node, f": {reason}") for node in nodes[:LISTED])
+        yield from ((node, f"{_gap(recovered, [node])}: {reason}") for node in nodes[:LISTED])
         if more := nodes[LISTED:]:
-            yield "", f" of {len(more)} more tags, from {more[0]} to {more[-1]}: {reason}"
+            yield "", f"{_gap(recovered, more)} of {len(more)} more tags, from {more[0]} to {more[-1]}: {reason}"
+
+
+def _gap(recovered: Recovered, nodes: Sequence[str]) -> str:
+    """Since when it is not known what tags did: for those that were read up to a time, since then."""
+    until = min(recovered.until.get(node, recovered.since) for node in nodes)
+    if until <= recovered.since:
+        return not_connected(recovered.since, recovered.received)
+    began = datetime.fromtimestamp(until, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    took = recovered.received - until
+    return f"its history is read until {began}; what changed and changed back in the {took:.0f} s since is not known"

@@ -6,7 +6,8 @@
 // them, and of cycles, as machines' own types do), serviceLevel, certificate (the files of a certificate of its own and its key), uri (of the application).
 // Commands come as JSON lines on standard input: add (with the range of an analog value), write and delete with name, value, type, status and time; happen
 // with message, an event of the object Press; job with order, state and number, and cycle with count, bad and cavities, which are such events, too; level with level,
-// which is the ServiceLevel from then on; sessions, which says how many there are; forget, which ends all sessions with their subscriptions; silence, which ends their subscriptions alone; count and rest, which say that counters
+// which is the ServiceLevel from then on; past with name, number and time, which adds a variable that has counted to the number since, once a second,
+// in which the server was there; sessions, which says how many there are; forget, which ends all sessions with their subscriptions; silence, which ends their subscriptions alone; count and rest, which say that counters
 // are to count, and to stop, with how often they have counted in all; each is answered by a line {"ok": true, ...} or {"error": text}.
 'use strict'
 const path = require('path')
@@ -120,6 +121,17 @@ async function main () {
         : namespace.addVariable({ ...about, value: variant(value, dataType) })
       nodes[name].dataKind = dataType
       if (settings.history) space.installHistoricalDataNode(nodes[name], { maxOnlineValues: settings.history })
+    },
+    past ({ name, number, time }) {
+      const began = new Date(time).getTime()
+      nodes[name] = namespace.addVariable({
+        organizedBy: space.rootFolder.objects, browseName: name, nodeId: 's=' + name, dataType: 'Int32', value: variant(0, opcua.DataType.Int32)
+      })
+      nodes[name].dataKind = opcua.DataType.Int32
+      commands.write({ name, value: 0, time: began })
+      space.installHistoricalDataNode(nodes[name], { maxOnlineValues: settings.history })
+      for (let i = 1; i <= number; i++) commands.write({ name, value: i, time: began + i * 1000 })
+      server.engine._serverStatus.startTime = new Date(began - 60000)
     },
     write ({ name, value, type, status, time }) {
       const dataType = type ? opcua.DataType[type] : nodes[name].dataKind

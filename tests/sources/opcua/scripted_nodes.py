@@ -43,6 +43,8 @@ class Nodes:
         self.started = EPOCH - 1_000_000
         self.most_history = 1_000
         """Values of a node in one response."""
+        self.most_points = 1_000
+        """Nodes of one request of which the server remembers how far it has told."""
         self.tells_more = True
         """Whether it says that there are more."""
         self.refused_history = 0
@@ -113,6 +115,10 @@ class Nodes:
             fitting = self._kept(details, node_name(each.NodeId))[int(at) :]
             told = fitting[: min(self.most_history, details.NumValuesPerNode)]
             more = len(told) < len(fitting) and self.tells_more
+            if more and sum(bool(one.ContinuationPoint) for one in response.Results) >= self.most_points:
+                refusal = ua.StatusCode(ua.UInt32(StatusCodes.BadNoContinuationPoints))
+                response.Results.append(ua.HistoryReadResult(refusal))
+                continue
             point = ua.ByteString(b"%d %r" % (at + len(told), until)) if more else None
             of_events = isinstance(details, ua.ReadEventDetails)
             data: Any = ua.HistoryEvent(told) if of_events else ua.HistoryData(told)
