@@ -58,7 +58,7 @@ FAULTS = """faults, each as often as you like:
   at= (with *), line=, holding=, since=, until=, chance=, times= say which requests are struck.
 
 manners: nothing=by_match|empty|404  range=overlap|start  ids=yes|no|only  bulk_update=200|404|501  search_lag=SECONDS
-  errors=documented|message|detail|text|framework|success  updated=whole|empty|text  overlap=200|400|409|500
+  errors=documented|message|detail|text|framework|success  updated=whole|empty|text  overlap=200|400|409|422|500
   metadata=merge|replace  rounds=0|1|60  times=seconds|milliseconds|offset|number  names=any|unique|short
   over=200|400|409  orders=200|400|409  match=any|no_all|no_unique  refuse=TEXT
 

@@ -36,7 +36,7 @@ from gateway.record_kinds import creates, kind_of
 log = structlog.get_logger()
 
 _SILENT = {True: EMPTY, False: "the answer could not be read"}
-OVERLAPS = (400, 409)
+OVERLAPS = (400, 409, 422)
 """With what Oden may refuse a start because the interval before it is open there."""
 MAY_BE_GONE = (200, 400, *NOT_THERE)
 """With what it may be said, in whatever words, that an interval is not there: with 200, too."""

@@ -89,7 +89,7 @@ def rows() -> list[Row]:
             )
             for value in ("merge", "replace")
         ),
-        *(Row(f"overlap={value}", Manners(overlap=value)) for value in (400, 409, 500)),
+        *(Row(f"overlap={value}", Manners(overlap=value)) for value in (400, 409, 422, 500)),
         *(
             Row(
                 f"5 min without a route, shape={shape}",

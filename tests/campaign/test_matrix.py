@@ -8,6 +8,7 @@ SAMPLE = (
     "ids=no",
     "errors=detail, one run and one entry refused",
     "overlap=409",
+    "overlap=422",
     "match=no_all",
     "metadata=replace, 60 states changed by people and by the machine",
     "5 min without a route, shape=framework",

@@ -298,8 +298,8 @@ class Manners:
         Manner(
             "200, or the status with which a run, batch or state is refused while one of its type that began before "
             "has not ended by then; `intervals.parse_interval` asks",
-            "200, 400, 409 or 500",
-            {"200": 200, "400": 400, "409": 409, "500": 500}.__getitem__,
+            "200, 400, 409, 422 or 500",
+            {"200": 200, "400": 400, "409": 409, "422": 422, "500": 500}.__getitem__,
         ),
     )
     match: str = _manner(
