@@ -53,6 +53,7 @@ class Audit:
         self._every = every
         self._clock = clock
         self._took = 0.0
+        """How long the longest answer since the last pause took."""
 
     async def run(self, tell: Tell) -> None:
         """For ever. A server that refuses or does not answer in time costs the audit a turn, and nothing else."""
@@ -64,6 +65,7 @@ class Audit:
             pause = (self._every or UNREADABLE_EVERY) / max(1, len(chunks))
             for chunk in chunks or [[]]:
                 await asyncio.sleep(max(pause, _BUSY * self._took))
+                self._took = 0.0
                 await self._look(chunk, tell)
             await self._look_at_notifiers([node for node in watched if self._items.is_events(node)], tell)
             await self._look_at_unreadable(tell)
@@ -115,7 +117,7 @@ class Audit:
             log.info("opcua_audit_skipped", reason=reason_of(error))
             return []
         finally:
-            self._took = self._clock.monotonic() - begun
+            self._took = max(self._took, self._clock.monotonic() - begun)
         return list(zip(nodes, values, strict=True))
 
     def _is_watched(self, node: str) -> bool:
