@@ -157,9 +157,8 @@ def _feed(plan: LinePlan, line: Feed, event: Sample | Moment | Contact | Tick) -
             line, event, notices = judged(plan, line, came, said)
         if not event.distrust:
             said = said if event is came else own_time(plan, event) or said
-            delays = (
-                ((plan.timed_by(event), event.received - said),) if not event.retained and is_live(line, event) else ()
-            )
+            shows_delay = not event.retained and is_live(line, event)
+            delays = ((plan.timed_by(event), event.received - said),) if shows_delay else ()
             line, result = _take_timed(plan, line, event, said)
             return line, replace(result, notices=notices + result.notices, delays=delays)
     elif event.retained:
@@ -262,8 +261,7 @@ def time_of(event: Event) -> float:
 
 
 def own_time(plan: LinePlan, sample: Sample) -> float | None:
-    """The time that the message says itself, at most that of its arrival; None where it says none that can be used, or
-    where the broker had kept it."""
+    """The time that the message says itself, at most that of its arrival; None where it says none that can be used."""
     if (sample.source, sample.address) not in plan.timed or sample.quality == "bad":
         return None
     for fed in plan.fed_by(sample):
