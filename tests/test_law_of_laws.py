@@ -180,6 +180,7 @@ STEPS = st.lists(
 LINES = (
     PLANT,
     plan(**SECTIONS, scrap_yield={**LINE["scrap_yield"], "wait": "45s"}),
+    plan(**SECTIONS, scrap_yield={**LINE["scrap_yield"], "every": "5m", "wait": "45s", "align": "run"}),
     plan(**SECTIONS, late_withdraw="delete"),
 )
 """Whatever is set of late messages, the same is at Oden."""

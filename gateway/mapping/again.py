@@ -15,7 +15,7 @@ from gateway.mapping.facts import NOTHING, Told, fold
 from gateway.mapping.intervals import EndedInterval, OpenInterval
 from gateway.mapping.line import LineState, LineSteps, Step, Tick
 from gateway.mapping.output import packed
-from gateway.mapping.owed import Owed, split, waiting
+from gateway.mapping.owed import split, waiting
 from gateway.mapping.sessions import Moved
 from gateway.mapping.stamps import MOST_STAMPS, Stamps, free_stamp, with_stamp
 from gateway.mapping.trail import (
@@ -254,7 +254,7 @@ class Again:
         outputs_now = (self.plan.output, self.state.output), (self.plan.batch_output, self.state.batch_output)
         pending = waiting((plan.type, output) for plan, output in outputs_now if plan is not None)
         gone = {start.key for start in facts.vanished(told, now)}
-        moves_now, moves_later = split(moves, self.line.state.owed, pending, gone)
+        moves_now, owed_later = split(moves, self.line.state.owed, pending, gone, at)
 
         def stamp_of(interval: str) -> int:
             taken = self._taken(interval, stamps)
@@ -262,19 +262,21 @@ class Again:
             stamps[interval] = with_stamp(stamps.pop(interval, ()), stamp)
             return stamp
 
-        taken = {key[2:] for key, amount in moves_now if amount < 0} | {key[2:] for key, _ in moves_later}
+        taken = {key[2:] for key, amount in moves_now if amount < 0} | {debt.kind[1:] for debt in owed_later}
         more: dict[tuple[str, IntervalType], list[Share]] = {}
         for (interval, kind, raw_data, names), amount in moves_now:
             if (raw_data, names) not in taken:
                 more.setdefault((interval, kind), []).append((raw_data, names, amount))
         added: dict[facts.Shape, list[str]] = {}
+        for debt in self.line.state.owed:
+            added.setdefault(debt.kind[1:], []).extend(debt.after)
         for (interval, kind, raw_data, names), amount in moves_now:
             if (raw_data, names) not in taken:  # it is output as any, in as few entries
                 for shares in packed(more.pop((interval, kind), ())):
                     recorder.output(at, kind, interval, stamp_of(interval), shares)
                 continue
             of, share = added.setdefault((raw_data, names), []), (raw_data, names, amount)
-            after, stamp = tuple(of) if amount < 0 else (), stamp_of(interval)
+            after, stamp = tuple(dict.fromkeys(of)) if amount < 0 else (), stamp_of(interval)
             key = recorder.output(at, kind, interval, stamp, (share,), corrects=True, after=after)
             if amount > 0:
                 of.append(key)
@@ -283,13 +285,13 @@ class Again:
         notices, swings, because = [*facts.untold_notices(told, now, self._name, at)], self.line.swings, None
         notices += told_once.misplaced_tests(told, now, self._name, at)
         if facts.corrects(told, now):
-            waits, requests = [key for key, _ in moves_later], len(recorder.records)
+            waits, requests = [debt.sum_key for debt in owed_later], len(recorder.records)
             because = facts.because_of(self.plan, self.late, moves, self._name, requests, self.kept, waits)
             if self.kept is None:
                 notices += facts.listed(self.plan, self.late, because, at)
             swings, swung = facts.swings(swings, facts.changed(told, now), self._name, at)
             notices += swung
-        owed = tuple(Owed(*key, amount, stamp_of(key[0])) for key, amount in moves_later)
+        owed = tuple(debt._replace(stamp=stamp_of(debt.interval)) for debt in owed_later)
         newest = {key: stamps[key] for key in [*stamps][-MOST_CORRECTED:]}
         state = replace(with_stamps(self.state, newest), seq=recorder.number, owed=owed)
         rules = {record.key: now.rules[record.key] for record in recorder.records if record.key in now.rules}

@@ -3,14 +3,12 @@
 Theory of operation
 -------------------
 `step(plan, state, event)` is a function: no I/O, no clock, no chance. Its result is the state after the event, and the
-records and notices that the event caused, in order. The caller commits state and records together, so that a gateway
-that dies in between takes the step again from the state before, with the same result.
+records and notices that it caused, in order. The caller commits both together: after a crash the step is taken again.
 
 *Time* is the gateway's: `now` is the newest `received` or tick that was seen, and never goes back. Before a sample
 counts, every timer that is due by then fires, in order and each at its own time; a tick does only that. So the records
-are the same however a recording is cut into batches, ticks and restarts. When something was so is the plant's time,
-which each input's memory has (`inputs.plant_time`). A timer that rests on what inputs say does not fire for a time at
-which nobody knew that, because their source was not heard (`hearing`): it waits until that is known.
+are the same however time is cut. When something was so is the plant's time (`inputs.plant_time`). A timer that rests on
+what inputs say waits until that is known, where their source is not heard (`hearing`).
 
 *A step* takes a sample, or the samples of one moment together, through the stages that `LineSteps.take` lists:
 
@@ -25,14 +23,13 @@ which nobody knew that, because their source was not heard (`hearing`): it waits
    and windows of output are opened.
 6. Timers that are due at once fire: a change that need not settle is recorded in the same step.
 
-*Timers* are not stored as such: each part says from its state what is due when (`LineSteps.timers`), and `due` answers
-the earliest. What is due at one time fires in the order: intervals (runs, batches, custom ones), states, windows of
-output, rules, inputs that turn quiet. After each, starts and tests that had to wait are tried again.
+*Timers* are not stored as such: each part says from its state what is due when (`LineSteps.timers`). What is due at
+one time fires in the order: intervals (runs, batches, custom ones), states, windows of output, rules, inputs that turn
+quiet. After each, starts and tests that had to wait are tried again, and what is owed is taken where it can be.
 
 The stored state
 ----------------
-`LineState` is all that is remembered of a line between two steps: values that JSON can hold, and nothing that follows
-from the plan.
+`LineState` is all that is remembered of a line between two steps: values that JSON can hold, nothing of the plan.
 
 ============  =========================================================================================================
 field         content
@@ -50,11 +47,10 @@ owed          what was told too much of intervals and is to be taken from them o
 told          the newest output that was told, by interval (`told_amounts.ToldAmounts`)
 ============  =========================================================================================================
 
-`dump` writes it as JSON, `load` reads it. The names in JSON are a promise to stores that exist: where a field's name
-here is another, its `alias` is that. A field that is absent, as an older version did not know it, has its default. When
-the configuration changes, the state goes on with the new plan: `load` forgets inputs that the plan does not have or
-derives otherwise; an input that is read from elsewhere starts anew with a notice; the state of a section that was taken
-out stays as it is, without timers, but amounts that wait for their run are still reported.
+`dump` writes it as JSON, `load` reads it. The names in JSON (an `alias` where it is another) are a promise to stores
+that exist; a field that is absent has its default. When the configuration changes, the state goes on with the new plan:
+`load` forgets inputs that the plan does not have or derives otherwise; an input that is read from elsewhere starts anew
+with a notice; what a section knew that was taken out stays, without timers, but what waits for its run is reported.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -118,8 +114,7 @@ class LineState:
 @dataclass(frozen=True, slots=True)
 class Step:
     """The state after an event, and what it caused, in order; by the key of a record, `rules` has that of the rule that
-    made it, and `shares` the sums that an entry of output holds; `full` are batches by count that
-    were full."""
+    made it, and `shares` the sums that an entry of output holds; `full` are batches by count that were full."""
 
     state: LineState
     records: tuple[Record, ...] = ()
@@ -178,10 +173,10 @@ def step(plan: LinePlan, state: LineState, event: Sample | Moment | Contact | Ti
 
 
 class LineSteps:
-    """A line's state while steps are taken, one after another: its parts are replaced one by one, what each step tells
-    is gathered (`result`). It listens to the runs: output is reported to them, batches begin and end with them. Batches
-    by count that were told `full` stay as they are. `rests_until` is when the first timer fires, or infinity; `at` the
-    state from which the next can be taken."""
+    """A line's state while steps are taken, one after another: its parts are replaced, what each step tells is gathered
+    (`result`). It listens to the runs: output is reported to them, batches begin and end with them. Batches by count
+    that were told `full` stay. `rests_until`: when the first timer fires; `at`: the state that the next is taken from.
+    """
 
     __slots__ = (
         "__weakref__", "at", "batch_output", "batches", "by_calendar", "context", "custom", "inputs", "inside_run",
@@ -239,9 +234,7 @@ class LineSteps:
     def result(self, *, known: bool = True) -> Step:
         """What the last step has told, and the state after it, unless that need not be `known`."""
         context, recorder = self.context, self.context.recorder
-        if self.owed:
-            pending = waiting((output.plan.type, output.state) for output in self.outputs)
-            self.owed = settle(self.owed, pending, recorder, context.now)
+        self._settle_owed()
         self.missed = context.say_missed(self.missed) if context.missed else self.missed
         self.told = with_told(self.told, recorder) if recorder.shares else self.told
         told = tuple(recorder.records), tuple(context.notices), recorder.rules, recorder.shares
@@ -249,6 +242,12 @@ class LineSteps:
             self.state = self._known()
             self.at = self.state if self.is_planned else None
         return Step(self.state, *told, refused=context.refused_samples(), full=tuple(recorder.full))
+
+    def _settle_owed(self) -> None:
+        """Take what is owed, where what was just told allows that: at the time of that, however time is cut."""
+        if self.owed:
+            waits = waiting((output.plan.type, output.state) for output in self.outputs)
+            self.owed = settle(self.owed, waits, self.context.recorder, self.context.now)
 
     def _known(self) -> LineState:
         before, context = self.state, self.context
@@ -364,6 +363,7 @@ class LineSteps:
             if self.rules is not None:
                 self.rules.retry_tests()
             self._follow_run()
+            self._settle_owed()
         self.context.now = max(self.context.now, until)
         for track in self.by_calendar:
             if track.needs_calendar:

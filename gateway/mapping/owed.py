@@ -3,12 +3,14 @@ Pure.
 
 What is taken from one interval must be with another first: Oden shows too much for a moment, never too little. A
 correction adds at once what is known to be another's; but an amount can also wait again, for the end of a window or for
-the run that it is of. Until that has been told, the other is *owed*: what was told too much of it stays at Oden.
+the run that it is of. Until that has been told, the other is *owed*: what was told too much of it stays at Oden. What
+is made afterwards is no part of that: a line that always makes something always has some of it waiting.
 
 Facts (`facts`) say of such an interval already what is true of it. So what settles a debt is no part of them.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from math import inf
 from typing import NamedTuple
 
 from gateway.frozen import replace
@@ -22,8 +24,16 @@ Kind = tuple[IntervalType, tuple[tuple[str, Scalar], ...], tuple[str, ...]]
 """The type of an interval, raw data without amounts, and the names of these."""
 
 
+MOST_AFTER = 64
+"""Entries for which what is owed waits: the newest."""
+
+Pending = Mapping[Kind, Sequence[tuple[float, Number]]]
+"""What waits to be told, by its kind: amounts, each with the time when it was made."""
+
+
 class Owed(NamedTuple):
-    """So much is to be taken from `interval`, by an entry with the time stamp `stamp`."""
+    """So much is to be taken from `interval`, by an entry with the time stamp `stamp`, once nothing waits any more that
+    was made `until` a time. `after` are the keys of the entries of its kind that have been told since."""
 
     interval: str
     type: IntervalType
@@ -31,6 +41,8 @@ class Owed(NamedTuple):
     amount_names: tuple[str, ...]
     amount: Number
     stamp: int
+    until: float = inf  # an older version did not remember it
+    after: tuple[str, ...] = ()
 
     @property
     def kind(self) -> Kind:
@@ -43,67 +55,89 @@ class Owed(NamedTuple):
         return self.interval, self.type, self.raw_data, self.amount_names
 
 
-def waiting(outputs: Iterable[tuple[IntervalType, OutputState]]) -> dict[Kind, Number]:
-    """How much of each kind waits to be told to intervals of which type."""
-    amounts: dict[Kind, list[Number]] = {}
+def waiting(outputs: Iterable[tuple[IntervalType, OutputState]]) -> Pending:
+    """What waits to be told to intervals of which type, also where it is yet to be found out whether it was."""
+    found: dict[Kind, list[tuple[float, Number]]] = {}
     for kind, output in outputs:
-        for amount in output.pending:
-            amounts.setdefault((kind, amount.key.raw_data, amount.key.amount_names), []).append(amount.amount)
-        for raw_data, names, number in (share for untold in output.untold for share in untold.made):
-            amounts.setdefault((kind, raw_data, names), []).append(number)
-    return {kind: _rounded(parts) for kind, parts in amounts.items()}
+        for at, amount, key in (*output.pending, *(held.amount for held in output.held)):
+            found.setdefault((kind, key.raw_data, key.amount_names), []).append((at, amount))
+        for untold in output.untold:
+            for raw_data, names, amount in untold.made:
+                found.setdefault((kind, raw_data, names), []).append((untold.start, amount))
+    return found
+
+
+def _made(pending: Pending, kind: Kind, until: float) -> Number:
+    """How much of a kind waits that was made `until` a time."""
+    return _rounded([amount for at, amount in pending.get(kind, ()) if at <= until])
 
 
 def split(
     moves: Sequence[tuple[SumKey, Number]],
     owed: Sequence[Owed],
-    pending: Mapping[Kind, Number],
+    pending: Pending,
     gone: Collection[str],
-) -> tuple[list[tuple[SumKey, Number]], list[tuple[SumKey, Number]]]:
-    """What is told now of `moves` and of what was `owed` before, what is more before what is less; and what is owed
-    after it, because so much of its kind is `pending`. Nothing is owed by intervals that are `gone`."""
+    at: float,
+) -> tuple[list[tuple[SumKey, Number]], list[Owed]]:
+    """What is told now, `at` a time, of `moves` and of what was `owed` before, what is more before what is less; and
+    what is owed after it, because so much of its kind is `pending`, with no time stamps yet. Nothing is owed by
+    intervals that are `gone`."""
     amounts = dict(moves)
+    until = {key[1:]: at for key, amount in moves if amount < 0}
+    after: dict[Kind, tuple[str, ...]] = {}
     for debt in owed:
         amounts[debt.sum_key] = amounts.get(debt.sum_key, 0) - debt.amount
+        until[debt.kind] = max(until.get(debt.kind, 0.0), min(debt.until, at))
+        after[debt.kind] = _with(after.get(debt.kind, ()), debt.after)
     by_kind: dict[Kind, list[tuple[SumKey, Number]]] = {}
     for key, amount in amounts.items():
         if amount := _rounded([amount]):
             by_kind.setdefault(key[1:], []).append((key, amount))
     now: list[tuple[SumKey, Number]] = []
-    later: list[tuple[SumKey, Number]] = []
+    later: list[Owed] = []
     for kind, entries in by_kind.items():
         missing = -_rounded([amount for _, amount in entries])
-        held = max(0, min(missing, pending.get(kind, 0)))
+        held = max(0, min(missing, _made(pending, kind, until.get(kind, at))))
         for key, amount in sorted(entries, key=lambda entry: entry[1]):
             part = _rounded([min(held, max(0, -amount))]) if key[0] not in gone else 0
             held = _rounded([held, -part])
-            later += [(key, part)] if part else []
+            later += [Owed(*key, part, 0, until.get(kind, at), after.get(kind, ()))] if part else []
             now += [(key, rest)] if (rest := _rounded([amount, part])) else []
     return sorted(now, key=lambda entry: entry[1] < 0), later
 
 
-def settle(owed: tuple[Owed, ...], pending: Mapping[Kind, Number], recorder: Recorder, at: float) -> tuple[Owed, ...]:
+def settle(owed: tuple[Owed, ...], pending: Pending, recorder: Recorder, at: float) -> tuple[Owed, ...]:
     """Record what is to be taken from intervals, now that no more than so much of its kind is `pending`: after the
-    entries of it among those that were just recorded. Answers what is still owed."""
+    entries of it that were recorded since it is owed. Answers what is still owed."""
     left: list[Owed] = []
-    made = len(recorder.records)
+    known = [_with_told(debt, recorder)._replace(until=min(debt.until, at)) for debt in owed]
     sums: dict[Kind, Number] = {}
-    for debt in owed:
+    for debt in known:
         sums[debt.kind] = _rounded([sums.get(debt.kind, 0), debt.amount])
-    for debt in owed:
+    for debt in known:
         rest = _rounded([sums[debt.kind], -debt.amount])
-        if rest < pending.get(debt.kind, 0):
+        if rest < _made(pending, debt.kind, debt.until):
             left.append(debt)
             continue
         sums[debt.kind] = rest
-        after: list[str] = []
-        for place, record in enumerate(recorder.records[:made]):
-            if isinstance(record, Output) and _adds(record, debt, recorder):
-                recorder.records[place] = replace(record, corrects=True)
-                after.append(record.key)
         shares = ((debt.raw_data, debt.amount_names, -debt.amount),)
-        recorder.settle(at, debt.type, debt.interval, debt.stamp, shares, after=tuple(after))
+        recorder.settle(at, debt.type, debt.interval, debt.stamp, shares, after=debt.after)
     return tuple(left)
+
+
+def _with_told(debt: Owed, recorder: Recorder) -> Owed:
+    """The debt with the entries of its kind that were recorded just now: they stay entries by themselves, so that it
+    can wait for them."""
+    added: list[str] = []
+    for place, record in enumerate(recorder.records):
+        if isinstance(record, Output) and _adds(record, debt, recorder):
+            recorder.records[place] = replace(record, corrects=True)
+            added.append(record.key)
+    return debt._replace(after=_with(debt.after, added)) if added else debt
+
+
+def _with(after: tuple[str, ...], others: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*after, *others)))[-MOST_AFTER:]
 
 
 def _adds(output: Output, debt: Owed, recorder: Recorder) -> bool:

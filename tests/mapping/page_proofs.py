@@ -75,6 +75,7 @@ LATE: Mapping[str, str] = {
     "test_p13_at_rest_oden_shows_what_it_would_have_shown_undisturbed test_p13_a_doubt_at_each_step_of_a_correction "
     "test_p13_a_kill_at_each_request_of_a_correction test_p13_a_revoked_token_at_each_step_of_a_correction",
     "Where the other gets it only when": "test_p13_parts_of_the_order_that_is_on_are_taken_when_its_window_ends "
+    "test_p13_what_is_owed_is_taken_while_production_never_stops "
     "test_p13_nothing_is_taken_that_is_not_added",
     "Where Oden refuses the plus": "test_p13_a_dead_letter_at_each_step_of_a_correction "
     "test_p13_what_waited_for_what_a_person_drops_is_dropped_with_it",
