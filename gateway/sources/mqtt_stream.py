@@ -17,6 +17,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohappyeyeballs import start_connection
 
 from gateway.config.files import why_unreadable
 from gateway.config.schema_mqtt import MqttConfig
@@ -150,10 +151,13 @@ class _Socket(Stream, asyncio.Protocol):
         cls, host: str, port: int, context: ssl.SSLContext | None, received: Received, ended: Ended
     ) -> "_Socket":
         loop = asyncio.get_running_loop()
-        secured: dict[str, Any] = {"ssl": context, "ssl_shutdown_timeout": FAREWELL} if context is not None else {}
-        _, stream = await loop.create_connection(
-            lambda: cls(received, ended), host, port, happy_eyeballs_delay=0.25, **secured
+        secured: dict[str, Any] = (
+            {"ssl": context, "server_hostname": host, "ssl_shutdown_timeout": FAREWELL} if context is not None else {}
         )
+        infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        # Not by `create_connection`: cancelled while one of its attempts succeeds, it leaves that socket open.
+        own = await start_connection(infos, happy_eyeballs_delay=0.25)
+        _, stream = await loop.create_connection(lambda: cls(received, ended), sock=own, **secured)
         return stream
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

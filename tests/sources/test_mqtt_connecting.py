@@ -1,8 +1,10 @@
 """How the MQTT source gets to its broker: addresses, versions, certificates, WebSocket, presence, and many topics."""
 
 import asyncio
+import gc
 import random
 import socket
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -13,11 +15,11 @@ from aiohttp import WSMsgType, web
 from gateway.clock import AnchoredClock
 from gateway.errors import SourceError
 from gateway.sources.mqtt import MqttSource
-from gateway.sources.mqtt_stream import tls_context
+from gateway.sources.mqtt_stream import open_stream, tls_context
 from gateway.sources.mqtt_subscriptions import MANY, SMALL, Subscriptions
 from tests.links import Link
 from tests.outbox.test_sqlite_store import other_user
-from tests.peers import Mosquitto, free_port, wait_until
+from tests.peers import PATIENCE, Mosquitto, free_port, wait_until
 from tests.receipts.models import KeepsIds
 from tests.sources.harness import Intake, mqtt_config, mqtt_source, running
 from tests.sources.scripted_broker import ScriptedBroker, packet_of
@@ -72,6 +74,28 @@ async def test_the_next_address_is_tried_where_one_is_not_there(broker: Mosquitt
         broker.start()
     assert intake.new_sessions[:2] == [True, False]
     assert len({arrival.connected.session for arrival in intake.arrivals if arrival.connected}) == 1
+
+
+async def test_a_connection_that_is_given_up_while_it_begins_leaves_nothing_open(broker: Mosquitto) -> None:
+    """At whichever step of it: the gateway ends just then, or the broker is one that is visited for seconds."""
+    config = mqtt_config(broker.url)
+    with warnings.catch_warnings(record=True) as left_open:
+        warnings.simplefilter("always", ResourceWarning)
+        for steps in range(10_000):
+            opening = asyncio.create_task(open_stream(broker.url, config, lambda _: None, lambda _: None))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            if opening.done():
+                break
+            opening.cancel()
+            await asyncio.wait({opening})
+        stream = await opening
+        stream.close()
+        await stream.gone(PATIENCE)
+        del opening
+        gc.collect()
+    assert steps > 3
+    assert [str(each.message) for each in left_open] == []
 
 
 # TLS
