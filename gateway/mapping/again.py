@@ -200,7 +200,8 @@ class Again:
         self._late: dict[int, Sample] = {}
         """The messages as they came, by the identity of those that are stepped."""
         for back, ((sample, said), place) in enumerate(zip(reversed(going), reversed(places), strict=True)):
-            placed, own = _heard_at(sample, said), said if isinstance(sample, Sample) else None
+            placed = _heard_at(sample, said)
+            own = said if isinstance(sample, Sample) and not sample.distrust else None
             if isinstance(sample, Sample):
                 self._late[id(placed)] = sample
             entry = Entry(said, placed, None, own, number=self.numbered - back)

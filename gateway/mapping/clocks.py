@@ -4,10 +4,11 @@ A message that says a time that is over can be late, or its sender's clock is wr
 five messages in a row, each as it was said, come later than they say by nearly the same, it is by how much: no sender
 takes longer than a minute and a bit each time, so more than that is a wrong clock. Less can be either. It is taken for
 a delay, because then all that is told can be put right later, and it is said once. And what is news, but older than all
-that is remembered of the line, cannot be put in its place whatever is the reason. Where a clock is wrong, the time of
-arrival counts. A clock that was set back says times that are older than others that it has said; so do messages that
-come late or again. Five in a row of which each is newer than the one before, over half a minute at least, and that all
-are later by nearly the same and by more than a quarter of an hour, are of a clock.
+that is remembered of the line, is of a wrong clock unless what its sender says with it shows otherwise (`judged`):
+it cannot be put in its place whatever is the reason. Where a clock is wrong, the time of arrival counts. A clock that
+was set back says times that are older than others that it has said; so do messages that come late or again. Five in a
+row of which each is newer than the one before, over half a minute at least, and that all are later by nearly the same
+and by more than a quarter of an hour, are of a clock.
 
 A time after its receipt proves that a clock is ahead, and by how much at least: that is taken off whatever the sender
 says, so that its late messages come to their places too. A few seconds are believed at once. More could be a slip of
@@ -27,7 +28,8 @@ SAME = 30.0
 DELAY = 75.0
 """So many seconds late can be messages of a sender that gathers, asks or is asked every minute."""
 LONG = 900.0
-"""A live message that is later than that, in seconds, and than all that is remembered, is no late one."""
+"""A live message that is later than that, in seconds, and than all that is remembered, is no late one, as far as it
+says."""
 JITTER = 0.1
 """A message that is ahead by so many seconds more than is known shows nothing: the way here takes longer or shorter."""
 PUT_RIGHT = 1.0

@@ -32,7 +32,7 @@ from gateway.mapping.again import Slices, at_once, corrected, recalled
 from gateway.mapping.clocks import CALM
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.inputs import SOON, is_outdated, plant_time
-from gateway.mapping.judged import as_known, is_live, judged
+from gateway.mapping.judged import as_known, decided, is_live, judged
 from gateway.mapping.line import LineState, Step, Tick, after_absence
 from gateway.mapping.line import due as line_due
 from gateway.mapping.recovery import left_out, put_back
@@ -154,7 +154,10 @@ def _feed(plan: LinePlan, line: Feed, event: Sample | Moment | Contact | Tick) -
         if event.retained:  # it says nothing of its sender's clock: the broker had it for who knows how long
             event = as_known(event, line.clocks.get((event.source, event.address)))
         else:
-            line, event, notices = judged(plan, line, came, said)
+            line, event, notices, is_doubted = judged(plan, line, came, said)
+            if is_doubted:
+                line, passed = _feed(plan, line, Tick(event.received))
+                return replace(line, late=(*line.late, Waiting(event, said, line.numbered))), passed
         if not event.distrust:
             said = said if event is came else own_time(plan, event) or said
             shows_delay = not event.retained and is_live(line, event)
@@ -217,7 +220,8 @@ def _settles_at(plan: LinePlan, line: Feed) -> float:
     if line.settles_at is None:
         return inf
     timer, heard = _first_timer(plan, line), min((at for at, _ in _heard_out(line)), default=inf)
-    runs_out = inf if timer is None else max(timer, line.late[-1].sample.received)
+    doubted = [each.sample.received + HEARD_OUT for each in line.late if each.sample.distrust]
+    runs_out = inf if timer is None else max(timer, line.late[-1].sample.received, *doubted[-1:])
     return min(line.settles_at, runs_out, heard)
 
 
@@ -314,11 +318,12 @@ def _all_by_themselves(plan: LinePlan, line: Feed) -> tuple[Feed, Step]:
 
 def _put_in_place(plan: LinePlan, line: Feed, at: float) -> Slices[tuple[Feed, Step]]:
     """Put the messages that came late in their places `at` a time; their own lie before what the line has stepped."""
-    came, late = line.late, sorted(line.late, key=itemgetter(1))
+    came = decided(line)
+    late = sorted((each for each in came if not each.sample.distrust), key=itemgetter(1))
     heard = [contact for out, contact in sorted(_heard_out(line), key=itemgetter(0)) if out <= at]
     line, result = replace(line, late=()), Step(line.state)
-    new: list[Waiting] = []
-    since = late[0].said - SOON
+    new = [each._replace(said=each.sample.received) for each in came if each.sample.distrust]
+    since = min((waiting.said for waiting in late), default=at) - SOON
     entries, streams = line.since(since), {stream_of(sample) for sample, _, _ in late}
     known, together = Said(plan, streams, entries, since), Said(plan, streams)
     newest_late = {stream_of(sample): said for sample, said, _ in late}
@@ -350,6 +355,7 @@ def _put_in_place(plan: LinePlan, line: Feed, at: float) -> Slices[tuple[Feed, S
             together.add(sample, said)
     places_of = {id(sample): place for sample, place, _ in new}
     placed_ones = [each._replace(said=places_of[id(each.sample)]) for each in came if id(each.sample) in places_of]
+    new.sort(key=itemgetter(1))
     others = moved(plan, line, placed_ones)
     if new:
         places = [(sample, said) for sample, said, _ in new]

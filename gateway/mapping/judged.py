@@ -1,11 +1,15 @@
 """What a message of a line shows of its sender's clock, and what is known of that: by how much it is ahead of its
 arrival, or what is wrong with it. Pure."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from gateway.frozen import replace
-from gateway.mapping.clocks import CALM, LONG, SenderClock, delay, lead, problem, with_message
+from gateway.mapping.clocks import CALM, LONG, SAME, SenderClock, delay, lead, problem, with_message
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.inputs import SOON, stated_time
-from gateway.mapping.trail import Feed
+from gateway.mapping.said import Stream, stream_of
+from gateway.mapping.trail import PROMPT, Feed, Waiting
 from gateway.model import Notice, Sample
 
 
@@ -19,7 +23,18 @@ def is_live(line: Feed, message: Sample) -> bool:
     return message.source not in line.state.lost and message.received >= line.calm_from.get(message.source, 0.0)
 
 
-def judged(plan: LinePlan, line: Feed, message: Sample, said: float) -> tuple[Feed, Sample, tuple[Notice, ...]]:
+class Judged(NamedTuple):
+    """The `line` after a message, the `message` with what is known of its sender's clock, and what is to be listed of
+    that. It `is_doubted` where it is older than all that is remembered, and news: then it is late, or its time wrong,
+    which what else its sender says can tell (`decided`); `distrust` says what is wrong if it is."""
+
+    line: Feed
+    message: Sample
+    notices: tuple[Notice, ...] = ()
+    is_doubted: bool = False
+
+
+def judged(plan: LinePlan, line: Feed, message: Sample, said: float) -> Judged:
     """What a message shows of its sender's clock; and the message with what is known of that: by how much it is ahead,
     or what is wrong with it. What is to be listed where a clock is ahead, or each message late."""
     stated = max(filter(None, (stated_time(each, message) for each in plan.fed_by(message))), default=said)
@@ -30,15 +45,50 @@ def judged(plan: LinePlan, line: Feed, message: Sample, said: float) -> tuple[Fe
         line = replace(line, clocks={**line.clocks, stream: clock})
     if -lag - clock.ahead > SOON:
         wrong = f"the clock of the sender is {-lag:.0f} s ahead, so the time of arrival counts"
-        return line, replace(message, distrust=wrong), ()
+        return Judged(line, replace(message, distrust=wrong))
     message = as_known(message, clock)
     if clock.ahead > SOON and not (known is not None and known.ahead > SOON):
-        return line, message, (Notice("time", message.received, *stream, lead(clock.ahead)),)
+        return Judged(line, message, (Notice("time", message.received, *stream, lead(clock.ahead)),))
     if clock is known or clock.older or plan.counts_each(message):  # a person may book later what was then
-        return line, message, ()
+        return Judged(line, message)
     longest = max(plan.late, LONG)
-    is_beyond = live and lag > longest and line.heard_by(message.received - CALM) - said > longest
-    if is_beyond or clock.is_wrong:
-        return line, replace(message, distrust=problem(lag)), ()
+    is_doubted = live and lag > longest and line.heard_by(message.received - CALM) - said > longest
+    if is_doubted or clock.is_wrong:
+        return Judged(line, replace(message, distrust=problem(lag)), is_doubted=not clock.is_wrong)
     begins = clock.is_steady and not (known is not None and known.is_steady)
-    return line, message, (Notice("time", message.received, *stream, delay(lag)),) if begins else ()
+    return Judged(line, message, (Notice("time", message.received, *stream, delay(lag)),) if begins else ())
+
+
+def decided(line: Feed) -> tuple[Waiting, ...]:
+    """The messages that came late, with what those that were doubted have turned out to be, now that their senders have
+    been heard out. What a sender had kept it says at once, so that each message is less late than the one before: it
+    keeps its times. Where that is not to be seen, the clock is wrong, and what came goes to where it came."""
+    doubted: dict[Stream, int] = {}
+    for sample, _, after in line.late:
+        if sample.distrust:
+            doubted.setdefault(stream_of(sample), after)
+    if not doubted:
+        return line.late
+    came: dict[Stream, list[tuple[float, float]]] = {stream: [] for stream in doubted}
+    entries = (
+        (entry.sample, entry.said, entry.number - 1) for entry in line.trail() if isinstance(entry.sample, Sample)
+    )
+    for sample, said, number in (*line.late, *entries):
+        stream = stream_of(sample)
+        if said is not None and stream in doubted and number >= doubted[stream]:
+            came[stream].append((said, sample.received - said))
+    kept = {stream for stream, times in came.items() if _were_kept(times)}
+    return tuple(
+        each._replace(sample=replace(each.sample, distrust=""))
+        if each.sample.distrust and stream_of(each.sample) in kept
+        else each
+        for each in line.late
+    )
+
+
+def _were_kept(times: Sequence[tuple[float, float]]) -> bool:
+    """Whether a sender had kept messages of these times, each with how late it came: by how much that differs is what
+    lies between them, and not what it takes longer or shorter on its way."""
+    said, lags = [said for said, _ in times], [lag for _, lag in times]
+    differ = max(lags) - min(lags)
+    return differ > SAME or differ > max((max(said) - min(said)) / 2, PROMPT)

@@ -102,7 +102,7 @@ class Entry:
 
 class Waiting(NamedTuple):
     """A message that came late and is yet to be put in its place, with its own time. `after`: the number of the entry
-    that was made last before it came."""
+    that was made last before it came. Where the message is doubted, that can turn out to be no time to go by."""
 
     sample: Sample
     said: float

@@ -281,7 +281,7 @@ def _late(plan: LinePlan, additions: Iterable[Mapping[str, Any]]) -> Slices[tupl
 
 def _timed(plan: LinePlan, came: Iterable[tuple[Sample, int]]) -> tuple[Waiting, ...]:
     """The messages with their own times, without those that the plan has no use for."""
-    known = [(sample, own_time(plan, sample), after) for sample, after in came]
+    known = [(sample, own_time(plan, replace(sample, distrust="")), after) for sample, after in came]
     return tuple(Waiting(sample, said, after) for sample, said, after in known if said is not None)
 
 

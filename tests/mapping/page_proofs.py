@@ -210,7 +210,10 @@ ELSEWHERE: Mapping[str, str] = {
     "test_p13_a_backlog_is_no_wrong_clock test_p13_a_clock_stays_wrong_over_a_restart "
     "test_p13_a_clock_stays_wrong_over_an_outage_until_a_message_says_otherwise",
     "By less it is taken for a delay": "test_p13_messages_that_are_all_late_by_a_minute_keep_their_times",
-    "The time of arrival counts also for": "test_p13_news_older_than_all_that_is_remembered_begins_when_it_arrives",
+    "A message that is news, but older": "test_p13_what_a_sender_had_kept_for_long_is_no_present "
+    "test_p13_a_window_that_ends_meanwhile_does_not_decide_for_a_sender",
+    "Where no other shows that, the time": "test_p13_news_older_than_all_that_is_remembered_begins_when_it_arrives "
+    "test_p13_of_a_clock_that_is_behind_the_time_of_arrival_counts_from_the_first_on",
     "Where such a clock says again": "test_p13_a_clock_that_was_set_back_is_not_gone_by_though_it_repeats_its_times",
     "What counts by itself (scrap, a test": "test_p13_what_counts_by_itself_keeps_the_time_that_it_says",
     "Say what the clock does where it": "test_p13_a_clock_that_is_known_to_be_off_is_put_right",
