@@ -11,6 +11,7 @@ ways in:
 `KINDS` is the table: which kinds there are, the gravest first, what each stops, and what a person can do.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
@@ -245,17 +246,18 @@ class Health:
         return None
 
 
-def health(problems: Sequence[Problem]) -> Health:
-    """The health that follows from `problems`, the gravest first. Pure."""
-    return Health(_flow("taking_in", problems), _flow("delivering", problems))
+def health(problems: Sequence[Problem], delivered_nothing_since: float = math.inf) -> Health:
+    """The health that follows from `problems`, the gravest first, and from the time (epoch) since which something has
+    waited for Oden and nothing was delivered: reasons come and go while that goes on. Pure."""
+    return Health(_flow("taking_in", problems, math.inf), _flow("delivering", problems, delivered_nothing_since))
 
 
-def _flow(flow: Flow, problems: Sequence[Problem]) -> FlowHealth:
+def _flow(flow: Flow, problems: Sequence[Problem], stands_since: float) -> FlowHealth:
     stopping = [problem for problem in problems if flow in KINDS[problem.kind].stops]
     if not stopping:
         return FlowHealth("yes")
     # A fault outweighs a wait: it does not end by itself.
     worst = min(stopping, key=lambda problem: KINDS[problem.kind].by_design)
     # Since when the flow has stood, whatever it was that stopped it first.
-    since = min(problem.since for problem in stopping)
+    since = min(stands_since, *(problem.since for problem in stopping))
     return FlowHealth("waiting" if KINDS[worst.kind].by_design else "no", worst.text, since)

@@ -15,6 +15,8 @@ class Oden(ThreadingHTTPServer):
         self.status, self.body, self.kind = 200, "[]", "application/json"
         self.headers: dict[str, str] = {}
         """What goes with each answer."""
+        self.searches: str | None = None
+        """What searches are answered, with 200, whatever everything else is."""
         self.let_go = threading.Event()
         self.requests = 0
 
@@ -33,12 +35,15 @@ class _Answer(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.requests += 1
-        if self.server.status == 0:
+        status, text, kind = self.server.status, self.server.body, self.server.kind
+        if self.server.searches is not None and self.path.endswith("/search"):
+            status, text, kind = 200, self.server.searches, "application/json"
+        if status == 0:
             self.server.let_go.wait()
             return
-        body = self.server.body.encode()
-        self.send_response(self.server.status)
-        self.send_header("Content-Type", self.server.kind)
+        body = text.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         for name, value in self.server.headers.items():
             self.send_header(name, value)

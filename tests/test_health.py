@@ -1,5 +1,6 @@
 """The registry of problems, and the health that follows from it."""
 
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -118,6 +119,19 @@ def test_the_gravest_comes_first_and_decides(conditions: list[Condition]) -> Non
             assert state.state == ("waiting" if all(kind.by_design for kind in kinds) else "no")
             assert state.because in [condition.text for condition in conditions]
             assert state.since is not None
+
+
+@given(CONDITIONS, st.floats(0, 2 * PATIENCE))
+def test_a_wait_is_as_long_as_nothing_was_delivered(conditions: list[Condition], seconds: float) -> None:
+    """Whatever reasons have come and gone meanwhile; what is taken in, and what works, has nothing to do with it."""
+    clock = Clock()
+    problems = Problems(clock)
+    problems.set_conditions(conditions)
+    current, since = problems.current(), clock.at - seconds
+    told = health(current, since)
+    assert told.taking_in == health(current).taking_in
+    assert replace(told.delivering, since=None) == replace(health(current).delivering, since=None)
+    assert told.delivering.since == (None if told.delivering.state == "yes" else since)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from gateway.delivery.learned import Refusing
 from gateway.delivery.outcome import Fate, Outcome
 from gateway.model import Record
 from gateway.oden.classification import Answer
+from gateway.oden.endpoints import ENDPOINTS
 from gateway.outbox.entries import Work
 from gateway.record_kinds import kind_of
 
@@ -78,6 +79,7 @@ class DeliveryHealth:
     outbox: str | None = None
     """Why nothing is sent for want of an outbox that can be read and written; None while it can be."""
     last_success_at: float | None = None
+    """When Oden took something last, or showed that it has it; that it answers a search is none."""
     last_error: str | None = None
     last_error_at: float | None = None
     requests: Counter[tuple[str, str, str]] = field(default_factory=Counter)
@@ -142,7 +144,7 @@ class CircuitBreaker:
         label = LABELS[outcome.fate] if outcome.hold == "none" else f"hold_{outcome.hold}"
         health.count(path, label, answer.seconds, now)
         if outcome.fate == "delivered":
-            health.last_success_at = now
+            health.last_success_at = now if ENDPOINTS[path].effect != "reads" else health.last_success_at
             health.lines.pop(line, None)
             self._forbidden.discard(line)
         else:

@@ -178,11 +178,11 @@ class Settlement:
         """End the attempt of `work`: what is `delivered`, with ids, and what was `refused` for good, with the reasons;
         the rest waits again."""
         for position, record in zip(work.positions, work.records, strict=True):
-            if refused and position in refused:
-                reason = refused[position]
+            if reason := (refused or {}).get(position):
                 log.error("record_refused", record=record.key, line=work.line, kind=record.kind, reason=reason)
             if position in delivered:
                 self.note_told(about(record))
+                self.breaker.health.last_success_at = self.clock.now()
         await self.persist(Outbox.settle, work, delivered, refused, self.clock.now())
 
     def note_told(self, what: str) -> None:

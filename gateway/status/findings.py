@@ -82,8 +82,8 @@ def delivery(
     elif held:
         reason = held if held.startswith(UNREACHABLE) else f"Nothing is delivered to Oden: {held}"
         safe = _kept(outbox, full)
-        wait = max(0.0, oden.retry_at - now) if oden.retry_at else 0.0
-        again = "by itself" if not oden.held else f"in {wait:.0f} s" if wait >= 0.5 else "now"
+        wait = None if oden.retry_at is None or not oden.held else max(0.0, oden.retry_at - now)
+        again = "by itself" if wait is None else f"in {wait:.0f} s" if wait >= 0.5 else "now"
         if any(words in held for words in CERTIFICATE_DATES):
             shown = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             yield Condition("certificate_dates", "", f"{reason}; for the gateway it is {shown}; {safe}.")

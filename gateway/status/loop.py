@@ -20,6 +20,7 @@ from gateway.status.journal import Journal
 from gateway.status.notify import Systemd
 from gateway.status.picture import Parts, beside_amounts, on_now, snapshot
 from gateway.status.snapshot import Snapshot, as_json
+from gateway.status.standstill import Standstill
 from gateway.supervisor import Supervisor
 
 log = structlog.get_logger()
@@ -58,6 +59,7 @@ class StatusLoop:
         self._systemd = systemd
         self._summary = summary
         self._chronicle = chronicle
+        self._standstill = Standstill()
         self._lost_lines = 0
         self.follow(parts)
         self.turned_at = clock.monotonic()
@@ -70,8 +72,10 @@ class StatusLoop:
 
     def snapshot(self, *, whole: bool = True) -> Snapshot:
         """The picture as it is now; as `picture.snapshot`."""
-        stuck = self._supervisor.stuck()
-        return snapshot(self._parts, self._problems, self._summary, self._clock.now(), stuck, whole=whole)
+        stuck, stands = self._supervisor.stuck(), self._standstill.seconds(self._clock.monotonic())
+        return snapshot(
+            self._parts, self._problems, self._summary, self._clock.now(), stuck, whole=whole, stands=stands
+        )
 
     async def answer(self) -> AsyncGenerator[dict[str, object], None]:
         """The picture, as whoever reads the page's JSON knows it."""
@@ -108,6 +112,7 @@ class StatusLoop:
             self._problems.note("outbox_unreadable", "", f"The outbox cannot be read: {error}")
             return
         self._problems.clear("outbox_unreadable", "")
+        self._standstill.look(self._summary, self._parts.drain.health.lines, self._clock.monotonic())
         dropped = self._summary.totals.given_up - before.totals.given_up
         if dropped:
             log.error("output_dropped", entries=dropped, reason="the outbox is full")

@@ -26,7 +26,7 @@ from gateway.outbox.entries import DeadLetter as StoredLetter
 from gateway.outbox.statistics import Summary
 from gateway.outbox.words import began, in_words
 from gateway.sources.base import Source
-from gateway.status import findings
+from gateway.status import findings, standstill
 from gateway.status.history import Amounts, History, Span, detail_of, with_amount
 from gateway.status.snapshot import (
     DeadLetter,
@@ -64,9 +64,17 @@ class Parts:
 
 
 def snapshot(
-    parts: Parts, problems: Problems, summary: Summary, now: float, stuck: str | None, *, whole: bool = True
+    parts: Parts,
+    problems: Problems,
+    summary: Summary,
+    now: float,
+    stuck: str | None,
+    *,
+    whole: bool = True,
+    stands: float | None = None,
 ) -> Snapshot:
-    """The picture at `now`; `stuck` says what does not turn, None where everything does. Unless it is `whole`, it is
+    """The picture at `now`; `stuck` says what does not turn, None where everything does. `stands`: for how many seconds
+    something has waited and nothing of it was done with, None where nothing waits. Unless it is `whole`, it is
     without what only those see who look at a line: inputs, totals, and what has come to nothing.
 
     What is wrong with the parts is observed in `problems`, beside `parts.conditions`, which are the process's own.
@@ -77,7 +85,7 @@ def snapshot(
     lines = tuple(_line(parts, plan, summary, away, tones.get(plan.key, {})) for plan in parts.plans)
     if whole:
         lines = tuple(_seen(parts, plan, line, now) for plan, line in zip(parts.plans, lines, strict=True))
-    oden = _oden(parts, now)
+    oden = _oden(parts, now, stands)
     outbox = _outbox(summary, oden, parts.drain.gap, parts.config.outbox.size_limit)
     problems.set_conditions(
         [
@@ -98,7 +106,7 @@ def snapshot(
         ]
     )
     current = problems.current()
-    verdict = health(current)
+    verdict = health(current, math.inf if stands is None else now - stands)
     not_ready = verdict.not_ready(now)
     return Snapshot(
         version=described(),
@@ -351,11 +359,15 @@ def _outbox(summary: Summary, oden: OdenStatus, gap: float, limit: int) -> Outbo
     )
 
 
-def _oden(parts: Parts, now: float) -> OdenStatus:
+def _oden(parts: Parts, now: float, stands: float | None) -> OdenStatus:
     state = parts.drain.health
+    held, refuses = state.api.reason if state.api else None, state.refuses(now)
+    if held is None and refuses is None and stands is not None and stands >= standstill.STANDS:
+        # Searches may be answered all the while, and other requests fail each in a way of its own.
+        held = state.last_error if (state.last_error_at or 0.0) > now - stands else None
     return OdenStatus(
         url=parts.config.oden.shown_url,
-        held=state.api.reason if state.api else None,
+        held=held,
         retry_at=state.api.until if state.api else None,
         last_success_at=state.last_success_at,
         last_error=state.last_error,
@@ -364,5 +376,5 @@ def _oden(parts: Parts, now: float) -> OdenStatus:
         seconds=Histogram(BUCKETS, tuple(state.seconds), state.seconds_sum),
         used_share=min(1.0, state.used_share(now) * parts.drain.gap),
         silent_seconds=parts.drain.silent_for(),
-        refuses=state.refuses(now),
+        refuses=refuses,
     )

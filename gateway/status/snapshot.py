@@ -191,10 +191,11 @@ class Histogram:
 class OdenStatus:
     """The way to Oden.
 
-    `held` says why nothing at all is delivered and `retry_at` when that is tried again. `requests` counts by
-    (object, action, outcome). `used_share`, 0 to 1, is the part of the request slots used over the last minutes.
-    `silent_seconds` is how long requests have been without any answer, None while nothing waits for one. `refuses`
-    says why Oden takes none of what it is told; None where it does.
+    `held` says why nothing at all is delivered, because all is held or because nothing has been taken for a while, and
+    `retry_at` when that is tried again, where it is held. `last_success_at` is when Oden took something, or showed that
+    it has it. `requests` counts by (object, action, outcome). `used_share`, 0 to 1, is the part of the request slots
+    used over the last minutes. `silent_seconds` is how long requests have been without any answer, None while nothing
+    waits for one. `refuses` says why Oden takes none of what it is told; None where it does.
     `last_error` and `last_error_at` stay after a success: a later `last_success_at` says that it is over.
     """
 

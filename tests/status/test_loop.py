@@ -32,7 +32,7 @@ class Rig:
         self.said: list[str] = []
         quiet: Any = SimpleNamespace(look=lambda _: None, status=self.said.append, observe=lambda *_: None)
         self.loop = StatusLoop(
-            cast("Any", SimpleNamespace(plans=())),
+            cast("Any", SimpleNamespace(plans=(), drain=SimpleNamespace(health=SimpleNamespace(lines={})))),
             cast("Any", self._ask),
             self.problems,
             self.supervisor,
