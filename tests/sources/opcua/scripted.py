@@ -78,8 +78,8 @@ class Server(Nodes):
         """The names of the requests, in order."""
         self.sessions = 0
         """Sessions that were ever begun."""
-        self.session = 0
-        """The number of the session that there is, 0: none."""
+        self.alive: set[int] = set()
+        """The numbers of those that there are: one that nobody ends stays."""
         self.reachable = True
         self.frozen = self.deaf_to_us = self.mute = False
         """Nothing goes on in it; what is sent to it, or what it answers, gets lost on the way."""
@@ -112,6 +112,11 @@ class Server(Nodes):
             self.write(name.replace("__", "."), value)
 
     @property
+    def session(self) -> int:
+        """The newest of those that there are, 0: none."""
+        return max(self.alive, default=0)
+
+    @property
     def outstanding(self) -> int:
         return sum(not future.done() for future, _ in self._requests)
 
@@ -127,8 +132,8 @@ class Server(Nodes):
                 future.set_exception(ConnectionError("cut"))
 
     def end_session(self, *, subscriptions: bool) -> None:
-        """The session is over; with `subscriptions` these too."""
-        self.session = 0
+        """All sessions are over; with `subscriptions` these too."""
+        self.alive.clear()
         if subscriptions:
             self.subscriptions.clear()
 
@@ -210,7 +215,7 @@ class Server(Nodes):
             await asyncio.sleep(0.5)
         called = [each.MethodId.Identifier for each in request.Parameters.MethodsToCall] if name == "Call" else []
         self.asked.append("ConditionRefresh" if called == [3875] else name)
-        if session != self.session:
+        if session not in self.alive:
             raise refused(StatusCodes.BadSessionIdInvalid)
         await asyncio.sleep(0.001)
         response: Buffer = await getattr(self, f"_{name.lower()}")(request)

@@ -37,18 +37,26 @@ class ScriptedConnection:
 
     def _begin(self) -> None:
         self._server.sessions += 1
-        self._server.session = self._session = self._server.sessions
+        self._session = self._server.sessions
+        self._server.alive.add(self._session)
+
+    def _end(self) -> None:
+        """The session is over, with its subscriptions."""
+        self._server.alive.discard(self._session)
+        own = [id_ for id_, each in self._server.subscriptions.items() if each.owner == self._session]
+        for id_ in own:
+            del self._server.subscriptions[id_]
+        self._session = 0
 
     async def open(self, now: float) -> None:
         self._connect()
-        if self._session == self._server.session:
-            self._server.end_session(subscriptions=True)
+        self._end()
         self._begin()
 
     async def resume(self, now: float) -> bool:
         self._connect()
         self._server.resumed += 1
-        if self._session == self._server.session:
+        if self._session in self._server.alive:
             return True
         self._begin()
         return False
@@ -76,7 +84,6 @@ class ScriptedConnection:
         self._link = -1
 
     async def close(self) -> None:
-        if self._link == self._server.link and self._session == self._server.session:
-            self._server.end_session(subscriptions=True)
-            self._session = 0
+        if self._link == self._server.link:
+            self._end()
         self.drop()

@@ -51,7 +51,7 @@ async def connected(
         task.cancel()
         await asyncio.wait({task})
         living.cancel()
-        assert not (server.session and server.reachable), "it was left in good order"
+        assert not (server.alive and server.reachable), "it was left in good order"
         assert set(server.asked) <= ONLY_READING
 
 
