@@ -28,7 +28,7 @@ from gateway.errors import SourceError
 from gateway.health import KindName
 from gateway.shown_address import shown_address
 from gateway.sources.opcua.certificates import split_chain
-from gateway.sources.opcua.greeting import greet
+from gateway.sources.opcua.greeting import connect, greet
 from gateway.sources.opcua.renewal import Stamps
 from gateway.sources.opcua.security import (
     Protected,
@@ -228,7 +228,7 @@ class Channel:
                 note_step(self._config.url, "endpoints", security=self._config.security)
             try:
                 async with asyncio.timeout(self._config.timeout):
-                    await client.connect_socket()
+                    await connect(client)
                     note_step(self._config.url, "tcp")
                     await greet(client, self._config.timeout)
                     note_step(self._config.url, "hello")

@@ -15,6 +15,18 @@ HELLO = 0.5
 so a port that takes connections and says nothing is told before whoever looks for the fault has given up."""
 
 
+async def connect(client: Client) -> None:
+    """Open the connection of `client`. Raises OSError where that cannot be done."""
+    try:
+        await client.connect_socket()
+    finally:
+        # The library waits by asyncio's `wait_for`. Before Python 3.12 that swallows a cancellation that comes just as
+        # the connection stands, or is refused: whoever is to end would go on, and a time that is over would never be.
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError
+
+
 async def greet(client: Client, patience: float) -> None:
     """Say hello over the connection that `client` has opened; `patience` is the `timeout` of the source, in seconds.
     Raises SourceError where the answer is that of another service, LinkLost where there is none: a server can hang,
@@ -35,8 +47,8 @@ async def greet(client: Client, patience: float) -> None:
 async def endpoints_of(discovery: Client, patience: float) -> Sequence[ua.EndpointDescription]:
     """What the server at the address of `discovery` offers, over a connection of its own without security. Raises as
     `greet`, and OSError and UaError."""
-    await discovery.connect_socket()
     try:
+        await connect(discovery)
         await greet(discovery, patience)
         await discovery.open_secure_channel()
         try:
