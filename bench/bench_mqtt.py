@@ -2,10 +2,12 @@
 
 Each run: a broker (mosquitto) has a queue of events for a session, and is asked for all of them. The bare client is
 paho, which acknowledges in its callback. The gateway's parts are source, intake and outbox in one process, as they run:
-each event is committed before it is acknowledged. All in one run, in turn, so that the machine is the same for each.
+each event is committed before it is acknowledged. All in one run, in turn, so that the machine is the same for each;
+what `run` sets up for its process holds here too, for the bare client as well.
 """
 
 import asyncio
+import gc
 import json
 import statistics
 import tempfile
@@ -21,6 +23,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from silence import silent
 
+from gateway.cli.run import UNREACHABLE
 from gateway.clock import AnchoredClock
 from gateway.config.message_schemas import MessageSchema
 from gateway.config.schema import Line
@@ -162,6 +165,9 @@ async def gateway(
 def main() -> None:
     silent()
     plans = {1: [line(0)], 40: [line(number) for number in range(40)]}
+    gc.collect()
+    gc.freeze()  # as `run` does, and so is the next
+    gc.set_threshold(*UNREACHABLE)
     for window in (500, 1000):
         runs: dict[str, list[tuple[float, float]]] = defaultdict(list)
         for _ in range(ROUNDS):
