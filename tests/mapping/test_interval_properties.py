@@ -135,8 +135,9 @@ def recordings(*lateness: float) -> st.SearchStrategy[list[Sample]]:
 
 
 def samples_of(acts: Sequence[tuple[float, Any]]) -> list[Sample]:
-    """The samples in the order of their arrival."""
-    now, samples = 1.0, []
+    """The samples in the order of their arrival, none within 80 ms after a full second, so that what is told to be some
+    milliseconds older is of the same second."""
+    now, samples = 1.09, []
     for wait, act in acts:
         now = round(now + wait, 3)
         samples += act(now)
