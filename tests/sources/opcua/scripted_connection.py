@@ -84,6 +84,6 @@ class ScriptedConnection:
         self._link = -1
 
     async def close(self) -> None:
-        if self._link == self._server.link:
+        if self._link == self._server.link and not (self._server.frozen or self._server.deaf_to_us):
             self._end()
         self.drop()
