@@ -203,12 +203,10 @@ class GatewayRun:
         return cls(folder, source, _MQTT_LINE % (", id: id" if identified else ""), size_limit=size_limit)
 
     @classmethod
-    def with_opcua(cls, folder: Path, url: str, *, history: str = "off") -> "GatewayRun":
-        """For a line whose state, order and counter are tags at `url`."""
-        source = (
-            f'sources: {{plc: {{type: opcua, url: "{url}", publishing_interval: 100ms, security: none, '
-            f'history: "{history}"}}}}'
-        )
+    def with_opcua(cls, folder: Path, url: str, **settings: str) -> "GatewayRun":
+        """For a line whose state, order and counter are tags at `url`; `settings` are more of the source's."""
+        more = "".join(f', {name}: "{value}"' for name, value in settings.items())
+        source = f'sources: {{plc: {{type: opcua, url: "{url}", publishing_interval: 100ms, security: none{more}}}}}'
         return cls(folder, source, _OPCUA_LINE)
 
     def start_gateway(self) -> None:

@@ -10,9 +10,10 @@ import pytest
 
 from gateway.clock import AnchoredClock
 from gateway.sources.opcua.source import OpcuaSource
-from tests.links import Link
 from tests.peers import wait_until
 from tests.real_peers.opcua_servers import NodeOpcua, Open62541
+from tests.real_peers.service_tap import ALLOWED, ServiceTap
+from tests.real_peers.tap import ByteTap
 from tests.sources.harness import Intake, opcua_config, opcua_tag, running
 
 PRESS = "nsu=urn:acme:line;s=Press"
@@ -30,15 +31,17 @@ async def server(tmp_path: Path) -> AsyncIterator[NodeOpcua]:
 
 
 @pytest.fixture
-async def link(server: NodeOpcua) -> AsyncIterator[Link]:
-    """The way to the server, which can be cut."""
-    link = Link(server.port)
+async def link(server: NodeOpcua) -> AsyncIterator[ServiceTap]:
+    """The way to the server, which can be cut. Over it the gateway asks for what there is, and for nothing else."""
+    link = ServiceTap(server.port)
     await link.start()
     yield link
     await link.stop()
+    assert link.asked.keys() <= ALLOWED, link.asked
+    assert "ConditionRefresh" in link.asked
 
 
-def source_of(link: Link, notifier: str, **settings: Any) -> tuple[OpcuaSource, Intake, str]:
+def source_of(link: ByteTap, notifier: str, **settings: Any) -> tuple[OpcuaSource, Intake, str]:
     config = opcua_config(f"opc.tcp://127.0.0.1:{link.port}")
     tag = opcua_tag(notifier, config, event=True, **settings)
     return OpcuaSource("plc", config, [tag], AnchoredClock()), Intake(), tag.address
@@ -51,7 +54,7 @@ def states(intake: Intake) -> list[tuple[str, bool]]:
 
 
 @pytest.mark.parametrize("notifier", ["i=2253", PRESS])
-async def test_p2_alarms_of_a_cut_and_of_a_new_session(server: NodeOpcua, link: Link, notifier: str) -> None:
+async def test_p2_alarms_of_a_cut_and_of_a_new_session(server: NodeOpcua, link: ServiceTap, notifier: str) -> None:
     """Of a cut each state comes once. After a new session those that are on are told again, with the same content."""
     source, intake, _ = source_of(link, notifier, type="AlarmConditionType")
     async with running(source, intake):
@@ -80,7 +83,7 @@ async def test_p2_alarms_of_a_cut_and_of_a_new_session(server: NodeOpcua, link: 
     assert all(sample.initial for sample in intake.samples[before:])
 
 
-async def test_events_have_the_fields_that_all_have(server: NodeOpcua, link: Link) -> None:
+async def test_events_have_the_fields_that_all_have(server: NodeOpcua, link: ServiceTap) -> None:
     source, intake, address = source_of(link, PRESS)
     async with running(source, intake):
         await wait_until(lambda: source.health.connected, 60)
@@ -99,7 +102,7 @@ async def test_events_have_the_fields_that_all_have(server: NodeOpcua, link: Lin
 async def test_p2_events_of_open62541_come_once_over_a_cut_and_in_a_new_session(tmp_path: Path) -> None:
     """Its server object tells of them. It knows no conditions, and nothing is said of that."""
     server = Open62541(tmp_path / "server")
-    link = Link(server.port)
+    link = ServiceTap(server.port)
     await link.start()
     source, intake, address = source_of(link, "i=2253")
 
@@ -131,6 +134,7 @@ async def test_p2_events_of_open62541_come_once_over_a_cut_and_in_a_new_session(
     finally:
         await link.stop()
         await server.kill()
+    assert link.asked.keys() <= ALLOWED, link.asked
     assert messages() == [f"cycle {number}" for number in range(6)]
     told: list[Any] = [sample.value for sample in intake.samples]
     assert {(value["Severity"], value["EventType"], value["SourceName"]) for value in told} == {
