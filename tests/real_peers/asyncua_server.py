@@ -2,12 +2,13 @@
 
 Settings: `port`, `before` (namespaces ahead of the line's), `variables` (name -> value), `users` (name -> password;
 with them nobody is let in anonymously unless `anonymous` says so), `certificate` (the files of one and of its key: it
-then knows the policies, and lets in clients and users with any certificate), `uri` (of the application), `counting`
-(see `Counters`).
+then knows the policies, and lets in clients and users with any certificate), `uri` (of the application), `history`
+(how many values of each variable and events of the object Press are kept), `counting` (see `Counters`). `happen` is an
+event of Press, `alarm` a state of its alarm, and `past` adds a variable that has counted since a time.
 """
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from asyncua import ua
 from asyncua.common.node import Node
 from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.server.server import Server
+from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.status_codes import StatusCodes
 
 from tests.real_peers.commands import LINE, Command, Counters, obey, settings
@@ -47,6 +49,7 @@ class Plc:
         self._chosen = chosen
         self._index = 0
         self._nodes: dict[str, Node] = {}
+        self._press: Node | None = None
         self.counters = Counters(chosen.get("counting", {}), self.write)
 
     async def start(self) -> None:
@@ -67,18 +70,51 @@ class Plc:
         for name in self.counters.names():
             await self.add({"name": name, "value": 0})
         await self.server.start()
+        press_id = ua.NodeId(ua.String("Press"), ua.Int16(self._index))
+        self._press = await self.server.nodes.objects.add_object(press_id, "Press")
+        self._events = await self.server.get_event_generator(ObjectIds.BaseEventType, press_id)
+        self._alarms = await self.server.get_event_generator(ObjectIds.AlarmConditionType, press_id)
+        if self._chosen.get("history"):
+            await self.server.historize_node_event(self._press)
 
     async def add(self, command: dict[str, Any]) -> None:
         name = command["name"]
         node_id = ua.NodeId(ua.String(name), ua.Int16(self._index))
         browse_name = ua.QualifiedName(name, ua.UInt16(self._index))
-        self._nodes[name] = await self.server.nodes.objects.add_variable(node_id, browse_name, self._value(command))
+        self._nodes[name] = node = await self.server.nodes.objects.add_variable(
+            node_id, browse_name, self._value(command)
+        )
+        if self._chosen.get("history") and not isinstance(command["value"], list):
+            await self.server.historize_node_data_change(node, timedelta(days=1), count=self._chosen["history"])
 
     async def write(self, command: dict[str, Any]) -> None:
         status = ua.StatusCode(ua.UInt32(getattr(StatusCodes, command.get("status", "Good"))))
         time: Any = datetime.fromisoformat(command["time"]) if "time" in command else datetime.now(UTC)
         data = ua.DataValue(self._value(command), status, time)
         await self.server.write_attribute_value(self._nodes[command["name"]].nodeid, data)
+
+    async def past(self, command: dict[str, Any]) -> None:
+        """A variable that has counted once a second since `time`, in which the server was there."""
+        began, name, number = datetime.fromisoformat(command["time"]), command["name"], command["number"]
+        await self.add({"name": name, "value": number})
+        for count in range(1, number + 1):
+            at = (began + timedelta(seconds=count)).isoformat()
+            await self.write({"name": name, "value": count, "time": at})
+        started: Any = began - timedelta(minutes=1)
+        status = ua.NodeId(ua.Int32(ObjectIds.Server_ServerStatus_StartTime), ua.Int16(0))
+        await self.server.write_attribute_value(status, ua.DataValue(ua.Variant(started, ua.VariantType.DateTime)))
+
+    async def happen(self, command: dict[str, Any]) -> None:
+        event: Any = self._events.event
+        event.Severity = 300
+        await self._events.trigger(message=command["message"])
+
+    async def alarm(self, command: dict[str, Any]) -> None:
+        event: Any = self._alarms.event
+        event.add_property("NodeId", ua.NodeId(ua.Int32(42), ua.Int16(self._index)), ua.VariantType.NodeId)
+        event.add_property("ActiveState/Id", command["active"], ua.VariantType.Boolean)
+        event.ConditionName, event.Retain = command["name"], command["active"]
+        await self._alarms.trigger(message=command["name"])
 
     async def delete(self, command: dict[str, Any]) -> None:
         await self.server.delete_nodes([self._nodes.pop(command["name"])])
@@ -118,6 +154,7 @@ async def main() -> None:
     commands: dict[str, Command] = {"add": plc.add, "write": plc.write, "delete": plc.delete, "level": plc.level}
     commands |= {"sessions": plc.sessions, "forget": plc.forget, "silence": plc.silence}
     commands |= {"count": counters.count, "rest": counters.rest}
+    commands |= {"past": plc.past, "happen": plc.happen, "alarm": plc.alarm}
     await obey(commands)
     await plc.server.stop()
 

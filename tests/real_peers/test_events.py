@@ -11,7 +11,7 @@ import pytest
 from gateway.clock import AnchoredClock
 from gateway.sources.opcua.source import OpcuaSource
 from tests.peers import wait_until
-from tests.real_peers.opcua_servers import NodeOpcua, Open62541
+from tests.real_peers.opcua_servers import SERVERS, NodeOpcua
 from tests.real_peers.service_tap import ALLOWED, ServiceTap
 from tests.real_peers.tap import ByteTap
 from tests.sources.harness import Intake, opcua_config, opcua_tag, running
@@ -99,12 +99,15 @@ async def test_events_have_the_fields_that_all_have(server: NodeOpcua, link: Ser
     assert len({value["EventId"] for value in values}) == 5
 
 
-async def test_p2_events_of_open62541_come_once_over_a_cut_and_in_a_new_session(tmp_path: Path) -> None:
-    """Its server object tells of them. It knows no conditions, and nothing is said of that."""
-    server = Open62541(tmp_path / "server")
+@pytest.mark.parametrize(("name", "notifier", "teller"), [("o6", "i=2253", "Server"), ("asyncua", PRESS, "Press")])
+async def test_p2_events_come_once_over_a_cut_and_in_a_new_session(
+    name: str, notifier: str, teller: str, tmp_path: Path
+) -> None:
+    """They know no conditions to be told of again, and nothing is said of that."""
+    server = SERVERS[name](tmp_path / "server")
     link = ServiceTap(server.port)
     await link.start()
-    source, intake, address = source_of(link, "i=2253")
+    source, intake, address = source_of(link, notifier)
 
     def messages() -> list[Any]:
         values: list[Any] = [sample.value for sample in intake.samples if sample.address == address]
@@ -137,7 +140,31 @@ async def test_p2_events_of_open62541_come_once_over_a_cut_and_in_a_new_session(
     assert link.asked.keys() <= ALLOWED, link.asked
     assert messages() == [f"cycle {number}" for number in range(6)]
     told: list[Any] = [sample.value for sample in intake.samples]
-    assert {(value["Severity"], value["EventType"], value["SourceName"]) for value in told} == {
-        (300, "i=2041", "Server")
-    }
+    assert {(value["Severity"], value["EventType"], value["SourceName"]) for value in told} == {(300, "i=2041", teller)}
     assert len({value["EventId"] for value in told}) == 6
+
+
+async def test_p2_the_state_of_an_alarm_of_asyncua_comes_once_over_a_cut(tmp_path: Path) -> None:
+    """Its server knows no refresh: what it has kept of the session comes, and no call but the one to be told."""
+    server = SERVERS["asyncua"](tmp_path / "server")
+    link = ServiceTap(server.port)
+    await link.start()
+    source, intake, _ = source_of(link, PRESS, type="AlarmConditionType")
+    try:
+        await server.start(L01__State=0)
+        async with running(source, intake):
+            await wait_until(lambda: source.health.connected)
+            await server.ask(do="alarm", name="Heat is high", active=True)
+            await wait_until(lambda: states(intake) == [("Heat is high", True)])
+            await link.stop()
+            await server.ask(do="alarm", name="Heat is high", active=False)
+            await server.ask(do="alarm", name="Pressure is high", active=True)
+            await link.start()
+            await wait_until(lambda: len(intake.samples) >= 3)
+            assert source.health.failed == {}
+    finally:
+        await link.stop()
+        await server.kill()
+    assert states(intake) == [("Heat is high", True), ("Heat is high", False), ("Pressure is high", True)]
+    assert intake.notices == []
+    assert link.asked.keys() <= ALLOWED, link.asked

@@ -32,7 +32,7 @@ STATE, GOOD = "nsu=urn:acme:line;s=L01.State", "nsu=urn:acme:line;s=L01.Good"
 MADE, TICKS, ORDER = "nsu=urn:acme:line;s=L01.Made", f"nsu={LINE};s=Ticks", f"nsu={LINE};s=Order"
 
 
-@pytest.fixture(params=["node-opcua", "o6"])
+@pytest.fixture(params=SERVERS)
 async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[OpcuaPeer]:
     server = SERVERS[request.param](tmp_path / "server", history=12_000)
     try:
