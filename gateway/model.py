@@ -27,15 +27,14 @@ Quality = Literal["good", "uncertain", "bad"]
 class Sample:
     """One observation of one address of a source.
 
-    `value` is a scalar or, for a message, whatever its JSON holds. `received` is the gateway's clock;
-    `source_time` is the time the device gave, where it gave one. `retained` marks an MQTT message that the
-    broker had kept from before the subscription, `initial` the first value of a tag after a (re)subscribe: what
-    happened between the value before and this one was not watched. `distrust` says what is wrong with the clock of a
-    message's sender, where that has turned out, so that the time of arrival counts; `ahead` by how many seconds that
-    clock, or the server's of a tag, is ahead, as was known when the sample came, which is taken off what it says. One
-    message is one sample, or several of which each is a `part`, counted from 1, whose value is not that of the payload
-    as it came: all inputs that it feeds change together. A source that reads tags and has lost its connection says so
-    once: by a sample of bad quality without a value for each tag.
+    `value` is a scalar or, for a message, whatever its JSON holds. `received` is the gateway's clock; `source_time` is
+    the time the device gave, if any. `retained` marks an MQTT message that the broker had kept from before the
+    subscription, `initial` the first value of a tag after a (re)subscribe: what happened right before it was not
+    watched. `distrust`: what is wrong with the clock of a message's sender as it turned out, so that its arrival
+    counts; `ahead` by how many seconds that clock, or a tag's server's, is ahead, as far as known by then, taken off
+    what it says. `fold`: a local time that can be two means the second (PEP 495). One message is one sample, or several
+    of which each is a `part`, counted from 1, whose value is not that of the payload: all inputs that it feeds change
+    together. A source of tags that has lost its connection says so once: by a bad sample without a value for each tag.
     """
 
     source: str
@@ -49,6 +48,7 @@ class Sample:
     distrust: str = ""
     part: int = 0
     ahead: float = 0.0
+    fold: bool = False
 
     @property
     def device_time(self) -> float | None:

@@ -40,7 +40,8 @@ class LinePlan:
     together tell a message of an address from all others, where something is said of that. `derived` are the inputs
     that follow from others, each after those; `watched` those of which something is expected in time; `lacking` those
     of them that the machine may lack. `timed` are the addresses whose messages have a time of their own, so that they
-    can come late. `keepers` are the sources that keep what they have to say while they are not heard.
+    can come late; `zoned` those of which that can be a local time of a zone. `keepers` are the sources that keep what
+    they have to say while they are not heard.
     """
 
     key: str
@@ -61,6 +62,7 @@ class LinePlan:
     rules: tuple[RulePlan, ...] = ()
     ids: Mapping[tuple[str, str], tuple[Identity, ...]] = field(default_factory=dict)
     timed: frozenset[tuple[str, str]] = frozenset()
+    zoned: frozenset[tuple[str, str]] = frozenset()
     keepers: frozenset[str] = frozenset()
     late: float = 900.0
     """For so many seconds at least samples are remembered, so that messages that come late can be put in their places;
@@ -249,6 +251,7 @@ def compile_line(
         rules=rules,
         ids=ids,
         timed=frozenset((plan.source, plan.address) for plan in inputs.values() if plan.time is not None),
+        zoned=frozenset((plan.source, plan.address) for plan in inputs.values() if plan.zone is not None),
         late=line.late,
         deletes_withdrawn=line.late_withdraw == "delete",
         late_max=max(line.late, line.late_max),

@@ -31,6 +31,7 @@ from gateway.frozen import replace
 from gateway.mapping.again import Slices, at_once, corrected, recalled
 from gateway.mapping.clocks import CALM
 from gateway.mapping.compile import LinePlan
+from gateway.mapping.folds import with_fold
 from gateway.mapping.inputs import SOON, is_outdated, plant_time
 from gateway.mapping.judged import as_known, decided, is_live, judged
 from gateway.mapping.line import LineState, Step, Tick, after_absence
@@ -117,7 +118,7 @@ def _hear(plan: LinePlan, line: Feed, event: Sample | Moment | Contact | Tick) -
         if loss.back is None:
             line, result = _feed(plan, line, Contact(sample.source, now, "back", now))
             told = both(told, result)
-        said = own_time(plan, sample) or sample.device_time
+        said = own_time(plan, with_fold(plan, line, sample)) or sample.device_time
         if sample.initial or (said is not None and sample.received - said > BEHIND):
             line = replace(line, behind={**line.behind, sample.source: now})
     return line, told
@@ -146,6 +147,8 @@ def _feed(plan: LinePlan, line: Feed, event: Sample | Moment | Contact | Tick) -
         return with_time(line, result).with_state(steps), result
     if not isinstance(event, Sample):
         return _in_order(plan, line, event, None)
+    if plan.zoned:
+        event = with_fold(plan, line, event)
     said = own_time(plan, event)
     if said is not None and event.retained and not _is_news(plan, line.state, event):
         said = None

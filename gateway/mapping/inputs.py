@@ -357,7 +357,7 @@ def stated_time(plan: InputPlan, sample: Sample) -> float | None:
     """The time that the message says itself, as its clock is known; None where it says none that can be used."""
     if plan.time is None or sample.distrust:
         return None
-    at = epoch_seconds(find(sample.value, plan.time), plan.zone)
+    at = epoch_seconds(find(sample.value, plan.time), plan.zone, fold=sample.fold)
     return None if at is None else at + plan.clock_offset - sample.ahead
 
 

@@ -62,11 +62,12 @@ class Said:
         return next((said for other, said in reversed(same) if other.value == message.value), None)
 
     def _time(self, message: Sample) -> object:
-        """What the message has as its time: a number or a text, by which it is taken for a time."""
+        """What the message has as its time: a number or a text, by which it is taken for a time; and for which, where
+        it can be two."""
         for plan in self._plan.fed_by(message):
             said = find(message.value, plan.time) if plan.time is not None else None
             if isinstance(said, int | float | str):
-                return said
+                return said, message.fold
         return None
 
 

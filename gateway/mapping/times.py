@@ -2,7 +2,7 @@
 raises."""
 
 import re
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, tzinfo
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from math import floor
@@ -35,18 +35,27 @@ def second_of(at: float) -> int:
     return floor(at + ORDER)
 
 
-def epoch_seconds(value: object, zone: tzinfo | None = None) -> float | None:
+def epoch_seconds(value: object, zone: tzinfo | None = None, *, fold: bool = False) -> float | None:
     """The value as a time, in seconds since 1970; None where it is none.
 
     A number, also one that is written as text, is seconds, milliseconds, microseconds or nanoseconds since 1970, by its
     size. A text is ISO 8601, `dd.mm.yyyy HH:MM:SS`, `yyyymmddHHMMSS` or as in e-mails (RFC 2822); where it says no
-    zone, it is of `zone`, and no time without that. A leap second is the first of the next minute.
+    zone, it is of `zone`, and no time without that; where that can be two times, `fold` says which (PEP 495). A leap
+    second is the first of the next minute.
     """
     if isinstance(value, str):
-        return _written(value.strip(), zone) if len(value) <= LONGEST else None
+        times = _written(value.strip(), zone) if len(value) <= LONGEST else None
+        return None if times is None else times[fold]
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return _counted(value)
+
+
+def times_of_fold(value: object, zone: tzinfo) -> tuple[float, float] | None:
+    """The times that a text of `zone` can be, by `fold`, where they are two: in the hour that comes twice the second is
+    the later, in the one that does not exist the earlier. None where it is one time, or none."""
+    times = _written(value.strip(), zone) if isinstance(value, str) and len(value) <= LONGEST else None
+    return None if times is None or times[0] == times[1] else times
 
 
 def _counted(amount: float) -> float | None:
@@ -64,19 +73,24 @@ def _counted(amount: float) -> float | None:
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _written(text: str, zone: tzinfo | None) -> float | None:
+def _written(text: str, zone: tzinfo | None) -> tuple[float, float] | None:
+    """The times that the text can be, by `fold`: the same twice, but for where clocks go back or ahead."""
     compact = _COMPACT.fullmatch(text)
     if compact is None and _DATE.fullmatch(text) is None:
         amount = number_in(text)
         if amount is not None:
-            return _counted(amount)
+            counted = _counted(amount)
+            return None if counted is None else (counted, counted)
     text, leap = _LEAP_SECOND.subn(r"\1:59", text)
     try:
         time = _parsed(f"{compact[1]}T{compact[2]}" if compact is not None else text)
-        time = time.replace(tzinfo=zone) if time.tzinfo is None else time
-        return (time + timedelta(seconds=leap)).timestamp() if time.tzinfo is not None else None
+        if time.tzinfo is None and zone is None:
+            return None
+        each = (time if time.tzinfo is not None else time.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+        first, second = (one.timestamp() + leap for one in each)
     except (ValueError, OverflowError):
         return None
+    return first, second
 
 
 def _parsed(text: str) -> datetime:

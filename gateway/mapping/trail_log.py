@@ -13,7 +13,7 @@ for a sample, and dropped whole when all trails begin after it.
                 "t": numbers of entries that were stepped when they came, and at their times since}
 
 An entry is `[number, number before it, place, own time, again, moment, samples…]`, a sample `[address, value, received,
-quality, source time, kept or initial, distrust, part, ahead]`; what is as usual is 0, or left out at the end. The
+quality, source time, kept or initial, distrust, part, ahead, fold]`; what is as usual is 0, or left out at the end. The
 address is the place among those that the plan subscribes; before a late message stand its source and its address as
 they are. With "c", the late messages from before are no more; then "s", "w", "x" and "n" stand beside, as they are now.
 """
@@ -166,6 +166,7 @@ def _sample(sample: Sample, routes: Mapping[tuple[str, str], int]) -> list[Any]:
         sample.distrust,
         sample.part,
         sample.ahead,
+        int(sample.fold),
     ]
     while len(said) > 3 and not said[-1]:
         said.pop()
@@ -299,8 +300,8 @@ def _entry_of(said: Sequence[Any], routes: Sequence[tuple[str, str]]) -> tuple[E
 
 
 def _sample_of(said: Sequence[Any]) -> Sample:
-    rest = [*said, *(0, 0, 0, 0, 0, 0)][:9]
-    (source, address), value, received, quality, source_time, kept, distrust, part, ahead = rest
+    rest = [*said, *(0, 0, 0, 0, 0, 0, 0)][:10]
+    (source, address), value, received, quality, source_time, kept, distrust, part, ahead, fold = rest
     time = None if not source_time else received if source_time == 1 else source_time
     return Sample(
         source,
@@ -314,6 +315,7 @@ def _sample_of(said: Sequence[Any]) -> Sample:
         distrust or "",
         part,
         ahead or 0.0,
+        bool(fold),
     )
 
 

@@ -193,6 +193,11 @@ ELSEWHERE: Mapping[str, str] = {
     "A message is an event each time": "test_events_count_even_when_equal retained_messages_of_every_kind",
     "An edge that happens while": "test_p2_an_edge_that_happened_while_nobody_watched_is_one",
     # Times
+    "**The hour that comes twice.": "test_p13_in_the_hour_that_comes_twice_a_live_message_is_of_when_it_came "
+    "test_p13_a_late_message_in_the_hour_that_comes_twice_is_of_its_hour "
+    "test_p13_a_clock_that_is_ahead_goes_back_with_the_others",
+    "In what was kept for long, as a backlog": "test_p13_a_backlog_over_both_hours_keeps_its_order "
+    "test_p13_an_order_that_the_broker_had_kept_is_known_again_in_both_hours",
     "**Whose time?": "test_p11_message_time_counts_before_the_time_of_arrival",
     "A tag or metric has the time of": "test_p11_source_time_counts_where_it_is_plausible "
     "test_p11_message_time_counts_before_the_time_of_arrival",
