@@ -1,5 +1,5 @@
 """What each place tells where something beside the gateway is taken from it while it runs: the token, its turn at Oden,
-a table, its outbox by a second gateway."""
+a table, its outbox by a second gateway, what its line says."""
 
 import asyncio
 import json
@@ -108,3 +108,16 @@ async def test_p7_p9_a_second_gateway_is_started_by_the_same_configuration(rig: 
     assert "Traceback" not in second.stderr
     says_the_same(rig, WELL)
     assert [line for line in rig.logged("") if not line.startswith("<6>")] == []
+
+
+async def test_p9_what_a_line_does_is_not_known_although_its_broker_is_there(rig: Rig) -> None:
+    """P9: that lasts as long as nothing comes, and is no gap of an hour alone; all else goes on."""
+    configured(rig, "field: number}}", "field: number, fresh: 2s}}")
+    rig.start()
+    await wait_until(rig.is_connected)
+    await rig.broker.publish("plant/order", json.dumps({"number": "4711"}))
+    told = Told("yes", "yes", "line_unknown", "order says nothing", "data_gap")
+    await wait_until(lambda: told.kind in rig.kinds())
+    says_the_same(rig, told)
+    assert await priorities(rig, f'"{told.event}"') == {told.priority}
+    assert rig.status()["lines"][0]["unknown_since"] is not None

@@ -120,6 +120,25 @@ def known_until(
     return until
 
 
+def unheard(
+    plans: Mapping[str, InputPlan], memory: Mapping[str, InputMemory], names: Iterable[str]
+) -> dict[str, tuple[float, str]]:
+    """Of the inputs, and of what they follow from, those that are quiet or bad by themselves: until when each was known
+    (epoch), and which of both it is, in words. That a source is lost makes none of these."""
+    found: dict[str, tuple[float, str]] = {}
+    for name in names:
+        known, plan = memory.get(name), plans.get(name)
+        if plan is None or plan.stale_of is not None:
+            continue
+        if beneath := unheard(plans, memory, plan.relies_on):
+            found |= beneath
+        elif known is not None and known.stale:
+            found[name] = known.received, "says nothing"
+        elif known is not None and known.bad_since is not None:
+            found[name] = known.bad_since, "is bad"
+    return found
+
+
 def back_at(plans: Mapping[str, InputPlan], losses: Losses, names: Iterable[str]) -> float:
     """When the sources of the inputs that are not heard could all be reached again; never, where one cannot be yet."""
     at = -inf

@@ -16,6 +16,8 @@ from gateway.outbox.directory import REMOVED
 from gateway.outbox.entries import Pause
 from gateway.status.snapshot import LineStatus, OdenStatus, OutboxStatus, SourceStatus, counted
 
+MOST_NAMED = 3
+"""Inputs of a line that are named in one sentence."""
 LATELY = 3600.0
 """Seconds for which a notice counts as something that was lately."""
 SILENT = 20.0
@@ -103,9 +105,10 @@ def _kept(outbox: OutboxStatus, full: str | None) -> str:
 
 def connections(sources: Sequence[SourceStatus]) -> Iterator[Condition]:
     """Sources that are away, tags and topics that are not received, and what is wrong with sources that work. Where all
-    of them are away, nothing is taken in.
+    of them are away, or nothing of what they are asked for is received, nothing is taken in.
     """
-    away: KindName = "source_away" if any(source.connected for source in sources) else "sources_away"
+    hears = any(source.connected and not source.deaf for source in sources)
+    away: KindName = "source_away" if hears else "sources_away"
     for source in sources:
         if not source.connected:
             yield Condition(away, source.name, f"Source {source.name} is not connected: {source.detail}")
@@ -116,13 +119,24 @@ def connections(sources: Sequence[SourceStatus]) -> Iterator[Condition]:
             address, reason = min(source.failed.items(), key=lambda item: (item[0].count("#"), item[0].count("/")))
             others = f", and {len(source.failed) - 1} more" if len(source.failed) > 1 else ""
             text = f"Source {source.name}: {address} is not received ({reason}){others}."
-            yield Condition("address_refused", source.name, text)
+            yield Condition("address_refused" if hears else away, source.name, text)
         if source.connected and source.late:
             age = f"{source.newest_age:.0f} s old"
             text = f"Source {source.name}: what arrives is {age}: it is slow, or its clock is wrong."
             yield Condition("source_late", source.name, text)
         for kind, concern in source.concerns.items():
             yield Condition(kind, source.name, f"Source {source.name}: {concern}.")
+
+
+def unheard(line: LineStatus, inputs: Mapping[str, tuple[float, str]]) -> Iterator[Condition]:
+    """A line of which it is not known what it does although its sources are connected: by each of the `inputs` that
+    are why, until when it was known (epoch), and what it does, in words."""
+    if inputs:
+        since = datetime.fromtimestamp(min(until for until, _ in inputs.values()), UTC).strftime("%Y-%m-%d %H:%M UTC")
+        said = [f"{name} {does}" for name, (_, does) in sorted(inputs.items())]
+        others = f" and {len(said) - MOST_NAMED} more" if len(said) > MOST_NAMED else ""
+        text = f"{line.factory}, {line.line}: what it does is not known since {since}: "
+        yield Condition("line_unknown", line.key, f"{text}{', '.join(said[:MOST_NAMED])}{others}.")
 
 
 def dead_letters(outbox: OutboxStatus) -> Iterator[Condition]:

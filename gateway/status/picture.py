@@ -2,8 +2,9 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 
 from gateway.build import described
@@ -15,7 +16,7 @@ from gateway.health import Condition, Problems, health
 from gateway.intake import Intake
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.coverage import missed, unlearned, without_value
-from gateway.mapping.hearing import known_until
+from gateway.mapping.hearing import known_until, unheard
 from gateway.mapping.intervals import KEYLESS, IntervalsState, owner
 from gateway.mapping.line import LineState
 from gateway.mapping.output import AmountKey
@@ -99,6 +100,7 @@ def snapshot(
             *findings.delivery(oden, lines, outbox, now, summary.full),
             *findings.silence(oden, outbox, summary.full),
             *findings.connections(sources),
+            *chain.from_iterable(map(partial(_unheard, parts, away), parts.plans, lines)),
             *findings.dead_letters(outbox),
             *findings.unsettled(outbox),
             *findings.held(outbox),
@@ -135,6 +137,12 @@ def snapshot(
     )
 
 
+def _unheard(parts: Parts, away: Container[str], plan: LinePlan, line: LineStatus) -> Iterator[Condition]:
+    """What is not heard of a line although its source is connected; where that is `away`, it says so itself."""
+    inputs = unheard(plan.inputs, parts.intake.state(plan.key).inputs, plan.rests_on)
+    return findings.unheard(line, {name: why for name, why in inputs.items() if plan.inputs[name].source not in away})
+
+
 def _rejected(summary: Summary) -> RejectedStatus:
     kept = summary.totals.kept_rejects
     return RejectedStatus(kept.number, kept.bytes, kept.dropped, kept.left_out, summary.rejects)
@@ -142,6 +150,7 @@ def _rejected(summary: Summary) -> RejectedStatus:
 
 def _source(parts: Parts, source: Source, summary: Summary) -> SourceStatus:
     connection = source.health
+    asked = {address for plan in parts.plans for name, address in plan.subscriptions if name == source.name}
     counted: Mapping[Quality, int] = {
         quality: parts.intake.health.samples[source.name, quality] for quality in ("good", "uncertain", "bad")
     }
@@ -161,6 +170,7 @@ def _source(parts: Parts, source: Source, summary: Summary) -> SourceStatus:
         newest_at=connection.newest_at,
         newest_age=connection.newest_age,
         late=connection.newest_age is not None and connection.newest_age > connection.late_after,
+        deaf=connection.connected and bool(asked) and asked <= connection.failed.keys(),
         certificate_ends=connection.certificate_ends,
         unmatched={
             **connection.unwanted,

@@ -34,8 +34,8 @@ LONGEST_VALUE = 200
 class SourceStatus:
     """One source. `since` is when it was last connected or lost, None before the first attempt.
 
-    `failed` says of an address (a node id, a topic) why it is not being received, `concerns` what is wrong with it
-    although it works, by kind of problem,
+    `failed` says of an address (a node id, a topic) why it is not being received, `deaf` that none is of all that it
+    is asked for, `concerns` what is wrong with it although it works, by kind of problem,
     `unconfirmed` that the broker leaves acknowledgements open, `unmatched` by address how many messages no input has
     taken. `room` is for how many seconds the broker's queue is enough while the gateway is away, at the rate of the
     busiest hour. `newest_at` is the plant's time of the newest value, where values have one, `newest_age` how many
@@ -59,6 +59,7 @@ class SourceStatus:
     newest_at: float | None = None
     newest_age: float | None = None
     late: bool = False
+    deaf: bool = False
     certificate_ends: float | None = None
     concerns: Mapping[KindName, str] = field(default_factory=dict)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -122,6 +123,29 @@ def test_a_refused_tag_is_named(picture: Snapshot) -> None:
         "Source press_plc: ns=2;s=A is not received (the server refuses it), and 1 more.",
         "Source floor is not connected: connection refused",
     ]
+
+
+def test_where_no_tag_is_received_nothing_is_taken_in(picture: Snapshot) -> None:
+    """As after a download to the PLC that has given all tags other names; another source that is heard is enough."""
+    reasons = {"ns=2;s=Count": "BadNodeIdUnknown", "ns=2;s=State": "BadNodeIdUnknown"}
+    deaf = replace(picture.sources[0], connected=True, failed=reasons, deaf=True)
+    [condition] = findings.connections([deaf])
+    assert condition.kind == "sources_away"
+    assert condition.text == f"Source {deaf.name}: ns=2;s=Count is not received (BadNodeIdUnknown), and 1 more."
+    heard = replace(deaf, name="other", failed={}, deaf=False)
+    assert [condition.kind for condition in findings.connections([deaf, heard])] == ["address_refused"]
+
+
+def test_a_line_whose_inputs_are_quiet_is_a_problem(picture: Snapshot) -> None:
+    """For as long as they are, with their names: three, and how many more there are."""
+    line = picture.lines[0]
+    assert [*findings.unheard(line, {})] == []
+    inputs = dict.fromkeys(("e", "d", "b"), (NOW - 60.0, "says nothing")) | {"a": (NOW - 3600.0, "is bad")}
+    [condition] = findings.unheard(line, inputs)
+    assert (condition.kind, condition.object) == ("line_unknown", line.key)
+    since = datetime.fromtimestamp(NOW - 3600, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    why = f"what it does is not known since {since}: a is bad, b says nothing, d says nothing and 1 more."
+    assert condition.text == f"{line.factory}, {line.line}: {why}"
 
 
 def test_values_that_arrive_late_are_a_problem_of_their_source() -> None:

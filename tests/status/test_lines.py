@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.config.schema import Config, Line
 from gateway.mapping.compile import compile_line
+from gateway.mapping.hearing import unheard
 from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval, PendingChange, owner
 from gateway.mapping.line import LineState, after_absence, step
 from gateway.model import Contact, Output, Record, Sample, Setting, StartInterval, UpdateInterval
@@ -76,6 +77,16 @@ def test_a_line_is_unknown_once_its_heartbeat_stops(known: LineState) -> None:
     """All that its controller says counts as gone, since the last beat."""
     quiet = said(known, T + 60, "plc2", "ns=2;i=2", 6)
     assert unknown_since(PLAN, quiet, {}) == T
+
+
+def test_what_is_quiet_is_named_by_what_it_follows_from(known: LineState) -> None:
+    """The heartbeat, and not all that counts as gone with it; of what is bad, since when."""
+    assert unheard(PLAN.inputs, known.inputs, PLAN.rests_on) == {}
+    quiet = said(known, T + 60, "plc2", "ns=2;i=2", 6)
+    assert unheard(PLAN.inputs, quiet.inputs, PLAN.rests_on) == {"beat": (T, "says nothing")}
+    bad = step(PLAN, known, Sample("plc2", "ns=2;i=2", None, T + 5, quality="bad")).state
+    assert unheard(PLAN.inputs, bad.inputs, PLAN.rests_on) == {"good": (T + 5, "is bad")}
+    assert unheard(PLAN.inputs, contact(known, T + 5, "plc", "lost").inputs, PLAN.rests_on) == {}
 
 
 def test_what_a_line_does_not_rest_on_greys_nothing(known: LineState) -> None:
