@@ -12,7 +12,7 @@ taken.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
-from math import floor, inf
+from math import inf
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
@@ -154,6 +154,15 @@ class Untold(NamedTuple):
     made: tuple[Share, ...]
 
 
+class Passed(NamedTuple):
+    """A run that was over before it could be recorded, and would have started at the second `start`: what is made from
+    the time `since` on and before `until` is its, and no other's, however late it is counted."""
+
+    since: float
+    until: float
+    start: int
+
+
 class Held(NamedTuple):
     """An amount of a counter of which another life may have told some, so that it waits until that is known; `unit` is
     what one count means in it, `move` how the counter came to it, None where the amount waited already."""
@@ -167,15 +176,17 @@ class Held(NamedTuple):
 class OutputState:
     """Amounts that were not reported yet, in order of arrival; when the window ends, if there is something for a run;
     the time stamps of each run that can still have output; what was made in runs that were not recorded, where others
-    are to stand in for them; what another life has told of counters, by the place of the first entry of a kind;
-    what is held until it is known what another life has told, by the entries of counters that `holds` has the next
-    movement is, with the intervals that have ended meanwhile of which something is held (`kept`); and how much of the
-    events that are counted next is among the amounts already, by the place of an entry (`foretold`)."""
+    are to stand in for them (`untold`), and the newest of these runs (`passed`); what another life has told of
+    counters, by the place of the first entry of a kind; what is held until it is known what another life has told, by
+    the entries of counters that `holds` has the next movement is, with the intervals that have ended meanwhile of which
+    something is held (`kept`); and how much of the events that are counted next is among the amounts already, by the
+    place of an entry (`foretold`)."""
 
     pending: tuple[Amount, ...] = ()
     flush_at: float | None = None
     stamps: Mapping[str, Stamps] = field(default_factory=dict)
     untold: Annotated[tuple[Untold, ...], Field(exclude_if=lambda untold: not untold)] = ()
+    passed: Annotated[tuple[Passed, ...], Field(exclude_if=lambda passed: not passed)] = ()
     credit: Annotated[Mapping[int, Credit], Field(exclude_if=lambda credit: not credit)] = field(default_factory=dict)
     credited_until: Annotated[int, Field(exclude_if=lambda until: not until)] = 0
     credited_ahead: Annotated[tuple[int, ...], Field(exclude_if=lambda ahead: not ahead)] = ()
@@ -346,39 +357,6 @@ def _is_too_little(plan: OutputPlan, amounts: Sequence[Amount]) -> bool:
 def rounded_total(amounts: Sequence[Number]) -> Number:
     """The sum as it is reported."""
     return whole(round(total(amounts), DECIMALS))
-
-
-def without_untold(
-    state: OutputState, plan: OutputPlan, begun: float, ended: float, start: int, now: float
-) -> tuple[OutputState, str]:
-    """Without what was made from `begun` to `ended` in a run that is not recorded, and would have started at the second
-    `start`; and in words what becomes of that. A run is to stand in for it where the plan says so."""
-    kept: list[Amount] = []
-    sums: dict[EntryShape, list[Number]] = {}
-    for amount in state.pending:
-        if begun <= amount.at < ended:
-            sums.setdefault((amount.key.raw_data, amount.key.amount_names), []).append(amount.amount)
-        else:
-            kept.append(amount)
-    made = tuple((*shape, rounded_total(amounts)) for shape, amounts in sums.items())
-    words = ", ".join(
-        " ".join((f"{amount} {' and '.join(names)}", *(f"({key} {value})" for key, value in raw_data)))
-        for raw_data, names, amount in made
-    )
-    state = replace(state, pending=tuple(kept))
-    if plan.untold_after is None or not made:
-        return state, words and f"nor is what was made in it: {words}"
-    stand_in = Untold(now + plan.untold_after, start, max(floor(ended), start + 1), made)
-    return replace(state, untold=(*state.untold, stand_in)), f"and {STAND_IN} gets what was made in it: {words}"
-
-
-def record_stand_in(untold: Untold, plan: OutputPlan, now: float, recorder: Recorder) -> None:
-    """Record a run that stands in for one that was not recorded, with what was made in that."""
-    entries = packed(untold.made)
-    interval = recorder.start(now, plan.type, untold.start, STAND_IN, {"product": STAND_IN})
-    for place, entry in enumerate(entries, max(untold.start, untold.end - len(entries))):
-        recorder.output(now, plan.type, interval, place, entry, name=STAND_IN)
-    recorder.end(now, plan.type, interval, untold.end)
 
 
 def packed(sums: Iterable[Share]) -> list[list[Share]]:

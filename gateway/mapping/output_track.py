@@ -3,7 +3,7 @@
 What becomes of amounts is in `output`; here it is found out what was counted, and to whom it is told.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import inf, nextafter
 
 from gateway.config.addresses import named_levels, written_path
@@ -25,16 +25,15 @@ from gateway.mapping.output import (
     end_window,
     keeping,
     owner_of,
-    record_stand_in,
     report,
     rounded_total,
     unassigned_amounts,
     with_amounts,
     with_window,
     without_unowned,
-    without_untold,
 )
 from gateway.mapping.templates import Reference
+from gateway.mapping.untold import record_stand_in, without_passed, without_untold
 from gateway.mapping.values import ABSENT, Number, excerpt, find, number, number_in, text_remedy
 
 
@@ -69,6 +68,7 @@ class OutputTrack:
             for entry in self.plan.entries.get(name, ()):
                 self._count(entry, self.context.plans[name], reading)
         if self._counted:
+            self._take_passed()
             self._keep()
 
     def _count(self, entry: EntryPlan, plan: InputPlan, reading: Reading) -> None:
@@ -207,6 +207,19 @@ class OutputTrack:
         for plan, amount in counted:
             self._keep_one(plan, amount)
 
+    def _take_passed(self) -> None:
+        """What the moment has counted that was made in runs that are not recorded is theirs."""
+        passed = self.state.passed
+        if passed and any(amount.at < passed[-1].until for _, amount in self._counted):
+            rest = self._without_passed([amount for _, amount in self._counted])
+            self._counted = [one for one in self._counted if one[1] in rest]
+
+    def _without_passed(self, amounts: Sequence[Amount]) -> tuple[Amount, ...]:
+        self.state, rest, texts = without_passed(self.state, amounts)
+        for text in texts:
+            self.context.notice("gap", min(self.plan.entries), text)
+        return rest
+
     def _keep_one(self, plan: InputPlan, amount: Amount) -> None:
         state = with_amounts(self.state, (amount,), self.intervals, self.plan)
         if state is None:  # what each run has by now goes before the end of its window
@@ -241,6 +254,8 @@ class OutputTrack:
 
     def flush(self) -> None:
         """The window ends: report what each run has by now, unless a counter was reset just now."""
+        if self.state.passed:  # what was held until it was known what another life has told can be of these
+            self.state = replace(self.state, pending=self._without_passed(self.state.pending))
         resets = [
             memory.reset_at for name in self.plan.entries if (memory := self.context.inputs.get(name)) is not None
         ]
@@ -287,7 +302,8 @@ class OutputTrack:
 
     def on_untold(self, begun: float, ended: float, start: int) -> str:
         """An interval will never be recorded: what was made in it is taken out. Answers what becomes of that."""
-        self.state, words = without_untold(self.state, self.plan, begun, ended, start, self.context.now)
+        run = begun, ended, start
+        self.state, words = without_untold(self.state, self.intervals, self.plan, run, self.context.now)
         return words
 
 

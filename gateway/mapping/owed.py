@@ -10,7 +10,6 @@ Facts (`facts`) say of such an interval already what is true of it. So what sett
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from math import inf
 from typing import NamedTuple
 
 from gateway.frozen import replace
@@ -23,6 +22,9 @@ from gateway.model import IntervalType, Output, Scalar
 Kind = tuple[IntervalType, tuple[tuple[str, Scalar], ...], tuple[str, ...]]
 """The type of an interval, raw data without amounts, and the names of these."""
 
+
+EVER = 1e12
+"""A time that is later than any: of what is owed since before that was remembered (JSON has no infinity)."""
 
 MOST_AFTER = 64
 """Entries for which what is owed waits: the newest."""
@@ -41,7 +43,7 @@ class Owed(NamedTuple):
     amount_names: tuple[str, ...]
     amount: Number
     stamp: int
-    until: float = inf  # an older version did not remember it
+    until: float = EVER
     after: tuple[str, ...] = ()
 
     @property

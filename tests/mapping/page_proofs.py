@@ -233,6 +233,10 @@ ELSEWHERE: Mapping[str, str] = {
     "A message that the broker had kept": "run_event_that_the_broker_kept",
     "While the PLC cannot be reached, or": "run_goes_on_while_its_counter_is_out_of_sight "
     "test_p13_a_gateway_that_was_off_lets_nothing_run_out",
+    "Where it never comes before the run": "run_without_a_product_is_unassigned "
+    "test_p13_what_is_made_before_an_order_that_is_never_told_is_not_the_next_ones "
+    "test_p13_what_is_counted_after_an_order_that_is_never_told_was_over_is_not_the_next_ones "
+    "test_p13_each_order_that_is_told_has_what_was_made_since_the_one_before_it",
     "With `untold: unassigned` it gets": "unassigned_waits_for_a_late_order run_without_a_product_is_unassigned",
     "Only where the end of the run comes": "test_batches_are_inside_runs batches_by_count_and_a_late_end",
     "**Several tags of one server**": "test_p13_tags_that_are_looked_at_one_by_one_tell_what_they_tell_together",
