@@ -153,8 +153,9 @@ class Story:
         await self.make()
 
     async def set_clock(self) -> None:
-        """The clock of the server is wrong from now on, or is put right."""
-        self._off = timedelta(seconds=self.random.choice([-3600, -60, 0, 60, 3600]))
+        """The clock of the devices is wrong by an hour from now on, or is put right. Set back by less than a minute it
+        would be a value that comes late, and would count for the order of that time."""
+        self._off = timedelta(hours=self.random.choice([-1, 0, 1]))
         await self.make()
 
     def faults(self) -> dict[str, Callable[[], Awaitable[None]]]:
