@@ -287,7 +287,7 @@ class Again:
         notices += told_once.misplaced_tests(told, now, self._name, at)
         if facts.corrects(told, now):
             waits, requests = [debt.sum_key for debt in owed_later], len(recorder.records)
-            because = facts.because_of(self.plan, self.late, moves, self._name, requests, self.kept, waits)
+            because = facts.because_of(self.plan, self.late, moves, self._name, requests, now, self.kept, waits)
             if self.kept is None:
                 notices += facts.listed(self.plan, self.late, because, at)
             swings, swung = facts.swings(swings, facts.changed(told, now), self._name, at)

@@ -18,8 +18,9 @@ from pydantic import JsonValue
 from gateway.frozen import dataclass, replace
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.context import Because, Full, Recorder, Share, ToldBatch
-from gateway.mapping.times import clock
-from gateway.mapping.values import DECIMALS, Number, excerpt, whole
+from gateway.mapping.intervals import ByCount, ByEvent, ByKey
+from gateway.mapping.times import clock, second_of
+from gateway.mapping.values import DECIMALS, EXCERPT, Number, excerpt, find, scalar, text, whole
 from gateway.model import (
     Moment,
     Notice,
@@ -230,9 +231,9 @@ def untold_notices(told: Facts, now: Facts, name: Callable[[str], str], at: floa
     for notice in now.notices:
         if not counted_off(known, (notice.kind, notice.source, notice.address, notice.text)):
             yield notice
-    for (kind, source, address, text), left in known.items():
+    for (kind, source, address, listed_before), left in known.items():
         if kind == "gap" and left > 0:
-            yield Notice("time", at, source, address, f"by what is known now it is not so: {text}")
+            yield Notice("time", at, source, address, f"by what is known now it is not so: {listed_before}")
     for key, before in told.intervals.items():
         fact = now.intervals.get(key)
         if fact is not None and (before.start is None or fact.start is not None):
@@ -264,6 +265,7 @@ def because_of(
     moves: Iterable[tuple[SumKey, Number]],
     name: Callable[[str], str],
     requests: int,
+    now: Facts,
     kept: Recovered | None = None,
     owed: Collection[SumKey] = (),
 ) -> Because:
@@ -278,11 +280,34 @@ def because_of(
         heard = f"what {source} had kept since {clock(since)} was read at {clock(at)}"
         sample, input_, delay = sample or Sample(source, "", None, at), "", 0.0
     else:
-        others = f" and {len(late) - 1} others" if len(late) > 1 else ""
-        heard = f"{sample.address} ({clock(said)}){others} was heard at {clock(sample.received)}"
+        others = f" and {len(late) - 1} other{'' if len(late) == 2 else 's'}" if len(late) > 1 else ""
+        heard = (
+            f"{_titled(plan, sample, said, now, name)} ({clock(said)}){others} was heard at {clock(sample.received)}"
+        )
         input_, delay = plan.timed_by(sample), sample.received - said
     text = f"{what} {heard}; {requests} request{'' if requests == 1 else 's'}"
     return Because(sample, text, input_, delay)
+
+
+def _titled(plan: LinePlan, sample: Sample, said: float, now: Facts, name: Callable[[str], str]) -> str:
+    """What a message is, for a person: the input by which something begins or ends, or else that which has the time,
+    with what it says; where that is several things, with the name of what begins or ends then."""
+    kinds = [kind for kind in (plan.run, plan.batches, *plan.intervals) if kind is not None]
+    ways = [way for kind in kinds for way in (kind.start, kind.end) if isinstance(way, ByKey | ByEvent | ByCount)]
+    fed, timed = plan.fed_by(sample), plan.timed_by(sample)
+    about = next((each for way in ways for each in fed if each.name == way.input), None)
+    about = about or next((each for each in fed if each.name == timed), None)
+    if about is None:
+        return sample.address
+    value, second = scalar(find(sample.value, about.field)), second_of(said)
+    if value is None:
+        begun = [key for key, fact in now.intervals.items() if fact.start is not None and fact.start.start == second]
+        ended = [key for key, fact in now.intervals.items() if fact.end == second]
+        value = next((name(key) for key in (*begun, *ended) if name(key) != now.intervals[key].type), None)
+    if value is None:
+        return about.name
+    shown = text(value)
+    return f"{about.name} {shown if shown.isprintable() and 0 < len(shown) <= EXCERPT else excerpt(value)}"
 
 
 def _samples(late: Iterable[tuple[Sample | Moment, float]]) -> Iterator[tuple[Sample, float]]:
