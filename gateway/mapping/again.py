@@ -29,7 +29,7 @@ from gateway.mapping.trail import (
     with_entries,
     with_stamps,
 )
-from gateway.model import Contact, IntervalType, Moment, Recovered, Sample
+from gateway.model import Contact, IntervalType, Moment, Recovered, Sample, Setting
 
 MOST_CORRECTED = 64
 """Intervals of which the time stamps are remembered that were told before a correction, and for it."""
@@ -281,7 +281,8 @@ class Again:
             key = recorder.output(at, kind, interval, stamp, (share,), corrects=True, after=after)
             if amount > 0:
                 of.append(key)
-        recorder.records += [replace(setting, at=at) for setting in told_once.untold_settings(told, now, self._older)]
+        for setting in told_once.untold_settings(told, now, self._older):
+            recorder.setting(at, setting.type, setting.fields, self._rule_of(setting))
         recorder.records += [replace(test, at=at) for test in told_once.untold_tests(told, now)]
         notices, swings, because = [*facts.untold_notices(told, now, self._name, at)], self.line.swings, None
         notices += told_once.misplaced_tests(told, now, self._name, at)
@@ -296,6 +297,7 @@ class Again:
         newest = {key: stamps[key] for key in [*stamps][-MOST_CORRECTED:]}
         state = replace(with_stamps(self.state, newest), seq=recorder.number, owed=owed)
         rules = {record.key: now.rules[record.key] for record in recorder.records if record.key in now.rules}
+        rules |= recorder.rules
         told_now = Step(
             state,
             tuple(recorder.records),
@@ -329,6 +331,11 @@ class Again:
                 yield entry.own
                 return
             yield from (entry.own, *entry.later)
+
+    def _rule_of(self, setting: Setting) -> str:
+        """The key of the rule by which a setting was derived, or told before: it is told by a record of its own."""
+        by_record = (self.now.rules, *(part.rules for part in self._older()))
+        return next((rules[setting.key] for rules in by_record if setting.key in rules), "")
 
     def _full(self) -> Full:
         """The batches of the trail that were told full, in their order."""

@@ -10,6 +10,8 @@ from gateway.mapping.line import Tick
 from gateway.model import Sample, Setting, StartInterval, UpdateInterval
 from tests.mapping.laws import examples
 from tests.mapping.recording import T0, Played, fed, message, plan, tick
+from tests.mapping.test_late_properties import INPUTS as PLANT_INPUTS
+from tests.mapping.test_late_properties import SECTIONS, Made, arrivals
 
 INPUTS: Mapping[str, Any] = {
     "product": {"source": "mes", "topic": "product", "field": "v", "time": "at"},
@@ -131,3 +133,16 @@ def test_p13_of_two_equal_tests_the_one_is_told_that_was_not() -> None:
     tests = [text for text in played.texts if text.startswith("test")]
     assert tests == ["test 65 of 2 at 95: force 4", "test 65 of 1 at 20: force 4"]
     assert [notice for notice in played.notices if notice.kind == "gap"] == []
+
+
+def test_p13_what_is_said_again_is_said_by_a_record_of_its_own() -> None:
+    """A target that was told long before is so again, because a late order shows that the one since was of another
+    product: it is told once more, under another key."""
+    inputs = {**PLANT_INPUTS, "speed": INPUTS["speed"]}
+    line = plan(inputs=inputs, run=SECTIONS["run"], states=None, rules=[TARGET])
+    made = [Made(40.5, "speed", {"v": 30}, 0.0), Made(87.25, "order", {"number": "B", "sku": "PIPE"}, 0.0)]
+    made += [Made(111.25, "order", {"number": "A", "sku": "FILM"}, 37.0), Made(127.5, "speed", {"v": 10}, 0.0)]
+    played = fed(line, *arrivals(made, late=True))
+    assert last_told(played) == {"{'name': 'PIPE'}": 30, "{'name': 'FILM'}": 10}
+    keys = [record.key for record in played.records]
+    assert len(set(keys)) == len(keys)
