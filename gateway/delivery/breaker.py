@@ -2,18 +2,21 @@
 
 import random
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import structlog
 
 from gateway.clock import Clock
+from gateway.delivery.apart import FailsApart
 from gateway.delivery.learned import Refusing
 from gateway.delivery.outcome import Fate, Outcome
 from gateway.model import Record
 from gateway.oden.classification import Answer
 from gateway.oden.endpoints import ENDPOINTS
 from gateway.outbox.entries import Work
-from gateway.record_kinds import kind_of
+from gateway.outbox.words import in_words
+from gateway.record_kinds import about, kind_of
 
 log = structlog.get_logger()
 
@@ -62,12 +65,14 @@ def backoff(failures: int, retry_after: float | None = None, longest: float = LO
 @dataclass(slots=True)
 class Hold:
     """Something waits: why, until when (epoch) it is not tried, after how many failures, and since when this one
-    holds."""
+    holds. `only`: all that has failed since Oden said something last is about this one thing, so that what is about
+    others is tried without waiting; None where more is known to fail."""
 
     reason: str
     until: float
     failures: int = 1
     since: float = 0.0
+    only: str | None = None
 
 
 @dataclass(slots=True)
@@ -76,6 +81,7 @@ class DeliveryHealth:
 
     api: Hold | None = None
     lines: dict[str, Hold] = field(default_factory=dict)
+    apart: FailsApart = field(default_factory=FailsApart)
     outbox: str | None = None
     """Why nothing is sent for want of an outbox that can be read and written; None while it can be."""
     last_success_at: float | None = None
@@ -127,20 +133,22 @@ class CircuitBreaker:
         self._line_count = lines
         self._held_since: float | None = None
         self._forbidden: set[str] = set()
-        self._failing = 0
+        self._failing: Counter[str] = Counter()
+        """What the requests in a row were about that had no answer of Oden's, but for what fails by itself."""
         self.probes: Counter[str] = Counter()
         """Requests that have left while all is held, by line and by lane. One that cannot leave says nothing of them,
         and its body is kept: to try each lane would leave many requests that nothing is packed into any more."""
         self._refused: dict[str, set[str]] = {}
         """What the dead letters in a row are about, by their causes, the newest last."""
 
-    def note_answer(self, path: str, line: str, answer: Answer, outcome: Outcome, chosen: float) -> bool:
-        """Count a request, which was `chosen` (epoch) to be sent then, and set or lift what holds delivery up.
+    def note_answer(self, path: str, work: Work, answer: Answer, outcome: Outcome, chosen: float) -> bool:
+        """Count a request about `work`, which was `chosen` (epoch) to be sent then, and set or lift what holds delivery
+        up. What fails by itself holds nothing.
 
         Answers whether delivery works again after an outage. An answer to a request from before the hold neither lifts
         it nor makes it longer, unless it asks for that.
         """
-        now, health = self._clock.now(), self.health
+        now, health, line, what = self._clock.now(), self.health, work.line, about(work.records[0])
         label = LABELS[outcome.fate] if outcome.hold == "none" else f"hold_{outcome.hold}"
         health.count(path, label, answer.seconds, now)
         if outcome.fate == "delivered":
@@ -158,15 +166,23 @@ class CircuitBreaker:
         if outcome.hold == "line":
             self.hold_line(line, outcome.reason)
             self._forbidden |= {line} if answer.status == FORBIDDEN else set()
-        self._failing = self._failing + 1 if outcome.unsettled or outcome.foreign else 0
         everywhere = outcome.hold == "line" and self._line_count > 1 and len(self._forbidden) >= self._line_count
+        if outcome.unsettled or outcome.foreign or outcome.intercepted:
+            said = in_words(work.records[0], work.interval)
+            if health.apart.failed(what, line, said, outcome.reason, now) and not outcome.retry_after:
+                return answer.own and self._lift(now, chosen)
+            self._failing[what] += 1
+        else:
+            self._failing.clear()
+            if answer.own:
+                health.apart.answered(what, now)
         if (
             outcome.hold in ("api", "token")
             or everywhere
             or (health.api and not answer.own)
-            or self._failing >= MOST_FAILING
+            or self._failing.total() >= MOST_FAILING
         ):
-            self._hold_api(outcome, now, chosen)
+            self._hold_api(outcome, now, chosen, what if {*self._failing} == {what} else None)
             return False
         return answer.own and self._lift(now, chosen)
 
@@ -245,16 +261,24 @@ class CircuitBreaker:
             return None
         return max(api.until + 2.0, self._clock.now() + backoff(api.failures, longest=LONGEST_HOLD))
 
-    def _hold_api(self, outcome: Outcome, now: float, chosen: float) -> None:
+    def _hold_api(self, outcome: Outcome, now: float, chosen: float, only: str | None = None) -> None:
         hold = self.health.api
         if hold is not None and chosen < hold.since:
+            hold.only = hold.only if hold.only == only else None
             hold.until = max(hold.until, now + (outcome.retry_after or 0.0))
             return
         failures = hold.failures + 1 if hold else 1
         self._held_since = now if self._held_since is None else self._held_since
         longest = ALARM_HOLD if self.health.in_a_row > ALARM else LONGEST_HOLD
         until = now + backoff(failures, outcome.retry_after, longest)
-        self.health.api = Hold(outcome.reason, until, failures, since=now)
+        self.health.api = Hold(outcome.reason, until, failures, now, only)
+
+    @property
+    def held(self) -> Mapping[str, float]:
+        """The lines, and what else, of which nothing may be tried before a time (epoch), with that."""
+        held = {line: hold.until for line, hold in self.health.lines.items()}
+        api = self.health.api
+        return held if api is None or api.only is None else {**held, api.only: api.until}
 
     def _lift(self, now: float, chosen: float) -> bool:
         if self.health.api is None or chosen < self.health.api.since:

@@ -222,6 +222,7 @@ class Drain:
     async def _choose(self) -> tuple[Choice | None, float | None]:
         """What to do now or, where that is nothing, when to look again at the latest (epoch)."""
         now, hold, lines = self._clock.now(), self.health.api, self.lines
+        hold = None if hold is None or hold.only else hold
         if len(self._busy) >= (1 if hold else MOST_UNDER_WAY):
             return None, None
         if hold and hold.until > now:
@@ -247,7 +248,7 @@ class Drain:
             works,
             now,
             busy=busy,
-            held={line: line_hold.until for line, line_hold in self.health.lines.items()},
+            held=self._executor.breaker.held,
             has_line=lambda line: time_known and line in lines and lines[line].oden_id is not None,
             ends_first=self._executor.settlement.ends_first.always,
             ends_first_of=self._executor.settlement.ends_first.types,

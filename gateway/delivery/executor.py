@@ -284,16 +284,13 @@ class RequestExecutor:
         settlement, now, reason = self.settlement, self._clock.now(), outcome.reason
         asked = outcome.retry_after or 0.0
         before = await settlement.open_before(work) if answer.own or outcome.foreign else {}
-        if outcome.foreign and not before:
-            attempt = settlement.answered_foreign(work, attempt, since)
+        if not before:  # while ends are still to come that may be why
+            attempt = settlement.not_taken(work, attempt, answer, outcome, since)
         match outcome.fate:
             case "retry":
-                attempt = replace(attempt, failed=attempt.failed + (outcome.hold == "none"), reason=reason)
-                is_setting = isinstance(work.records[0], Setting)
-                if is_setting and settlement.is_hopeless_setting(attempt, since):
-                    await settlement.give_up(work, attempt)
-                    return
-                if outcome.foreign and not is_setting and settlement.is_hopeless(attempt):
+                attempt = replace(attempt, reason=reason)
+                may_end = outcome.foreign or isinstance(work.records[0], Setting)
+                if may_end and settlement.is_hopeless(attempt):
                     await settlement.give_up(work, attempt)
                     return
                 pause = max(asked, backoff(attempt.tries) if outcome.hold == "none" else 0.0)
@@ -309,9 +306,7 @@ class RequestExecutor:
                 phase: Literal["in_doubt", "retry"] = "in_doubt" if is_change(work.records[0]) else "retry"
                 await settlement.put_off(work, attempt, phase=phase, not_before=not_before, reason=reason)
             case "in_doubt":
-                # While ends are still to come that may be why, so that it is no try.
-                tried = (outcome.hold == "none" or answer.own) and not before
-                attempt = replace(attempt, failed=attempt.failed + tried, after=tuple(before))
+                attempt = replace(attempt, after=tuple(before))
                 not_before = now + max(self._options.settle, asked)
                 await settlement.put_off(work, attempt, phase="in_doubt", not_before=not_before, reason=reason)
             case _ if is_change(work.records[0]):

@@ -216,7 +216,7 @@ class LookUps:
             settlement.trusts_empty = settlement.trusts_empty or attempt.reason == EMPTY
             await settlement.settle(work, dict.fromkeys(work.positions))
             return
-        if settlement.is_hopeless_setting(attempt, attempt.begun):
+        if settlement.is_hopeless(attempt):
             await settlement.give_up(work, attempt)
             return
         try:

@@ -15,7 +15,7 @@ from typing import Literal
 from gateway.model import Addition, Output, StartInterval, UpdateInterval
 from gateway.outbox.entries import Work
 from gateway.outbox.merge import window
-from gateway.record_kinds import kind_of
+from gateway.record_kinds import about, kind_of
 
 PATIENCE = 300.0
 """Seconds that updates may wait while there is something of more use; those that come meanwhile share their request."""
@@ -84,12 +84,12 @@ def plan(
     seconds.
 
     `correction_due`: a correction may go before others now. `busy` are lanes with a request under way, `held` lines
-    and when each may be tried again, `has_line` says whether a line's id at Oden is known. The end of an interval
-    that is open at Oden since before an outage goes before any later start of its lane; any end does with
-    `ends_first`, of the types `ends_first_of`, and while a start waits for ends for the first time. `left_open` says
-    from when on what another life may have left open can be seen to, where that has to go before the work. `probes`
-    are those since all is held, by line and by lane: the next is one of the line that had the fewest, and of its lane
-    that had.
+    and what records are about, and when each may be tried again, `has_line` says whether a line's id at Oden is known.
+    The end of an interval that is open at Oden since before an outage goes before any later start of its lane; any end
+    does with `ends_first`, of the types `ends_first_of`, and while a start waits for ends for the first time.
+    `left_open` says from when on what another life may have left open can be seen to, where that has to go before the
+    work. `probes` are those since all is held, by line and by lane: the next is one of the line that had the fewest,
+    and of its lane that had.
     """
     works = list(works)
     awaited = {_family(work) for work in works if _awaits_ends(work, now) and work.attempt and work.attempt.tries <= 2}
@@ -114,7 +114,7 @@ def plan(
             continue
         step = step if see_to_at is None else "see_to"
         not_before = work.attempt.not_before if work.attempt else see_to_at or 0.0
-        ready_at = max(held.get(work.line, 0.0), not_before)
+        ready_at = max(held.get(work.line, 0.0), held.get(about(work.records[0]), 0.0), not_before)
         if ready_at > now and step not in ("park", "bury"):
             wake = ready_at if wake is None else min(wake, ready_at)
             continue

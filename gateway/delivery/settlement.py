@@ -19,7 +19,7 @@ from gateway.delivery.outcome import Outcome
 from gateway.errors import OutboxError
 from gateway.model import Notice, Record, Setting, StartInterval, UpdateInterval
 from gateway.oden.classification import Answer
-from gateway.oden.endpoints import Endpoint
+from gateway.oden.endpoints import INTERVAL_DELETE, Endpoint
 from gateway.oden.errors import InvalidRequest
 from gateway.oden.requests import DEFAULT, Wording
 from gateway.oden.shown_starts import MINUTE
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 MOST_SENDS = 10
 """A create that Oden fails so often, and that was not there each time it was looked up, is a dead letter, provided that
-Oden took others of its kind meanwhile."""
+Oden took others of its kind from one send to the next."""
 MOST_FOREIGN = 5
 """A record that is answered so often with no, in a shape that is not Oden's, while the same endpoint takes others from
 one send to the next, is a dead letter."""
@@ -156,7 +156,7 @@ class Settlement:
             outcome=outcome.fate,
             reason=outcome.reason or None,
         )
-        if self.breaker.note_answer(endpoint.path, work.line, answer, outcome, chosen):
+        if self.breaker.note_answer(endpoint.path, work, answer, outcome, chosen):
             await self.resumed()
         await self._keep_refusals()
 
@@ -175,7 +175,7 @@ class Settlement:
     async def settle(
         self, work: Work, delivered: Mapping[int, str | None], refused: Mapping[int, str] | None = None
     ) -> None:
-        """End the attempt of `work`: what is `delivered`, with ids, and what was `refused` for good, with the reasons;
+        """End the attempt of `work`: what is `delivered`, with ids, what was `refused` for good, with the reasons, and
         the rest waits again."""
         for position, record in zip(work.positions, work.records, strict=True):
             if reason := (refused or {}).get(position):
@@ -183,6 +183,7 @@ class Settlement:
             if position in delivered:
                 self.note_told(about(record))
                 self.breaker.health.last_success_at = self.clock.now()
+            self.breaker.health.apart.settled(about(record))
         await self.persist(Outbox.settle, work, delivered, refused, self.clock.now())
 
     def note_told(self, what: str) -> None:
@@ -201,10 +202,9 @@ class Settlement:
 
     async def unsettle(self, work: Work, reason: str) -> None:
         """All records of `work` may be at Oden, and cannot be looked up: a person has to see."""
-        reason = f"it may be at Oden, and that could not be looked up: {reason}"
-        log.error(
-            "record_unsettled", record=work.records[0].key, line=work.line, number=len(work.records), reason=reason
-        )
+        reason, key = f"it may be at Oden, and that could not be looked up: {reason}", work.records[0].key
+        self.breaker.health.apart.settled(about(work.records[0]))
+        log.error("record_unsettled", record=key, line=work.line, number=len(work.records), reason=reason)
         refused = dict.fromkeys(work.positions, reason)
         await self.persist(Outbox.settle, work, {}, refused, self.clock.now(), unsettled=True)
 
@@ -340,26 +340,23 @@ class Settlement:
         self._accepted_at[path] = self.clock.now()
 
     def is_hopeless(self, attempt: Attempt) -> bool:
-        """Whether Oden failed so often over a create, while it took others of its kind since, that this one must be
-        why."""
-        if attempt.foreign >= MOST_FOREIGN:
-            return True
-        return attempt.failed >= MOST_SENDS and self._accepted_at.get(attempt.endpoint, 0.0) > attempt.begun
+        """Whether it was not taken so often, while others of its kind were, that this one must be why."""
+        return attempt.foreign >= MOST_FOREIGN or attempt.failed >= MOST_SENDS
 
-    def answered_foreign(self, work: Work, attempt: Attempt, since: float) -> Attempt:
-        """The attempt, sent before at `since` (epoch) and answered with no in a shape that is not Oden's: that counts
-        where the same endpoint has taken others since then. Of settings there are few: others of any kind count."""
-        is_setting = isinstance(work.records[0], Setting)
+    def not_taken(self, work: Work, attempt: Attempt, answer: Answer, outcome: Outcome, since: float) -> Attempt:
+        """The attempt, sent before at `since` (epoch) and not taken now either: that counts where the same endpoint has
+        taken others since then. Of settings there are few: others of any kind count; and before each deletion Oden has
+        shown what is to be deleted."""
+        is_setting, deletes = isinstance(work.records[0], Setting), attempt.endpoint == INTERVAL_DELETE.path
         took = self.took_any(since) if is_setting else self._accepted_at.get(attempt.endpoint, 0.0) > since
-        return replace(attempt, foreign=attempt.foreign + (took or attempt.tries == 1))
+        if not (took or deletes or attempt.tries == 1):
+            return attempt
+        failed = outcome.hold == "none" or (answer.own and outcome.fate == "in_doubt")
+        return replace(attempt, foreign=attempt.foreign + outcome.foreign, failed=attempt.failed + failed)
 
     def took_any(self, since: float) -> bool:
         """Whether Oden has taken a request of any record since then (epoch)."""
         return max(self._accepted_at.values(), default=0.0) > since
-
-    def is_hopeless_setting(self, attempt: Attempt, since: float) -> bool:
-        """The same of a setting, of which there are few: others of any kind count, taken since then (epoch)."""
-        return attempt.foreign >= MOST_FOREIGN or (attempt.failed >= MOST_SENDS and self.took_any(since))
 
     def line_id(self, line: str) -> str:
         """The line's id at Oden; empty where it is not known, which Oden refuses in words."""

@@ -59,7 +59,7 @@ class Attempt:
     """How often it was looked up without an answer that settles it."""
     failed: int = 0
     """How often it was sent and Oden itself, not what stands in between, gave no answer, an error that settles nothing,
-    or one that it says may pass."""
+    or one that it says may pass, while it took others."""
     confirmed: bool = False
     """Oden has said that it took it: it is looked up until its id is found, and long not sent again."""
     foreign: Annotated[int, SPARED] = 0

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from gateway.batch import IntakeHealth
+from gateway.delivery.apart import Apart
 from gateway.delivery.breaker import REFUSES
 from gateway.errors import CERTIFICATE_DATES
 from gateway.health import Condition, KindName
@@ -94,6 +95,15 @@ def delivery(
         if line.held:
             text = f"{line.factory}, {line.line}: nothing is delivered: {line.held}"
             yield Condition("line_held", line.key, text)
+
+
+def kept_back(oden: OdenStatus, apart: Sequence[Apart]) -> Iterator[Condition]:
+    """What fails by itself while others are delivered."""
+    if apart and not oden.held:
+        first = apart[0]
+        others = f", as {counted(len(apart) - 1, 'other does', 'others do')}" if apart[1:] else ""
+        text = f"{first.said[:1].upper()}{first.said[1:]} ({first.line}) does not get through, while the rest does: "
+        yield Condition("kept_back", "", f"{text}{first.reason}; it waits and is tried again{others}.")
 
 
 def _kept(outbox: OutboxStatus, full: str | None) -> str:

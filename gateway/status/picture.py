@@ -99,6 +99,7 @@ def snapshot(
             *findings.paused(summary.pause, outbox, summary.full),
             *findings.delivery(oden, lines, outbox, now, summary.full),
             *findings.silence(oden, outbox, summary.full),
+            *findings.kept_back(oden, parts.drain.health.apart.shown(now)),
             *findings.connections(sources),
             *chain.from_iterable(map(partial(_unheard, parts, away), parts.plans, lines)),
             *findings.dead_letters(outbox),
