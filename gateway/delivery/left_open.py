@@ -100,13 +100,17 @@ class LeftOpenAtOden:
             looks = self._looks[key] = self._looks.get(key, 0) + error.answered
             pause = backoff(max(looks, 1)) if error.answered else 1.0
             self._again_at[key] = settlement.clock.now() + max(pause, error.retry_after)
-            if looks >= (MOST_REFUSED if error.refused else MOST_LOOKS):
+            if looks < (MOST_REFUSED if error.refused else MOST_LOOKS):
+                return
+            if self._is_past(record):
+                del self._looks[key]
+                await settlement.unsettle(work, str(error))
+            else:
                 text = f"{record.line}: what was open at Oden before this start could not be looked up: {error}"
                 await self._seen(record, text)
 
     async def _see_to(self, work: Work, record: StartInterval, written: asyncio.Event) -> None:
-        left, key = self._left or LeftOpen(0.0), (record.line, record.type)
-        if record.start < self._later.get(key, 0) or left.is_seen(*key):
+        if self._is_past(record):
             await self._see_to_past(work, record, written)
             return
         latest = await self._latest(work, record.type, written)
@@ -138,6 +142,11 @@ class LeftOpenAtOden:
                     text = f"{_named(record, latest)} is open at Oden, and not known here: it stays as it is"
                 await self._seen(record, text, latest=latest.start)
 
+    def _is_past(self, record: StartInterval) -> bool:
+        """Whether others have begun at Oden since, so that the interval of this start can be there itself."""
+        key = record.line, record.type
+        return record.start < self._later.get(key, 0) or (self._left is not None and self._left.is_seen(*key))
+
     async def _see_to_past(self, work: Work, record: StartInterval, written: asyncio.Event) -> None:
         """The interval of a start can be at Oden although others have begun since: another life of the gateway has told
         it, and its messages have come again."""
@@ -167,7 +176,7 @@ class LeftOpenAtOden:
             if shown is not None:
                 times += [shown.start, shown.end or 0]
             if shown is not None and not is_known and witness == "RUN":
-                times += await self._output_times(work, shown)
+                times += await self._output_times(work, record, shown)
             if witness != record.type and (shown is None or is_known):
                 latest_start = shown.start if shown is not None else 0
                 await self._keep(left_open.seen_to, record.line, witness, latest=latest_start)
@@ -176,12 +185,21 @@ class LeftOpenAtOden:
         return until
 
     async def _see_to_older(self, work: Work, record: StartInterval, latest: Shown) -> None:
-        """Before the latest one, others may have been left open: their ends were lost, too."""
+        """Before the latest one, others may have been left open: their ends were lost, too. An Oden that shows the
+        latest can refuse to show the others: then these stay as they are."""
         wording = self._settlement.options.wording
         around = StartInterval("", record.line, record.at, record.type, latest.start)
         request = requests.look_up([around], self._settlement.line_id(work.line), None)
-        shown = shown_in(await self._searched(work, request, asyncio.Event()), wording.reference)
-        for older in shown or ():
+        try:
+            answer = await self._searched(work, request, asyncio.Event())
+        except Unsettled as error:
+            if not self._is_refused_for_good(record, error):
+                raise
+            log.warning("older_not_looked_up", line=work.line, type=record.type, reason=str(error))
+            before = f"{record.line}: what is open at Oden before the {record.type.lower()} of {iso(latest.start)}"
+            await self._settlement.notice(f"{before} could not be looked up, and stays as it is: {error}")
+            return
+        for older in shown_in(answer, wording.reference) or ():
             is_older = older.end is None and older.start < latest.start
             is_left = is_older and await self._known(record, record.type, older) is None
             if is_left and verdict(older, record, latest.start, referenced=wording.reference is not None) == "end":
@@ -230,8 +248,8 @@ class LeftOpenAtOden:
         """To how many seconds Oden rounds starts."""
         return max(1, self._settlement.learned.start_step)
 
-    async def _output_times(self, work: Work, run: Shown) -> list[int]:
-        """The time stamps of the output of a run."""
+    async def _output_times(self, work: Work, record: StartInterval, run: Shown) -> list[int]:
+        """The time stamps of the output of a run; none where Oden refuses to show it."""
         settlement = self._settlement
         output = Output("", work.line, 0.0, "RUN", "", 0, {})
         request = requests.look_up([output], settlement.line_id(work.line), run.id)
@@ -241,8 +259,18 @@ class LeftOpenAtOden:
             times.update(answers.output_times(entry))
             return False
 
-        await self._searched(work, request, asyncio.Event(), note)
+        try:
+            await self._searched(work, request, asyncio.Event(), note)
+        except Unsettled as error:
+            if not self._is_refused_for_good(record, error):
+                raise
+            log.warning("output_not_looked_up", line=work.line, oden_id=run.id, reason=str(error))
         return [*times]
+
+    def _is_refused_for_good(self, record: StartInterval, error: Unsettled) -> bool:
+        """Whether Oden refuses this search, as it has before, so that what the others show is all that can be known."""
+        looks = self._looks.get((record.line, record.type), 0)
+        return error.refused and looks + 1 >= MOST_REFUSED
 
     async def _searched(
         self, work: Work, request: Request, written: asyncio.Event, keeps: Keeps | None = None

@@ -12,6 +12,7 @@ from gateway.delivery.changes import is_change
 from gateway.delivery.changing import MOST_UNSEEN, Changing
 from gateway.delivery.limited import LimitedClient
 from gateway.delivery.outcome import EMPTY, Outcome, look_up_result, outcome_of
+from gateway.delivery.searches import searched, searched_for_one
 from gateway.delivery.settlement import Settlement, unsaid
 from gateway.model import Notice, Output, Record, Setting, StartInterval, UpdateInterval
 from gateway.oden import answers, requests
@@ -32,8 +33,6 @@ log = structlog.get_logger()
 
 MOST_STRANGERS = 256
 """Intervals of others of which it is remembered that they were told of."""
-NOT_UNIQUE = 409
-"""More than one thing fits."""
 UNDECIDED = "Oden shows one like it that begins at the full minute, and nothing tells whether Oden rounds starts"
 
 
@@ -60,11 +59,10 @@ class LookUps:
         if kind_of(work.records[0]).needs_interval and work.interval is not None and work.interval.held:
             await settlement.settle(work, {})  # it was deleted with its interval, if it was there
             return
-        chosen = settlement.clock.now()
         interval_id = work.interval.oden_id if work.interval else None
         try:
             request = requests.look_up(work.records, settlement.line_id(work.line), interval_id, MINUTE)
-            body = request.text()
+            request.text()
         except Exception as error:  # whatever a record is, it must not hold its line
             log.exception("look_up_not_built", record=work.records[0].key, line=work.line)
             await settlement.unsettle(work, unsaid(error))
@@ -72,15 +70,11 @@ class LookUps:
         wording = settlement.options.wording
         listed = await self._waiting(work, attempt, wording)
         waiting = [one.record for one in listed if isinstance(one.record, Output) and one.is_from_before]
-        keeps = _concerned(work.records, waiting, wording)
-        answer = await self._client.post(request.endpoint, body, written, keeps=keeps)
-        outcome = outcome_of(request.endpoint, answer, creates=False, none_is_success=True)
-        await settlement.note_answer(request.endpoint, work, answer, outcome, chosen)
-        if isinstance(work.records[0], Setting) and _asks_for_all(answer, outcome):
-            request = requests.look_up_any(work.records[0], settlement.line_id(work.line))
-            answer = await self._client.post(request.endpoint, request.text(), written)
-            outcome = outcome_of(request.endpoint, answer, creates=False, none_is_success=True)
-            await settlement.note_answer(request.endpoint, work, answer, outcome, chosen)
+        if isinstance(work.records[0], Setting):
+            answer, outcome, _ = await searched_for_one(settlement, self._client, work, request, written)
+        else:
+            keeps = _concerned(work.records, waiting, wording)
+            answer, outcome = await searched(settlement, self._client, work, request, written, keeps)
         is_start = isinstance(work.records[0], StartInterval)
         known = await settlement.known_starts(work) if is_start else {}
         undecided = ""
@@ -139,10 +133,7 @@ class LookUps:
         may_be = not rounds and may_be_rounded(answer.body, starts, known, reference)
         while may_be and (another := telling(left)) is not None:
             request = requests.find_interval(starts[0].type, settlement.line_id(work.line), id=another)
-            chosen = settlement.clock.now()
-            shown = await self._client.post(request.endpoint, request.text(), written)
-            outcome = outcome_of(request.endpoint, shown, creates=False, none_is_success=True)
-            await settlement.note_answer(request.endpoint, work, shown, outcome, chosen)
+            shown, outcome = await searched(settlement, self._client, work, request, written)
             rounds = outcome.fate == "delivered" and rounds_starts(shown.body, (), known)
             del left[another]  # somebody may have deleted it: then the next one tells
             may_be = outcome.fate == "delivered" and not entries_of(shown.body)
@@ -259,9 +250,3 @@ def _concerned(records: Sequence[Record], waiting: Sequence[Output], wording: Wo
 def _is_unsure(listed: Listed) -> bool:
     """Whether another life may have sent it, and it is yet to be looked up."""
     return listed.unsure or (listed.where == "doubt" and not listed.tries)
-
-
-def _asks_for_all(answer: Answer, outcome: Outcome) -> bool:
-    """Whether to search for all things instead of one: more than one fits, or "none" was said in a shape in which what
-    stands in between may have said it. A list says it plainly."""
-    return outcome.foreign or (answer.status == NOT_UNIQUE and answer.own)

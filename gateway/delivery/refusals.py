@@ -9,17 +9,18 @@ import structlog
 
 from gateway.delivery.breaker import backoff
 from gateway.delivery.limited import LimitedClient
-from gateway.delivery.outcome import Outcome, outcome_of
+from gateway.delivery.outcome import Outcome
+from gateway.delivery.searches import NOT_UNIQUE, searched_for_one
 from gateway.delivery.settlement import Settlement
 from gateway.model import Setting, StartInterval
 from gateway.oden import answers, requests
 from gateway.oden.classification import Answer
+from gateway.oden.requests import Request
 from gateway.outbox.entries import Attempt, Work
 from gateway.record_kinds import creates
 
 log = structlog.get_logger()
 
-NOT_UNIQUE = 409
 TAKEN = (400, NOT_UNIQUE)
 """With what Oden may refuse to change what is completed."""
 MOST_TRIES = 5
@@ -56,14 +57,13 @@ class Refusals:
         body = json.loads(attempt.body)
         called = str(body.get("name"))
         line_id = self._settlement.line_id(work.line)
-        request = requests.find_interval(record.type, line_id, name=called, match="all")
-        chosen = self._settlement.clock.now()
-        found = await self._client.post(request.endpoint, request.text(), asyncio.Event())
-        outcome = outcome_of(request.endpoint, found, creates=False, none_is_success=True)
-        await self._settlement.note_answer(request.endpoint, work, found, outcome, chosen)
-        if outcome.fate != "delivered" or not answers.is_called(found.body, called):
+        request = requests.find_interval(record.type, line_id, name=called)
+        found, outcome, are_several = await self._search(work, request)
+        is_shown = outcome.fate == "delivered" and answers.is_called(found.body, called)
+        if not is_shown and not are_several:
             return False
-        if requests.row_of(record).is_there(found.body, record, self._settlement.options.wording.reference):
+        reference = self._settlement.options.wording.reference
+        if is_shown and requests.row_of(record).is_there(found.body, record, reference):
             # It is this one, made by a request of which nobody knew.
             await self._settlement.put_off(work, attempt, phase="in_doubt", not_before=0.0, reason=reason)
             return True
@@ -82,11 +82,9 @@ class Refusals:
         oden_id = json.loads(attempt.body).get("id")
         if record.type != "maintenance_work_order" or oden_id is None:
             return False
-        request = requests.look_up_any(record, self._settlement.line_id(work.line))
+        request = requests.look_up([record], self._settlement.line_id(work.line), None)
         chosen = self._settlement.clock.now()
-        found = await self._client.post(request.endpoint, request.text(), asyncio.Event())
-        outcome = outcome_of(request.endpoint, found, creates=False, none_is_success=True)
-        await self._settlement.note_answer(request.endpoint, work, found, outcome, chosen)
+        found, outcome, _ = await self._search(work, request)
         if outcome.fate != "delivered":
             if refusal.fate != "dead" or attempt.tries >= MOST_TRIES:
                 return False
@@ -103,6 +101,9 @@ class Refusals:
         log.warning("order_begun_again", record=record.key, line=work.line)
         await self._again(work, replace(attempt, body=body), refusal.reason)
         return True
+
+    async def _search(self, work: Work, request: Request) -> tuple[Answer, Outcome, bool]:
+        return await searched_for_one(self._settlement, self._client, work, request, asyncio.Event())
 
     async def _again(self, work: Work, attempt: Attempt, reason: str) -> None:
         await self._settlement.put_off(work, attempt, phase="retry", not_before=0.0, reason=reason)

@@ -158,10 +158,9 @@ def look_up(records: Sequence[Record], line_id: str, interval_id: str | None, st
     return row.look_up(records, line_id, interval_id)
 
 
-def look_up_any(record: Setting, line_id: str) -> Request:
-    """The search for all things that a setting can be about, where Oden has said that it is more than one."""
-    request = _search_setting([record], line_id, None)
-    return Request(request.endpoint, request.model.model_copy(update={"match": "all"}))
+def for_all(search: Request) -> Request:
+    """The same search for all that fits, where Oden has said that it is more than one."""
+    return Request(search.endpoint, search.model.model_copy(update={"match": "all"}))
 
 
 def find_line(factory: str, line: str) -> Request:

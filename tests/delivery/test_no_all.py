@@ -1,0 +1,158 @@
+"""An Oden that refuses `match: all`, everywhere, in some searches, or for a while: what `last`, a name or an id show is
+known all the same, and of what they do not show nothing is concluded."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from gateway.delivery.drain import DeliveryOptions
+from gateway.model import Setting
+from gateway.oden.exchange import iso
+from gateway.oden.requests import Wording
+from gateway.outbox.control_handlers import Question
+from gateway.outbox.key_value import MemoryStore
+from gateway.outbox.listing import Filter
+from gateway.simulator.oden.manners import Manners
+from tests.delivery.harness import LINE
+from tests.delivery.simulated import Plant, T, live
+
+DAY = 86_400
+REFERENCED = DeliveryOptions(60.0, 30.0, Wording(reference="gateway_key"))
+PLAIN = DeliveryOptions(60.0, 30.0)
+REFUSING = Manners(match="no_all")
+REFUSED = 'error status=400 at={} holding=\'"match":"all"\'{}'
+
+
+def shown(plant: Plant, kind: str) -> list[tuple[int, int | None]]:
+    return [(one.start - T, None if one.end is None else one.end - T) for one in plant.intervals(kind)]
+
+
+@pytest.mark.parametrize("settings", [PLAIN, REFERENCED])
+def test_p4_after_a_lost_outbox_the_run_that_is_on_goes_on_where_only_the_latest_is_shown(
+    settings: DeliveryOptions,
+) -> None:
+    """Neither what was open before it nor its output can be searched: it began a second time, and the state stayed open
+    for ever."""
+
+    async def story(plant: Plant) -> None:
+        run = plant.start(0, name="A")
+        plant.commit(run, plant.start(30, "STATE"), plant.output(run, 100, 5))
+        await plant.drained()
+        await plant.restart(settings, MemoryStore(), DAY)
+        run = plant.start(DAY, name="A")
+        plant.commit(run, plant.start(DAY + 5, "STATE"), plant.output(run, DAY + 60, 7), plant.end(run, DAY + 90))
+        await plant.drained()
+
+    plant = live(story, REFUSING, settings=settings)
+    assert shown(plant, "RUN") == [(0, DAY + 90)]
+    assert shown(plant, "STATE") == [(30, 31), (DAY + 5, None)]
+    assert (plant.total(), plant.letters()) == (12, [])
+    assert any("could not be looked up, and stays as it is" in notice for notice in plant.notices())
+
+
+def test_p4_a_start_that_another_life_has_told_is_not_told_again_where_the_past_cannot_be_searched() -> None:
+    """Others have begun at Oden since, and it refuses to show those before: a start may be there, and is for a person.
+    It was sent again, and every one that came after it."""
+
+    async def story(plant: Plant) -> None:
+        states = [plant.start(at, "STATE") for at in (0, 30, 60)]
+        plant.commit(states[0], plant.end(states[0], 30), states[1], plant.end(states[1], 60), states[2])
+        await plant.drained()
+        await plant.restart(PLAIN, MemoryStore(), DAY)
+        plant.commit(plant.start(0, "STATE"), plant.start(30, "STATE"), plant.start(DAY, "STATE"))
+        await plant.drained()
+        letters = plant.letters()
+        assert sorted((one.record.interval, one.unsettled) for one in letters) == sorted(
+            (one.key, True) for one in states[:2]
+        )
+        for state in states[:2]:
+            (there,) = [one for one in plant.intervals("STATE") if one.start == state.start]
+            await plant.ask("settle", Question(Filter(keys=frozenset({state.key})), oden_id=there.id))
+        await plant.drained()
+
+    plant = live(story, REFUSING)
+    assert [start for start, _ in shown(plant, "STATE")] == [0, 30, 60, DAY]
+    assert plant.letters() == []
+
+
+def test_p5_a_run_whose_name_is_taken_gets_a_number() -> None:
+    """A name is looked for without `match`: the document says that this is for one thing."""
+
+    async def story(plant: Plant) -> None:
+        for number in range(3):
+            run = plant.start(600 * number, name="order 17")
+            plant.commit(run, plant.output(run, 600 * number + 10, 5), plant.end(run, 600 * number + 300))
+            await asyncio.sleep(300)
+        await plant.drained()
+
+    plant = live(story, replace(REFUSING, names="unique"))
+    assert [run.name for run in plant.intervals("RUN")] == ["order 17", "order 17 (2)", "order 17 (3)"]
+    assert (plant.total(), plant.letters()) == (15, [])
+
+
+@pytest.mark.parametrize("orders", [400, 409])
+def test_p5_a_work_order_that_is_begun_again_is_another(orders: int) -> None:
+    """One of its number is looked for without `match`."""
+
+    async def story(plant: Plant) -> None:
+        fields = {"external_id": "MWO-1", "name": "Grease", "started_at": iso(T)}
+        plant.commit(Setting(plant.key(), LINE, T, "maintenance_work_order", fields))
+        await plant.drained()
+        plant.commit(Setting(plant.key(), LINE, T, "maintenance_work_order", {**fields, "completed_at": iso(T + 60)}))
+        await plant.drained()
+        plant.commit(Setting(plant.key(), LINE, T, "maintenance_work_order", {**fields, "started_at": iso(T + 600)}))
+        await plant.drained()
+
+    plant = live(story, replace(REFUSING, orders=orders))
+    orders_there = plant.oden.model.orders("Factory A", "Line 01")
+    assert [(one.started_at, one.completed_at) for one in orders_there] == [(T, T + 60), (T + 600, None)]
+    assert plant.letters() == []
+
+
+@pytest.mark.parametrize("arrived", ["yes", "no"])
+@pytest.mark.parametrize("where", ["interval/search", "scrap_yield/search"])
+def test_p4_where_all_is_refused_in_some_searches_only_what_these_would_show_is_unsettled(
+    where: str, arrived: str
+) -> None:
+    """The answers to a start and an entry are lost, and one of the two can be looked up: that is settled by itself."""
+
+    async def story(plant: Plant) -> None:
+        run = plant.start(0, name="A")
+        plant.commit(run)
+        await asyncio.sleep(1800)
+        is_there = [one.id for one in plant.intervals("RUN")]
+        assert [letter.unsettled for letter in plant.letters()] == ([True] if where == "interval/search" else [])
+        if plant.letters():
+            question = Question(Filter(keys=frozenset({run.key})), oden_id=next(iter(is_there), None))
+            await plant.ask("settle", question)
+        entry = plant.output(run, 10, 5)
+        plant.commit(entry)
+        await plant.drained()
+        is_unsettled = where == "scrap_yield/search"
+        assert [(letter.record, letter.unsettled) for letter in plant.letters()] == [(entry, True)] * is_unsettled
+        for _ in plant.letters():
+            there = plant.total() > 0
+            await plant.ask("settle", Question(Filter(keys=frozenset({entry.key})), oden_id="there" if there else None))
+        await plant.drained()
+        plant.commit(plant.end(run, 60))
+        await plant.drained()
+
+    lost = [f"close commit={arrived} at={path} times=1" for path in ("interval/set", "scrap_yield/set")]
+    plant = live(story, faults=[*lost, REFUSED.format(where, "")])
+    assert (shown(plant, "RUN"), plant.total(), plant.letters()) == ([(0, 60)], 5, [])
+
+
+@pytest.mark.parametrize("arrived", ["yes", "no"])
+def test_p4_where_all_is_refused_for_a_while_nothing_is_unsettled(arrived: str) -> None:
+    """Five minutes, as while a new version of Oden is put in place: what is in doubt is looked up once more after
+    them."""
+
+    async def story(plant: Plant) -> None:
+        run = plant.start(0, name="A")
+        plant.commit(run, plant.output(run, 10, 5), plant.end(run, 60))
+        await plant.drained()
+
+    lost = [f"close commit={arrived} at={path} times=1" for path in ("interval/set", "scrap_yield/set")]
+    plant = live(story, faults=[*lost, REFUSED.format("*/search", " until=300")])
+    assert (shown(plant, "RUN"), plant.total(), plant.letters()) == ([(0, 60)], 5, [])
