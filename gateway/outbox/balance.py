@@ -86,7 +86,7 @@ def known_start(transaction: Transaction, start: StartInterval) -> UpdateInterva
     is a new one."""
     if transaction.interval(start.key) is None:
         return None
-    key = record_key(start.line, int(start.at * 1000), start.at)
+    key = record_key(start.key, int(start.at * 1000), start.at)
     return UpdateInterval(key, start.line, start.at, start.type, start.key, start.end, start.name, start.metadata)
 
 

@@ -213,3 +213,18 @@ def test_p13_what_is_at_oden_and_never_was_is_listed_with_what_becomes_of_it(del
     commit(outbox, replace(withdrawal(floor, run), deletes=deletes), replace(withdrawal(floor, other), deletes=deletes))
     listed = [notice for notice in outbox.notices(100) if "never was" in notice.text]
     assert [(one.kind, run.key in one.text, fate in one.text) for one in listed] == [("gap", True, True)]
+
+
+def test_p13_two_that_were_after_all_in_one_correction_are_both_told() -> None:
+    """Each had its second at Oden, and gets the name that it has now in a record of its own."""
+    floor, outbox, oden = Floor(), Outbox(MemoryStore()), Oden()
+    runs = [started(floor, outbox, oden), started(floor, outbox, oden)]
+    for run in runs:
+        commit(outbox, withdrawal(floor, run))
+        drain(outbox, oden)
+    again = [replace(run, at=runs[-1].start + 60.0, name=f"again {number}") for number, run in enumerate(runs)]
+    commit(outbox, *again)
+    assert len({waiting.record.key for waiting in all_of(outbox)}) == 2
+    drain(outbox, oden)
+    assert is_at_rest(outbox)
+    assert [oden.made[run.key].name for run in runs] == ["again 0", "again 1"]
