@@ -223,9 +223,14 @@ def _settles_at(plan: LinePlan, line: Feed) -> float:
     if line.settles_at is None:
         return inf
     timer, heard = _first_timer(plan, line), min((at for at, _ in _heard_out(line)), default=inf)
-    doubted = [each.sample.received + HEARD_OUT for each in line.late if each.sample.distrust]
-    runs_out = inf if timer is None else max(timer, line.late[-1].sample.received, *doubted[-1:])
-    return min(line.settles_at, runs_out, heard)
+    runs_out, settles_at = (
+        inf if timer is None else max(timer, line.late[-1].sample.received),
+        min(line.settles_at, heard),
+    )
+    if runs_out >= settles_at:
+        return settles_at
+    doubted = next((late.sample.received + HEARD_OUT for late in reversed(line.late) if late.sample.distrust), runs_out)
+    return min(settles_at, max(runs_out, doubted))
 
 
 def prepared(plan: LinePlan, line: Feed, event: Event) -> Slices[tuple[Feed, Step]]:
