@@ -16,10 +16,11 @@ MOST = 256
 
 @dataclass(frozen=True, slots=True)
 class Apart:
-    """Requests about one thing of `line` fail by themselves: what the last one said, in words, why it failed and when,
-    and since when how many have (epoch)."""
+    """Requests about one thing of `line` fail by themselves: the endpoint of the last one and what that said, in words,
+    why it failed and when, and since when how many have (epoch)."""
 
     line: str
+    path: str
     said: str
     reason: str
     since: float
@@ -35,19 +36,21 @@ class FailsApart:
         self._answered: dict[str, float] = {}
         """When Oden said something of its own about the last two things that it did of."""
 
-    def answered(self, what: str, now: float) -> None:
-        """Oden itself has answered a request about `what`."""
+    def answered(self, what: str, path: str, now: float) -> None:
+        """Oden itself has answered a request about `what` to the endpoint `path`."""
+        if what in self._failing and self._failing[what].path == path:
+            del self._failing[what]
         self._answered.pop(what, None)
         self._answered[what] = now
         if len(self._answered) > 2:
             del self._answered[next(iter(self._answered))]
 
-    def failed(self, what: str, line: str, said: str, reason: str, now: float) -> bool:
-        """No answer of Oden's came to a request about `what`, which `said` something in words. Whether that fails by
-        itself: it had failed before, and Oden has answered others since, and lately."""
+    def failed(self, what: str, line: str, path: str, said: str, reason: str, now: float) -> bool:
+        """No answer of Oden's came to a request about `what` to `path`, which `said` something in words. Whether that
+        fails by itself: it had failed before, and Oden has answered others since, and lately."""
         before = self._failing.pop(what, None)
         since, failures = (before.since, before.failures) if before else (now, 0)
-        self._failing[what] = Apart(line, said, reason, since, now, failures + 1)
+        self._failing[what] = Apart(line, path, said, reason, since, now, failures + 1)
         if len(self._failing) > MOST:
             del self._failing[next(iter(self._failing))]
         return before is not None and self._others_answered(what, since, now)

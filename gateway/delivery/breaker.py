@@ -169,13 +169,13 @@ class CircuitBreaker:
         everywhere = outcome.hold == "line" and self._line_count > 1 and len(self._forbidden) >= self._line_count
         if outcome.unsettled or outcome.foreign or outcome.intercepted:
             said = in_words(work.records[0], work.interval)
-            if health.apart.failed(what, line, said, outcome.reason, now) and not outcome.retry_after:
+            if health.apart.failed(what, line, path, said, outcome.reason, now) and not outcome.retry_after:
                 return answer.own and self._lift(now, chosen)
             self._failing[what] += 1
         else:
             self._failing.clear()
             if answer.own:
-                health.apart.answered(what, now)
+                health.apart.answered(what, path, now)
         if (
             outcome.hold in ("api", "token")
             or everywhere

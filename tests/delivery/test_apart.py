@@ -110,21 +110,21 @@ def test_p9_where_two_things_fail_alike_all_is_held() -> None:
 def test_where_nothing_is_delivered_nothing_is_said_to_be_alone() -> None:
     """Oden answers searches alone: that nothing gets through is said by then."""
     held = replace(FLOWS, held="404 with text/html")
-    assert [*kept_back(held, [Apart("Factory A/Line 01", "start of run 1", "404", 0.0, 9.0, 3)])] == []
+    assert [*kept_back(held, [Apart("Factory A/Line 01", "interval/set", "start of run 1", "404", 0.0, 9.0, 3)])] == []
 
 
 def test_what_is_remembered_of_failures_is_bounded_and_ages() -> None:
     """Oden's word about others counts for so long, and so many things are remembered."""
     apart = FailsApart()
-    assert not apart.failed("a", "line", "start of run a", "404", 0.0)
-    apart.answered("a", 1.0)
-    assert not apart.failed("a", "line", "start of run a", "404", 2.0), "only about itself"
-    apart.answered("b", 3.0)
-    assert apart.failed("a", "line", "start of run a", "404", 4.0)
+    assert not apart.failed("a", "line", "interval/set", "start of run a", "404", 0.0)
+    apart.answered("a", "interval/search", 1.0)
+    assert not apart.failed("a", "line", "interval/set", "start of run a", "404", 2.0), "only about itself"
+    apart.answered("b", "interval/search", 3.0)
+    assert apart.failed("a", "line", "interval/set", "start of run a", "404", 4.0)
     assert [one.failures for one in apart.shown(5.0)] == [3]
-    assert not apart.failed("a", "line", "start of run a", "404", 4.0 + LATELY)
+    assert not apart.failed("a", "line", "interval/set", "start of run a", "404", 4.0 + LATELY)
     assert [*apart.shown(5.0 + LATELY)] == []
     for number in range(MOST):
-        apart.failed(str(number), "line", "", "", 1000.0)
-    apart.answered("c", 1001.0)
-    assert not apart.failed("a", "line", "start of run a", "404", 1002.0), "forgotten"
+        apart.failed(str(number), "line", "", "", "", 1000.0)
+    apart.answered("c", "interval/set", 1001.0)
+    assert not apart.failed("a", "line", "interval/set", "start of run a", "404", 1002.0), "forgotten"
