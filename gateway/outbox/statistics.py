@@ -123,16 +123,17 @@ def summary(cache: OutboxCache, rows: KeyValueStore, newest: int) -> Summary:
     """Counts, and the `newest` notices and dead letters."""
     letters = dead_letters(cache, newest)
     about = ((letter.record.interval, cache.interval(letter.record.interval)) for letter in letters)
+    why_full = full(cache, rows)
     return Summary(
         counts(cache),
         cache.totals.copy(),
         tuple(notices(cache, newest)),
         tuple(letters),
         rows.used(),
-        full(cache, rows),
+        why_full,
         tuple(str(report["folder"]) for report in json.loads(cache.row("damage") or "[]")),
         tuple(rejects.newest(cache.row, cache.totals.kept_rejects, newest)),
         {key: interval for key, interval in about if interval is not None},
         PAUSE.validate_json(cache.row("pause") or "null"),
-        rows.scarce(),
+        None if why_full else rows.scarce(),  # of files that somebody has removed nothing can be measured
     )

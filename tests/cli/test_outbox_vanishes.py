@@ -2,6 +2,8 @@
 
 import shutil
 
+import pytest
+
 from tests.cli.outbox_rig import STATE, Site, stored
 from tests.peers import wait_for
 from tests.processes import status_json
@@ -36,3 +38,27 @@ def test_p9_files_that_vanish_are_told_as_that_until_the_same_come_back(site: Si
     aside.rename(folder)
     wait_for(lambda: REMOVED in kinds(site))
     assert FULL not in kinds(site)
+
+
+@pytest.mark.parametrize("how", ["moved", "removed"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_p9_files_that_vanish_are_the_headline_whatever_else_is_wrong(site: Site, how: str, *, whole: bool) -> None:
+    """Neither a source nor Oden can be reached, and the outbox's files or its whole directory go: that is told first,
+    as soon as it is looked at, and nothing that waits is called safe."""
+    stored(site, STATE)
+    site.run()
+    wait_for(lambda: {"sources_away", "oden_held"} <= kinds(site))
+    folder = site.directory if whole else site.directory / "outbox"
+    if how == "moved":
+        folder.rename(site.folder / "aside")
+    else:
+        shutil.rmtree(folder)
+    wait_for(lambda: REMOVED in kinds(site))
+    status = status_json(site.status_port)
+    assert status is not None
+    shown = [one["kind"] for one in status["problem_details"]]
+    assert shown[0] == REMOVED
+    assert {"sources_away", "oden_held"} <= {*shown}
+    assert "outbox_unreadable" not in shown, "it can be read, and what waits is counted"
+    assert status["headline"].startswith("Nothing is taken in: somebody has removed the outbox's files")
+    assert "safe" not in " ".join(status["problems"])
