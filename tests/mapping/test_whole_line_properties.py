@@ -95,8 +95,10 @@ def reported(played: Played) -> Counter[str]:
         match = re.match(r"(-?\d+) were made while no (run|batch)", notice.text)
         if match:
             sums[f"no {match[2]}"] += int(match[1])
-        if "was never known, nor is what was made in it: " in notice.text:
-            for amount, name in re.findall(r"(-?\d+) (\w+)(?: \(|,|$)", notice.text.split("made in it: ")[1]):
+        _, never_known, in_it = notice.text.partition("was never known, nor is what was made in it: ")
+        counted_later, not_reported, _ = notice.text.partition(" made in one that is not reported: nor is that")
+        for is_said, words in ((never_known, in_it), (not_reported, counted_later)):
+            for amount, name in re.findall(r"(-?\d+) (\w+)(?= \(|,|$)", words if is_said else ""):
                 sums[name] += int(amount)
         untold = re.search(r"a quality test is not told: no (run|batch) that is known", notice.text)
         if untold:
