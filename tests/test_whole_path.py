@@ -23,7 +23,7 @@ from gateway.simulator.oden.persistence import read_ledger, replay
 from gateway.simulator.oden.store import Organization
 from tests.links import Tap
 from tests.peers import PATIENCE, Mosquitto, OpcuaServer, free_port, wait_until
-from tests.processes import status_json
+from tests.processes import status_json, whole_lines
 
 ROOT = Path(__file__).parent.parent
 TOKEN = "a-token-that-nobody-may-see"
@@ -280,8 +280,8 @@ async def test_p14_at_the_plant_we_only_read(line: Line) -> None:
 
 def told_of(line: Line, word: str) -> list[dict[str, Any]]:
     """The lines of the log in which `word` stands, as `grep` finds them."""
-    text = (line.folder / "gateway.log").read_text()
-    return [json.loads(written) for written in text.splitlines() if word in written and written.startswith("{")]
+    lines = whole_lines(line.folder / "gateway.log")
+    return [json.loads(written) for written in lines if word in written and written.startswith("{")]
 
 
 def is_followed(line: Line, record: str) -> None:

@@ -14,7 +14,7 @@ from gateway.outbox.entries import Commit, LineRef
 from gateway.status.actions import HEADER
 from tests.cli.outbox_rig import END, ENTRY, LINE, PAGE_TOKEN, RUN, STATE, TOKEN, Site, stored
 from tests.peers import PATIENCE, wait_for
-from tests.processes import status_json
+from tests.processes import status_json, whole_lines
 
 
 def test_p5_a_change_through_the_running_gateway_is_delivered(site: Site) -> None:
@@ -33,7 +33,7 @@ def test_p5_a_change_through_the_running_gateway_is_delivered(site: Site) -> Non
     site.outbox("import", "-", text=json.dumps(line))
     wait_for(lambda: site.json("list")["records"] == [])
     site.outbox("verify")
-    taken = [entry for entry in map(json.loads, ledger.read_text().splitlines()) if entry["status"] == 200]
+    taken = [entry for entry in map(json.loads, whole_lines(ledger)) if entry["status"] == 200]
     sent = [entry["path"].removeprefix("/v2/") for entry in taken if "search" not in entry["path"]]
     assert sorted(sent) == ["interval/set", "scrap_yield/set"]
     assert "Film 21" in str(taken)

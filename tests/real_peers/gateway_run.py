@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.peers import PATIENCE, free_port
+from tests.processes import whole_lines
 from tests.real_peers.processes import PeerProcess, until_takes_connections
 
 TOKEN = "a-token-of-the-stand-in"
@@ -314,10 +315,7 @@ class GatewayRun:
         return self.ledger.stat().st_size if self.ledger.exists() else 0
 
     def _effects(self, path: str) -> list[dict[str, Any]]:
-        if not self.ledger.exists():
-            return []
-        whole = self.ledger.read_bytes().rpartition(b"\n")[0]
-        entries = (json.loads(line) for line in whole.splitlines() if path.encode() in line)
+        entries = (json.loads(line) for line in whole_lines(self.ledger) if path in line)
         return [entry for entry in entries if entry["path"] == path and 200 <= entry["status"] < 300]
 
 

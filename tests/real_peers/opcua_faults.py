@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.peers import PATIENCE, wait_until
+from tests.processes import whole_lines
 from tests.real_peers.gateway_run import GatewayRun
 from tests.real_peers.opcua_servers import SERVERS, OpcuaPeer
 from tests.real_peers.service_tap import ALLOWED, ServiceTap
@@ -211,7 +212,7 @@ def parts_of(ledger: Path) -> list[int]:
     """The parts of each run that has any, in the order in which they came to have some. An entry names its run by the
     number that Oden gave it."""
     made: Counter[str] = Counter()
-    for line in ledger.read_text().splitlines():
+    for line in whole_lines(ledger):
         entry = json.loads(line)
         if entry["path"] == "/v2/scrap_yield/set" and entry["status"] == 200:
             body = entry["body"]

@@ -24,6 +24,7 @@ from tests.links import Link
 from tests.mapping.recording import fed
 from tests.mapping.test_outages import what_is_at_oden
 from tests.peers import LINE, OpcuaServer, wait_until
+from tests.processes import whole_lines
 from tests.real_peers.gateway_run import GatewayRun
 from tests.real_peers.opcua_servers import SERVERS, OpcuaPeer
 from tests.sources.harness import Intake, opcua_config, opcua_tags, running
@@ -111,7 +112,7 @@ async def count(server: OpcuaPeer, first: int, last: int) -> None:
 def made_of(ledger: Path) -> Counter[str]:
     """What was told of each interval that has any output."""
     made: Counter[str] = Counter()
-    for line in ledger.read_text().splitlines():
+    for line in whole_lines(ledger):
         entry = json.loads(line)
         if entry["path"].endswith("/scrap_yield/set") and entry["status"] == 200:
             body = entry["body"]
