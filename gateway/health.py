@@ -41,6 +41,7 @@ KindName = Literal[
     "outbox_full",
     "outbox_unwritable",
     "intake_failing",
+    "outbox_unreadable",
     "delivery_failing",
     "delivery_paused",
     "certificate_dates",
@@ -48,7 +49,6 @@ KindName = Literal[
     "oden_held",
     "oden_silent",
     "sources_away",
-    "outbox_unreadable",
     "task_failed",
     "line_not_mapped",
     "configuration_refused",
@@ -105,6 +105,7 @@ KINDS: dict[KindName, Kind] = {
         Kind("outbox_full", _IN, by_design=True, remedy="{command} outbox stats"),
         Kind("outbox_unwritable", _IN, remedy="{log}"),
         Kind("intake_failing", _IN, remedy="{log}"),
+        Kind("outbox_unreadable", _OUT, remedy="{command} outbox verify"),
         Kind("delivery_failing", _OUT, remedy="{log}"),
         Kind("delivery_paused", _OUT, by_design=True, remedy="{command} outbox resume"),
         Kind("certificate_dates", _OUT, by_design=True, remedy="timedatectl"),
@@ -112,7 +113,6 @@ KINDS: dict[KindName, Kind] = {
         Kind("oden_held", _OUT, by_design=True, remedy="{command} outbox stats"),
         Kind("oden_silent", _OUT, by_design=True, remedy="{command} outbox stats"),
         Kind("sources_away", _IN, by_design=True, remedy="{log}"),
-        Kind("outbox_unreadable", remedy="{command} outbox verify"),
         Kind("task_failed", remedy="{log}"),
         Kind("line_not_mapped", remedy="{command} check"),
         Kind("configuration_refused", remedy="{command} check"),
@@ -197,10 +197,6 @@ class Problems:
         self._noted[key] = self._clock.monotonic(), self._problem(Condition(kind, object_, text), since)
         if len(self._noted) > MOST_NOTED:
             del self._noted[next(iter(self._noted))]
-
-    def clear(self, kind: KindName, object_: str) -> None:
-        """What was noted is mended."""
-        self._noted.pop((kind, object_), None)
 
     def current(self) -> tuple[Problem, ...]:
         """Every problem, the gravest first; of one kind the oldest first."""

@@ -21,6 +21,7 @@ from gateway.health import (
     Problems,
     health,
 )
+from gateway.status import findings
 from gateway.ways import BY_SYSTEMD
 
 
@@ -57,7 +58,7 @@ def test_what_is_observed_lasts_from_its_beginning_to_its_end() -> None:
     assert problems.current() == ()
 
 
-def test_what_happened_is_shown_for_an_hour_or_until_it_is_mended() -> None:
+def test_what_happened_is_shown_for_an_hour() -> None:
     """The newest word of a kind and object counts; one that is also observed is shown once."""
     clock = Clock()
     problems = Problems(clock)
@@ -65,10 +66,8 @@ def test_what_happened_is_shown_for_an_hour_or_until_it_is_mended() -> None:
     problems.note("task_failed", "page", "second")
     problems.note("clock_set", "", "set back")
     assert texts(problems) == ["second", "set back"]
-    problems.clear("task_failed", "page")
-    assert texts(problems) == ["set back"]
     problems.set_conditions([Condition("clock_set", "", "is set back")])
-    assert texts(problems) == ["is set back"]
+    assert texts(problems) == ["second", "is set back"]
     problems.set_conditions([])
     clock.at += SHOWN_FOR + 1
     assert texts(problems) == []
@@ -194,3 +193,18 @@ def test_every_kind_has_a_remedy() -> None:
     """A person who reads of a problem is told what to do."""
     assert set(KINDS) == set(get_args(KindName))
     assert [kind.name for kind in KINDS.values() if not BY_SYSTEMD.filled(kind.remedy)] == []
+
+
+def test_p9_an_outbox_that_cannot_be_read_goes_before_all_that_waits_by_design() -> None:
+    """What is in it cannot be delivered, whatever Oden and the sources do."""
+    problems = Problems(Clock())
+    problems.set_conditions(
+        [
+            Condition("oden_held", "", "Oden cannot be reached"),
+            Condition("sources_away", "floor", "refused"),
+            *findings.unreadable("disk I/O error"),
+        ]
+    )
+    first, *_ = problems.current()
+    assert first.text == "The outbox cannot be read, so nothing is delivered: disk I/O error"
+    assert health(problems.current()).delivering == FlowHealth("no", first.text, first.since)

@@ -29,7 +29,7 @@ def intake(health: IntakeHealth, full: str | None) -> Iterator[Condition]:
     """Why nothing is taken in, and lines that the gateway fails to map. `full` says why the outbox has no room, where
     that was looked at; intake may know it before."""
     full = full or health.full
-    if full and full.startswith(REMOVED):
+    if is_removed(full):
         yield Condition("outbox_removed", "", f"Nothing is taken in: {full}.")
     elif full:
         yield Condition("outbox_full", "", f"Nothing is taken in: {full}.")
@@ -55,42 +55,48 @@ def failing(failures: Mapping[str, str], outbox: str | None) -> Iterator[Conditi
         yield Condition("delivery_failing", "", f"Nothing is delivered: {outbox}")
 
 
-def paused(pause: Pause | None, outbox: OutboxStatus, full: str | None = None) -> Iterator[Condition]:
-    """A person has paused delivery; `full` as for `intake`."""
+def unreadable(reason: str | None) -> Iterator[Condition]:
+    """The outbox could not be looked at, for this reason: nor can what waits in it be delivered."""
+    if reason is not None:
+        yield Condition("outbox_unreadable", "", f"The outbox cannot be read, so nothing is delivered: {reason}")
+
+
+def paused(pause: Pause | None, outbox: OutboxStatus, *, safe: bool = True) -> Iterator[Condition]:
+    """A person has paused delivery. `safe`: what waits is known to be on disk."""
     if pause is not None:
         since = datetime.fromtimestamp(pause.since, UTC).strftime("%Y-%m-%d %H:%M UTC")
         why = f" ({pause.reason})" if pause.reason else ""
         by = f" by {pause.by}" if pause.by else ""
-        text = f"Delivery to Oden was paused{by}{why} at {since}; {_kept(outbox, full)}, until it is resumed."
+        text = f"Delivery to Oden was paused{by}{why} at {since}; {_kept(outbox, safe=safe)}, until it is resumed."
         yield Condition("delivery_paused", "", text)
 
 
-def silence(oden: OdenStatus, outbox: OutboxStatus, full: str | None = None) -> Iterator[Condition]:
-    """Oden has been asked, and has answered nothing for a while."""
+def silence(oden: OdenStatus, outbox: OutboxStatus, *, safe: bool = True) -> Iterator[Condition]:
+    """Oden has been asked, and has answered nothing for a while; `safe` as for `paused`."""
     silent = oden.silent_seconds
     if silent is not None and silent >= SILENT and not oden.held:
-        safe = _kept(outbox, full)
-        text = f"Oden has not answered for {silent:.0f} s; {safe}, and looked up before anything is sent again."
+        kept = _kept(outbox, safe=safe)
+        text = f"Oden has not answered for {silent:.0f} s; {kept}, and looked up before anything is sent again."
         yield Condition("oden_silent", "", text)
 
 
 def delivery(
-    oden: OdenStatus, lines: Sequence[LineStatus], outbox: OutboxStatus, now: float, full: str | None = None
+    oden: OdenStatus, lines: Sequence[LineStatus], outbox: OutboxStatus, now: float, *, safe: bool = True
 ) -> Iterator[Condition]:
-    """Why nothing is delivered, of all lines or of one, and what becomes of what waits; `full` as for `intake`."""
+    """Why nothing is delivered, of all lines or of one, and what becomes of what waits; `safe` as for `paused`."""
     # Where each of the lines is held, whatever for, that is all of delivery.
     held = oden.held or (lines[0].held if lines and all(line.held for line in lines) else None)
     if oden.refuses and (not held or REFUSES in held) and (outbox.to_do or outbox.records["dead"]):
-        yield Condition("oden_refuses", "", f"{oden.refuses}; {_kept(outbox, full)}.")
+        yield Condition("oden_refuses", "", f"{oden.refuses}; {_kept(outbox, safe=safe)}.")
     elif held:
         reason = held if held.startswith(UNREACHABLE) else f"Nothing is delivered to Oden: {held}"
-        safe = _kept(outbox, full)
+        kept = _kept(outbox, safe=safe)
         wait = None if oden.retry_at is None or not oden.held else max(0.0, oden.retry_at - now)
         again = "by itself" if wait is None else f"in {wait:.0f} s" if wait >= 0.5 else "now"
         if any(words in held for words in CERTIFICATE_DATES):
             shown = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            yield Condition("certificate_dates", "", f"{reason}; for the gateway it is {shown}; {safe}.")
-        yield Condition("oden_held", "", f"{reason}; {safe}; tried again {again}.")
+            yield Condition("certificate_dates", "", f"{reason}; for the gateway it is {shown}; {kept}.")
+        yield Condition("oden_held", "", f"{reason}; {kept}; tried again {again}.")
     for line in lines:
         if line.held:
             text = f"{line.factory}, {line.line}: nothing is delivered: {line.held}"
@@ -106,9 +112,14 @@ def kept_back(oden: OdenStatus, apart: Sequence[Apart]) -> Iterator[Condition]:
         yield Condition("kept_back", "", f"{text}{first.reason}; it waits and is tried again{others}.")
 
 
-def _kept(outbox: OutboxStatus, full: str | None) -> str:
+def is_removed(full: str | None) -> bool:
+    """Whether the outbox has no room because somebody has removed its files; `full` as for `intake`."""
+    return full is not None and full.startswith(REMOVED)
+
+
+def _kept(outbox: OutboxStatus, *, safe: bool) -> str:
     """What waits, and how well it is kept."""
-    if full and full.startswith(REMOVED):
+    if not safe:
         return counted(outbox.to_do, "record waits", "records wait")
     return counted(outbox.to_do, "record is safe on disk", "records are safe on disk")
 

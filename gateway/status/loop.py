@@ -61,6 +61,7 @@ class StatusLoop:
         self._chronicle = chronicle
         self._standstill = Standstill()
         self._lost_lines = 0
+        self._unreadable: str | None = None
         self.follow(parts)
         self.turned_at = clock.monotonic()
 
@@ -74,7 +75,14 @@ class StatusLoop:
         """The picture as it is now; as `picture.snapshot`."""
         stuck, stands = self._supervisor.stuck(), self._standstill.seconds(self._clock.monotonic())
         return snapshot(
-            self._parts, self._problems, self._summary, self._clock.now(), stuck, whole=whole, stands=stands
+            self._parts,
+            self._problems,
+            self._summary,
+            self._clock.now(),
+            stuck,
+            unreadable=self._unreadable,
+            whole=whole,
+            stands=stands,
         )
 
     async def answer(self) -> AsyncGenerator[dict[str, object], None]:
@@ -109,9 +117,9 @@ class StatusLoop:
         try:
             before, self._summary = self._summary, await self._outbox(Outbox.summary, SHOWN)
         except OutboxError as error:
-            self._problems.note("outbox_unreadable", "", f"The outbox cannot be read: {error}")
+            self._unreadable = str(error)
             return
-        self._problems.clear("outbox_unreadable", "")
+        self._unreadable = None
         self._standstill.look(self._summary, self._parts.drain.health.lines, self._clock.monotonic())
         dropped = self._summary.totals.given_up - before.totals.given_up
         if dropped:

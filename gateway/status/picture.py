@@ -71,12 +71,14 @@ def snapshot(
     now: float,
     stuck: str | None,
     *,
+    unreadable: str | None = None,
     whole: bool = True,
     stands: float | None = None,
 ) -> Snapshot:
-    """The picture at `now`; `stuck` says what does not turn, None where everything does. `stands`: for how many seconds
-    something has waited and nothing of it was done with, None where nothing waits. Unless it is `whole`, it is
-    without what only those see who look at a line: inputs, totals, and what has come to nothing.
+    """The picture at `now`; `stuck` says what does not turn, None where everything does; `unreadable`, why
+    `summary` is one from before. `stands`: for how many seconds something has waited and nothing of it was done with,
+    None where nothing waits. Unless it is `whole`, it is without what only those see who look at a line: inputs,
+    totals, and what has come to nothing.
 
     What is wrong with the parts is observed in `problems`, beside `parts.conditions`, which are the process's own.
     """
@@ -88,6 +90,7 @@ def snapshot(
         lines = tuple(_seen(parts, plan, line, now) for plan, line in zip(parts.plans, lines, strict=True))
     oden = _oden(parts, now, stands)
     outbox = _outbox(summary, oden, parts.drain.gap, parts.config.outbox.size_limit)
+    safe = unreadable is None and not findings.is_removed(summary.full)
     problems.set_conditions(
         [
             *([Condition("not_turning", "", f"The gateway is stuck: {stuck}.")] if stuck else []),
@@ -96,9 +99,10 @@ def snapshot(
             *findings.filling(summary.scarce, summary.full or parts.intake.health.full),
             *findings.failing(parts.failing(), parts.drain.health.outbox),
             *findings.damage(summary.damaged),
-            *findings.paused(summary.pause, outbox, summary.full),
-            *findings.delivery(oden, lines, outbox, now, summary.full),
-            *findings.silence(oden, outbox, summary.full),
+            *findings.unreadable(unreadable),
+            *findings.paused(summary.pause, outbox, safe=safe),
+            *findings.delivery(oden, lines, outbox, now, safe=safe),
+            *findings.silence(oden, outbox, safe=safe),
             *findings.kept_back(oden, parts.drain.health.apart.shown(now)),
             *findings.connections(sources),
             *chain.from_iterable(map(partial(_unheard, parts, away), parts.plans, lines)),

@@ -53,8 +53,10 @@ def test_files_that_were_removed_are_no_full_disk_and_nothing_is_called_safe(pic
     full = f"{REMOVED} in /var/lib/oden-gateway"
     [condition] = findings.intake(IntakeHealth(), full)
     assert condition.kind == "outbox_removed"
+    assert findings.is_removed(full)
+    assert not findings.is_removed("the disk is full")
     oden = replace(picture.oden, held=UNREACHABLE)
-    [said] = texts(findings.delivery(oden, picture.lines, picture.outbox, NOW, full))
+    [said] = texts(findings.delivery(oden, picture.lines, picture.outbox, NOW, safe=False))
     assert "safe" not in said
     assert " wait" in said
 

@@ -14,10 +14,23 @@ from gateway.errors import DamagedRow, OutboxError, SourceError
 from gateway.health import Problems
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.store import Outbox
+from gateway.status import findings, loop
 from gateway.status.history_file import Chronicle
 from gateway.status.loop import StatusLoop
 from gateway.supervisor import Failure, Supervisor
 from tests.campaign.virtual import simulate
+
+
+@pytest.fixture(autouse=True)
+def plain_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture without parts, of which only the problems count."""
+
+    def snapshot(_: object, problems: Problems, *rest: Any, unreadable: str | None, **__: object) -> object:
+        problems.set_conditions(findings.unreadable(unreadable))
+        way = SimpleNamespace(requests={}, records={}, drain_seconds=0.0)
+        return SimpleNamespace(sources=(), headline="a headline", lines=(), now=rest[1], outbox=way, oden=way)
+
+    monkeypatch.setattr(loop, "snapshot", snapshot)
 
 
 class Rig:
@@ -43,11 +56,6 @@ class Rig:
             summary=self.outbox.summary(1),
             chronicle=Chronicle(Path("/nowhere/page-history.jsonl")),
         )
-        way: Any = SimpleNamespace(requests={}, records={}, drain_seconds=0.0)
-        picture: Any = SimpleNamespace(
-            sources=(), headline="a headline", lines=(), now=self.clock.now(), outbox=way, oden=way
-        )
-        self.loop.snapshot = lambda **_: picture  # type: ignore[method-assign]
 
     async def _ask(self, call: Callable[..., Any], *args: Any) -> Any:
         if self.error is not None:
