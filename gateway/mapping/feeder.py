@@ -34,7 +34,7 @@ from gateway.mapping.compile import LinePlan
 from gateway.mapping.folds import with_fold
 from gateway.mapping.inputs import SOON, is_outdated, plant_time
 from gateway.mapping.judged import as_known, decided, is_live, judged
-from gateway.mapping.line import LineState, Step, Tick, after_absence
+from gateway.mapping.line import LineState, LineSteps, Step, Tick, after_absence
 from gateway.mapping.line import due as line_due
 from gateway.mapping.recovery import left_out, put_back
 from gateway.mapping.said import Said, left_out_again, stream_of
@@ -344,8 +344,9 @@ def _put_in_place(plan: LinePlan, line: Feed, at: float) -> Slices[tuple[Feed, S
         is_repeat, newest = before is not None, known.newest(sample)
         is_older, base = said < entries[0].at and not is_repeat, entries[0].after
         if is_older and _is_outdated(plan, base, sample, said):
-            left_out_now = both(result, Step(line.state, notices=(left_out_again(sample),)))
-            result = with_what_stays(plan, base, left_out_now, sample, said)
+            result = both(result, Step(line.state, notices=(left_out_again(sample),)))
+            if not _was_said(plan, base, sample):
+                result = with_what_stays(plan, base, result, sample, said)
         elif is_older and not plan.counts_each(sample) and said < max(newest or said, newest_late[stream_of(sample)]):
             # Newer ones of its topic are remembered, or go there now: it was before these, and goes to the beginning.
             result = with_what_stays(plan, base, result, sample, said)
@@ -378,6 +379,13 @@ def _is_news(plan: LinePlan, state: LineState, kept: Sample) -> bool:
     fed, inputs = plan.fed_by(kept), state.inputs
     is_known = any(each.name in inputs and inputs[each.name].at > 0 for each in fed if each.time is not None)
     return is_known and not plan.counts_each(kept) and is_outdated(fed, inputs, kept) is False
+
+
+def _was_said(plan: LinePlan, state: LineState | None, sample: Sample) -> bool:
+    """Whether the message is known to say again what it said before newer ones, by what is on in `state` since."""
+    return state is not None and any(
+        track.is_repeat(plan.fed_by(sample), sample) for track in LineSteps(plan, state).tracks
+    )
 
 
 def _is_outdated(plan: LinePlan, state: LineState | None, sample: Sample, said: float) -> bool:

@@ -116,3 +116,11 @@ def test_p13_of_a_clock_that_is_behind_the_time_of_arrival_counts_from_the_first
     known = runs(line(), *events)
     assert [name for name, (at, _) in known.items() if at >= 7000][-1] == "B1"
     assert all(at in (0, 7000, 7000 + apart) for at, _ in known.values())
+
+
+@pytest.mark.parametrize(("number", "gaps"), [("B", 0), ("X", 1)])
+def test_p13_what_comes_again_after_it_is_forgotten_is_no_gap(number: str, gaps: int) -> None:
+    """It says what was told by then; an order that nobody had heard of does not."""
+    said = [order(0, "A", 0), order(600, "B", 600), order(1200, "C", 1200)]
+    played = fed(line(), *sorted([*said, *live(6000)], key=time_of), order(6000, number, 600), tick(6100))
+    assert [notice.kind for notice in played.notices] == ["reject", *["gap"] * gaps]
