@@ -51,6 +51,7 @@ def test_a_backup_has_all_rows_and_is_for_its_owner_alone(outbox: Outbox, tmp_pa
     with pytest.raises(OutboxError, match="File exists"):
         write_backup(outbox, file)
     assert dict(read_backup(file)) == rows
+    outbox.close()
 
 
 def test_a_backup_that_was_put_back_is_the_outbox(outbox: Outbox, tmp_path: Path) -> None:
@@ -100,6 +101,7 @@ def test_a_backup_that_cannot_be_written_says_why(outbox: Outbox, tmp_path: Path
     """With the file's name."""
     with pytest.raises(OutboxError, match=r"nowhere/copy cannot be written: No such file"):
         write_backup(outbox, tmp_path / "nowhere" / "copy")
+    outbox.close()
 
 
 def test_p7_what_a_stopped_restore_has_left_keeps_no_gateway_from_starting(open_folder: Path) -> None:
