@@ -3,7 +3,10 @@
 import re
 from collections.abc import Iterator
 
-_USER = re.compile(r"(?<=://)[^/?#]*@")
+_USER = re.compile(r"(?<=://)[^?]*@")
+"""Who is named before the host, also where a password has a `/` or `#` that should have been escaped: `me:1/word@host`
+reads as a host with a port and a path.
+"""
 _PART = re.compile(r"(?<![^&;#])([^&;#=]*=|)[^&;#]+")
 """A part of a query: its name with the sign behind it, or nothing, and what it says."""
 
