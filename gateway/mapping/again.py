@@ -1,6 +1,6 @@
 """A line's steps, taken again because messages have come late or a source has kept some, and what is told by that."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from itertools import chain
 from math import inf
@@ -139,12 +139,13 @@ def corrected(
     filled: Filled | None = None,
     moved: Sequence[Moved] = (),
     heard: Sequence[Contact] = (),
+    shown_by: Sample | None = None,
 ) -> Slices[tuple[Feed, Step]]:
     """The line with what came late in its places, and what is to be told `at` a time because of that. `filled`: it is
     that. `moved` are the entries that go to other places with it; `heard` says of sources that they are heard again
-    since."""
+    since; `shown_by`: the message by which it has turned out that those had the times of a wrong clock."""
     line = replace(line, state=replace(line.state, now=max(line.state.now, at)))
-    again = Again(plan, line, late, filled, moved, heard)
+    again = Again(plan, line, late, filled, moved, heard, shown_by)
     yield from again.derive()
     return again.corrected(at)
 
@@ -176,8 +177,10 @@ class Again:
         filled: Filled | None,
         moved: Sequence[Moved] = (),
         heard: Sequence[Contact] = (),
+        shown_by: Sample | None = None,
     ) -> None:
         self.plan = plan
+        self.shown_by = shown_by
         self.line = line
         self.late = late
         self.kept = kept = filled.kept if filled is not None else None
@@ -185,10 +188,13 @@ class Again:
         self.moved = {one.entry.number for one in moved}
         going: list[Placed] = [*late, *((one.moment, one.said) for one in moved)]
         going.sort(key=_place)
-        since = min(*(said for _, said in going[:1]), *([kept.since] if kept is not None else []), inf)
+        left = min((one.entry.at for one in moved if one.distrust), default=inf)  # these go to later places
+        since = min(*(said for _, said in going[:1]), *([kept.since] if kept is not None else []), left, inf)
         self._known = entries = line.since(since)
         places = [place_of(entries, sample, said) for sample, said in going]
         base = min(*places[:1], bisect_right(entries, since, key=lambda entry: entry.at), len(entries)) - 1
+        if left < inf:
+            base = max(0, min(base, bisect_left(entries, left, key=lambda entry: entry.at) - 1))
         while (after := entries[base].after) is None:  # that before the trail always has one
             base -= 1
         self.first = base
@@ -288,9 +294,11 @@ class Again:
         notices += told_once.misplaced_tests(told, now, self._name, at)
         if facts.corrects(told, now):
             waits, requests = [debt.sum_key for debt in owed_later], len(recorder.records)
-            because = facts.because_of(self.plan, self.late, moves, self._name, requests, now, self.kept, waits)
+            because = facts.because_of(
+                self.plan, self.late, moves, self._name, requests, now, self.kept, waits, self.shown_by
+            )
             if self.kept is None:
-                notices += facts.listed(self.plan, self.late, because, at)
+                notices += facts.listed(self.plan, self.late, because, at, self.shown_by)
             swings, swung = facts.swings(swings, facts.changed(told, now), self._name, at)
             notices += swung
         owed = tuple(debt._replace(stamp=stamp_of(debt.interval)) for debt in owed_later)

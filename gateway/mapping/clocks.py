@@ -7,8 +7,8 @@ a delay, because then all that is told can be put right later, and it is said on
 that is remembered of the line, is of a wrong clock unless what its sender says with it shows otherwise (`judged`):
 it cannot be put in its place whatever is the reason. Where a clock is wrong, the time of arrival counts. A clock that
 was set back says times that are older than others that it has said; so do messages that come late or again. Five in a
-row of which each is newer than the one before, over half a minute at least, and that all are later by nearly the same
-and by more than a quarter of an hour, are of a clock.
+row of which each is newer than the one before, and that all are later by nearly the same and by more than such a
+delay, are of a clock. Those of them that had been put where they said by then go to where they came (`taken_back`).
 
 A time after its receipt proves that a clock is ahead, and by how much at least: that is taken off whatever the sender
 says, so that its late messages come to their places too. A few seconds are believed at once. More could be a slip of
@@ -29,7 +29,7 @@ DELAY = 75.0
 """So many seconds late can be messages of a sender that gathers, asks or is asked every minute."""
 LONG = 900.0
 """A live message that is later than that, in seconds, and than all that is remembered, is no late one, as far as it
-says."""
+says; and so long messages have to show that a clock that was ahead by a little has been put right."""
 JITTER = 0.1
 """A message that is ahead by so many seconds more than is known shows nothing: the way here takes longer or shorter."""
 PUT_RIGHT = 1.0
@@ -47,16 +47,19 @@ class SenderClock:
     """What is known of the clock of one topic's sender: the newest time that was `said`, by how much the last messages
     were late by it (`lags`; less than nothing: it was ahead), and by how much it is `ahead`. `less`: of the messages
     since the last that was ahead by that the first time, how many they are, and by how much one of them was at most.
-    `older`: of the last messages, all older than that `said`, each newer than the one before: what they said, and by
-    how much they were late. `counted`: the time of the last message of which `lags` is.
+    `counted`: the time of the last message of which `lags` is. `older`: the same of the last messages alone, of which
+    the first was older than one before, should the clock have been set back: `since` the entry with that number. It
+    `is_back` for certain where one of them said a total beyond that of a later time.
     """
 
     said: float
     lags: tuple[float, ...] = ()
     ahead: float = 0.0
     less: tuple[float, int, float] | None = None
-    older: tuple[tuple[float, float], ...] = ()
+    older: "SenderClock | None" = None
     counted: float = -inf
+    since: int | None = None
+    is_back: bool = False
 
     @property
     def is_steady(self) -> bool:
@@ -66,41 +69,63 @@ class SenderClock:
 
     @property
     def is_wrong(self) -> bool:
-        """Whether that is more than a delay."""
-        return self.is_steady and min(self.lags) > DELAY
+        """Whether that is more than a delay, or the clock was set back by it."""
+        return self.is_steady and (self.is_back or min(self.lags) > DELAY)
 
 
-def with_message(known: SenderClock | None, said: float, lag: float, *, is_live: bool) -> SenderClock:
+def with_message(
+    known: SenderClock | None, said: float, lag: float, *, is_live: bool, number: int = 0, beyond: int | None = None
+) -> SenderClock:
     """What is known after a message that speaks of the time `said`, `lag` seconds after it. `is_live`: it came as it
-    was said, for all that is known. An older message than one before tells nothing by itself; one of a backlog tells
-    that a wrong clock is wrong no more, where it is less late than that.
+    was said, for all that is known; after the entry with that `number`. An older message than one before tells nothing
+    by itself; one of a backlog tells that a wrong clock is wrong no more, where it is less late than that. `beyond`:
+    the total that it says, less that of the newest time, by its sign; None where it says none. What
+    is late by nature says less than that, or the same.
     """
     if known is None:
         known = SenderClock(-inf)
+    older = _with_older(known, said, lag, number, beyond) if is_live else None
+    if older is not None and older.is_wrong and (older.is_back or beyond is None):
+        return older
     if said <= known.said:
-        return _with_older(known, said, lag) if is_live else known
+        return replace(known, older=older) if is_live and older is not known.older else known
     lags, counted = known.lags, known.counted
     if not is_live:
         lags = lags if known.is_wrong and lag >= min(lags) - SAME else ()
-    elif lag <= SAME or said - counted >= APART or not lags or abs(lag - lags[-1]) > SAME:
-        lags, counted = (*lags, lag)[-MESSAGES:], said
-    return _with_lead(SenderClock(said, lags, known.ahead, known.less, (), counted), -lag, is_live=is_live)
+    else:
+        lags, counted = _counted(known, said, lag)
+    is_back = known.is_back and bool(lags) and max(lags) - min(lags) <= SAME
+    clock = SenderClock(said, lags, known.ahead, known.less, older, counted, known.since, is_back)
+    return _with_lead(clock, -lag, is_live=is_live)
 
 
-def _with_older(known: SenderClock, said: float, lag: float) -> SenderClock:
-    """What is known after a live message that is older than one before."""
-    goes_on = bool(known.older) and known.older[-1][0] < said
-    older = ((*known.older, (said, lag)) if goes_on else ((said, lag),))[-MESSAGES:]
-    back = SenderClock(said, tuple(lag for _, lag in older), known.ahead, counted=said)
-    is_set_back = back.is_steady and min(back.lags) > LONG and said - older[0][0] > SAME
-    return back if is_set_back else replace(known, older=older)
+def _counted(known: SenderClock, said: float, lag: float) -> tuple[tuple[float, ...], float]:
+    """By how much the last messages were late with one more, and the time of the last that counts."""
+    lags = known.lags
+    if lag <= SAME or said - known.counted >= APART or not lags or abs(lag - lags[-1]) > SAME:
+        return (*lags, lag)[-MESSAGES:], said
+    return lags, known.counted
+
+
+def _with_older(known: SenderClock, said: float, lag: float, number: int, beyond: int | None) -> SenderClock | None:
+    """What is known after a live message should the clock have been set back, as an older one than one before shows,
+    and those after it that are late by nearly the same."""
+    back, is_back = known.older, beyond is not None and beyond > 0
+    if beyond is not None and beyond < 0:
+        return None
+    if back is not None and said > back.said and abs(lag - back.lags[-1]) <= SAME:
+        lags, counted = _counted(back, said, lag)
+        return replace(back, said=said, lags=lags, counted=counted, ahead=known.ahead, is_back=back.is_back or is_back)
+    if said > known.said or lag <= SAME:
+        return None
+    return SenderClock(said, (lag,), known.ahead, counted=said, since=number, is_back=is_back)
 
 
 def moved(known: SenderClock, by: float) -> SenderClock:
     """The same once our own clock was set by so many seconds, back where that is negative: the sender's is ahead of it
     by less, and its messages were later by it."""
     ahead = max(0.0, known.ahead - by) if known.ahead else 0.0
-    return replace(known, lags=tuple(lag + by for lag in known.lags), ahead=ahead, less=None, older=())
+    return replace(known, lags=tuple(lag + by for lag in known.lags), ahead=ahead, less=None, older=None)
 
 
 def _with_lead(clock: SenderClock, lead: float, *, is_live: bool) -> SenderClock:

@@ -268,14 +268,19 @@ def because_of(
     now: Facts,
     kept: Recovered | None = None,
     owed: Collection[SumKey] = (),
+    shown_by: Sample | None = None,
 ) -> Because:
-    """Why what was told is told otherwise: the message that came latest, or what a source had kept, and what has moved,
-    in words. What is `owed` waits until another has it."""
+    """Why what was told is told otherwise: the message that came latest, or what a source had kept, or that messages
+    had the times of a wrong clock as is `shown_by` one; and what has moved, in words. What is `owed` waits until
+    another has it."""
     parts = [*_moved(moves, name, owed)]
     shown = [*parts[:MOST_MOVES], *([f"{len(parts) - MOST_MOVES} more"] if len(parts) > MOST_MOVES else [])]
     what = f"moved {', '.join(shown)}, because" if parts else "corrected, because"
     sample, said = max(_samples(late), key=lambda one: one[0].received - one[1], default=(None, 0.0))
-    if kept is not None or sample is None:
+    if shown_by is not None:
+        heard = f"the clock of {shown_by.address} was set back, as was known at {clock(shown_by.received)}"
+        sample, input_, delay = shown_by, plan.timed_by(shown_by), 0.0
+    elif kept is not None or sample is None:
         source, since, at = (kept.source, kept.since, kept.received) if kept is not None else ("", 0.0, 0.0)
         heard = f"what {source} had kept since {clock(since)} was read at {clock(at)}"
         sample, input_, delay = sample or Sample(source, "", None, at), "", 0.0
@@ -348,9 +353,16 @@ def _moved(
 
 
 def listed(
-    plan: LinePlan, late: Sequence[tuple[Sample | Moment, float]], because: Because, at: float
+    plan: LinePlan,
+    late: Sequence[tuple[Sample | Moment, float]],
+    because: Because,
+    at: float,
+    shown_by: Sample | None = None,
 ) -> Iterator[Notice]:
-    """What is said of a correction: of each message that came late, and of the latest what has moved."""
+    """What is said of a correction: of each message that came late, and of the latest what has moved; or of what
+    is `shown_by` a message of its sender's clock."""
+    if shown_by is not None:
+        yield Notice("time", at, shown_by.source, shown_by.address, because.text)
     for sample, said in _samples(late):
         if sample.received - said <= LISTED or plan.counts_each(sample):
             continue

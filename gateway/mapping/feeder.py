@@ -32,13 +32,14 @@ from gateway.mapping.again import Slices, at_once, corrected, recalled
 from gateway.mapping.clocks import CALM
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.folds import with_fold
-from gateway.mapping.inputs import SOON, is_outdated, plant_time
-from gateway.mapping.judged import as_known, decided, is_live, judged
+from gateway.mapping.inputs import SOON, is_outdated
+from gateway.mapping.judged import as_known, decided, is_live, judged, own_time
 from gateway.mapping.line import LineState, LineSteps, Step, Tick, after_absence
 from gateway.mapping.line import due as line_due
 from gateway.mapping.recovery import left_out, put_back
 from gateway.mapping.said import Said, left_out_again, stream_of
 from gateway.mapping.sessions import BEHIND, moved
+from gateway.mapping.taken_back import set_back_by, taken_back
 from gateway.mapping.told_once import with_what_stays
 from gateway.mapping.trail import Entry, Feed, Waiting, both, shortened, told_by, with_time
 from gateway.model import Contact, Moment, Notice, Recovered, Sample
@@ -214,7 +215,9 @@ def needs_preparation(plan: LinePlan, line: Feed, event: Event) -> bool:
         return True
     if isinstance(event, Recovered):
         return line.recovered.get(event.source) != event.received
-    return bool(line.late) and _settles_at(plan, line) <= time_of(event)
+    if line.late and _settles_at(plan, line) <= time_of(event):
+        return True
+    return bool(line.clocks) and any(set_back_by(plan, line, event))
 
 
 def _settles_at(plan: LinePlan, line: Feed) -> float:
@@ -252,6 +255,10 @@ def prepared(plan: LinePlan, line: Feed, event: Event) -> Slices[tuple[Feed, Ste
     if isinstance(event, Recovered):
         line, result = yield from put_back(plan, line, event)
         told = both(told, result)
+    for sample, since in [*set_back_by(plan, line, event)]:
+        line, result = yield from settled(plan, line, sample.received)
+        line, other = yield from taken_back(plan, line, sample, since)
+        told = both(told, both(result, other))
     return line, told
 
 
@@ -270,18 +277,6 @@ def settled(plan: LinePlan, line: Feed, at: float = inf) -> Slices[tuple[Feed, S
 def time_of(event: Event) -> float:
     """When the event came, on the gateway's clock."""
     return event.at if isinstance(event, Tick) else event.received
-
-
-def own_time(plan: LinePlan, sample: Sample) -> float | None:
-    """The time that the message says itself, at most that of its arrival; None where it says none that can be used."""
-    if (sample.source, sample.address) not in plan.timed or sample.quality == "bad":
-        return None
-    for fed in plan.fed_by(sample):
-        if fed.time is not None:
-            at, distrust = plant_time(fed, sample, sample.received)
-            if distrust is None:
-                return min(at, sample.received)
-    return None
 
 
 def _in_order(

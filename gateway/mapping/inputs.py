@@ -213,7 +213,7 @@ def read(
     if sample.quality == "uncertain" and plan.ignores_uncertain:
         quality: Quality = "bad" if memory.quality == "bad" else "uncertain"
         return Reading(sample, memory, replace(memory, quality=quality), usable=False)
-    value = _said(plan, sample)
+    value = said_of(plan, sample)
     problem = _why_unusable(plan, value)
     if problem is not None:
         text = f"{plan.name} {problem}: {excerpt(sample.value)}"
@@ -287,7 +287,7 @@ def notice_of(kind: Literal["gap", "reject", "time"], plan: InputPlan, now: floa
     return Notice(kind, now, plan.source, plan.address, text)
 
 
-def _said(plan: InputPlan, sample: Sample) -> object:
+def said_of(plan: InputPlan, sample: Sample) -> object:
     """What the sample says of the input; ABSENT where it says nothing."""
     value = find(sample.value, plan.field) if plan.field else sample.value
     if value is None:
@@ -346,7 +346,7 @@ def refusal(fed: Sequence[InputPlan], sample: Sample) -> str | None:
         misfit = plan.schema.misfit(sample.value) if plan.schema is not None else None
         if misfit is not None:
             return misfit
-        problem = _why_unusable(plan, _said(plan, sample)) if plan.message else None
+        problem = _why_unusable(plan, said_of(plan, sample)) if plan.message else None
         if problem is None:
             return None
         problems.append(f"{plan.name} {problem}")

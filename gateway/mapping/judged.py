@@ -1,21 +1,35 @@
 """What a message of a line shows of its sender's clock, and what is known of that: by how much it is ahead of its
 arrival, or what is wrong with it. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from gateway.frozen import replace
 from gateway.mapping.clocks import CALM, LONG, SAME, SenderClock, delay, lead, problem, with_message
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.inputs import SOON, stated_time
+from gateway.mapping.counters import is_before
+from gateway.mapping.inputs import SOON, InputMemory, InputPlan, plant_time, said_of, stated_time
 from gateway.mapping.said import Stream, stream_of
 from gateway.mapping.trail import PROMPT, Feed, Waiting
+from gateway.mapping.values import number
 from gateway.model import Notice, Sample
 
 
 def as_known(message: Sample, clock: SenderClock | None) -> Sample:
     """The message, of which is known by how much its sender's clock is ahead."""
     return replace(message, ahead=clock.ahead) if clock is not None and clock.ahead else message
+
+
+def own_time(plan: LinePlan, sample: Sample) -> float | None:
+    """The time that the message says itself, at most that of its arrival; None where it says none that can be used."""
+    if (sample.source, sample.address) not in plan.timed or sample.quality == "bad":
+        return None
+    for fed in plan.fed_by(sample):
+        if fed.time is not None:
+            at, distrust = plant_time(fed, sample, sample.received)
+            if distrust is None:
+                return min(at, sample.received)
+    return None
 
 
 def is_live(line: Feed, message: Sample) -> bool:
@@ -37,10 +51,10 @@ class Judged(NamedTuple):
 def judged(plan: LinePlan, line: Feed, message: Sample, said: float) -> Judged:
     """What a message shows of its sender's clock; and the message with what is known of that: by how much it is ahead,
     or what is wrong with it. What is to be listed where a clock is ahead, or each message late."""
-    stated = max(filter(None, (stated_time(each, message) for each in plan.fed_by(message))), default=said)
-    stream, lag = (message.source, message.address), message.received - stated
+    stream, lag = (message.source, message.address), lag_of(plan, message, said)
     live, known = is_live(line, message), line.clocks.get(stream)
-    clock = with_message(known, said, lag, is_live=live)
+    beyond = beyond_known(plan.fed_by(message), line.state.inputs, message) if may_be_back(known, said) else None
+    clock = with_message(known, said, lag, is_live=live, number=line.numbered, beyond=beyond)
     if clock is not known:
         line = replace(line, clocks={**line.clocks, stream: clock})
     if -lag - clock.ahead > SOON:
@@ -49,7 +63,8 @@ def judged(plan: LinePlan, line: Feed, message: Sample, said: float) -> Judged:
     message = as_known(message, clock)
     if clock.ahead > SOON and not (known is not None and known.ahead > SOON):
         return Judged(line, message, (Notice("time", message.received, *stream, lead(clock.ahead)),))
-    if clock is known or clock.older or plan.counts_each(message):  # a person may book later what was then
+    is_older = known is not None and said <= known.said and clock.older is not None
+    if clock is known or is_older or plan.counts_each(message):  # a person may book later what was then
         return Judged(line, message)
     longest = max(plan.late, LONG)
     is_doubted = live and lag > longest and line.heard_by(message.received - CALM) - said > longest
@@ -57,6 +72,33 @@ def judged(plan: LinePlan, line: Feed, message: Sample, said: float) -> Judged:
         return Judged(line, replace(message, distrust=problem(lag)), is_doubted=not clock.is_wrong)
     begins = clock.is_steady and not (known is not None and known.is_steady)
     return Judged(line, message, (Notice("time", message.received, *stream, delay(lag)),) if begins else ())
+
+
+def beyond_known(fed: Sequence[InputPlan], memory: Mapping[str, InputMemory], sample: Sample) -> int | None:
+    """Whether the message says a running total that is beyond that of the newest time (1), before it (-1) or the same;
+    None where it says none. What counts in both directions has none."""
+    found: int | None = None
+    for plan in fed:
+        counter, known = plan.counter, memory.get(plan.name)
+        before = number(known.value) if known is not None and known.origin == plan.origin else None
+        value = number(said_of(plan, sample)) if counter is not None and before is not None else None
+        if counter is None or counter.backwards == "count" or value is None or before is None:
+            continue
+        if is_before(counter, value, before):
+            return -1
+        found = max(found or 0, int(is_before(counter, before, value)))
+    return found
+
+
+def may_be_back(known: SenderClock | None, said: float) -> bool:
+    """Whether a message of the time `said` can show that its sender's clock was set back."""
+    return known is not None and (said <= known.said or known.older is not None)
+
+
+def lag_of(plan: LinePlan, message: Sample, said: float) -> float:
+    """By how much the message came later than it says, of which `said` is what can be used."""
+    stated = max(filter(None, (stated_time(each, message) for each in plan.fed_by(message))), default=said)
+    return message.received - stated
 
 
 def decided(line: Feed) -> tuple[Waiting, ...]:
@@ -73,9 +115,9 @@ def decided(line: Feed) -> tuple[Waiting, ...]:
     entries = (
         (entry.sample, entry.said, entry.number - 1) for entry in line.trail() if isinstance(entry.sample, Sample)
     )
-    for sample, said, number in (*line.late, *entries):
+    for sample, said, after in (*line.late, *entries):
         stream = stream_of(sample)
-        if said is not None and stream in doubted and number >= doubted[stream]:
+        if said is not None and stream in doubted and after >= doubted[stream]:
             came[stream].append((said, sample.received - said))
     kept = {stream for stream, times in came.items() if _were_kept(times)}
     return tuple(

@@ -21,16 +21,19 @@ BEHIND = 5.0
 
 
 class Moved(NamedTuple):
-    """An entry that goes to another place, at `said`."""
+    """An entry that goes to another place, at `said`: where it came, if its time is not one to go by (`distrust`)."""
 
     entry: Entry
     said: float
+    distrust: str = ""
 
     @property
     def moment(self) -> Moment | Contact:
         """What it says, of that time."""
         if isinstance(self.entry.sample, Contact):
             return replace(self.entry.sample, since=self.said)
+        if self.distrust:
+            return Moment(tuple(replace(one, distrust=self.distrust) for one in _samples(self.entry)))
         return Moment(tuple(replace(sample, source_time=self.said) for sample in _samples(self.entry)))
 
 

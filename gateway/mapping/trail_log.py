@@ -27,10 +27,10 @@ from typing import Any
 from gateway.build import CODE
 from gateway.frozen import replace
 from gateway.mapping.again import Slices
-from gateway.mapping.clocks import SAME, SenderClock
+from gateway.mapping.clocks import DELAY, SAME, SenderClock
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.context import ToldBatch
-from gateway.mapping.feeder import own_time
+from gateway.mapping.judged import own_time
 from gateway.mapping.line import LineState, dump, load
 from gateway.mapping.trail import Entry, Feed, Waiting
 from gateway.model import Contact, Moment, Quality, Sample
@@ -75,7 +75,8 @@ def addition(before: Feed | None, line: Feed) -> dict[str, Any]:
         said |= {"s": line.stamps, "w": line.swings, "x": line.full, "n": line.corrected_at}
         known = {entry.number: entry for entry in line.trail()}
         old = [*before.trail()] if before is not None else []
-        said["d"] = sorted(entry.number for entry in old if entry.can_go and entry.number not in known)
+        gone = (entry for entry in old if entry.number not in known)
+        said["d"] = sorted(entry.number for entry in gone if entry.can_go or _is_remembered(before, line, entry))
         said["t"] = sorted(entry.number for entry in old if _is_timely_now(entry, known.get(entry.number)))
     said |= {
         "l": [[each.sample.source, *_sample(each.sample, {})] for each in late],
@@ -94,6 +95,12 @@ def _is_timely_now(before: Entry, entry: Entry | None) -> bool:
     """Whether a correction has stepped the entry at its time, which was stepped when it came `before`. A correction
     steps again what comes after the late message, and nothing that was told before that."""
     return entry is not None and before.at_its_time is not before and entry.at_its_time is entry
+
+
+def _is_remembered(before: Feed | None, line: Feed, entry: Entry) -> bool:
+    """Whether the line's trail reaches back to the entry as it did before: it has gone to another place."""
+    old, base = before.base if before is not None else None, line.base
+    return old is not None and base is not None and entry.at >= base.at and (base.at > 0 or base.number == old.number)
 
 
 def _wrong(line: Feed | None) -> Iterator[tuple[str, str]]:
@@ -241,7 +248,9 @@ def last_number(additions: Iterable[Mapping[str, Any]]) -> int:
 
 
 def _clocks(wrong: Iterable[Sequence[Any]], ahead: Iterable[Sequence[Any]]) -> dict[tuple[str, str], SenderClock]:
-    clocks = {(source, address): SenderClock(0.0, tuple(lags)) for source, address, *lags in wrong}
+    clocks = {
+        (source, address): SenderClock(0.0, tuple(lags), is_back=min(lags) <= DELAY) for source, address, *lags in wrong
+    }
     for source, address, seconds in ahead:
         known = clocks.get((source, address), SenderClock(0.0))
         clocks[source, address] = replace(known, ahead=seconds)

@@ -219,7 +219,13 @@ ELSEWHERE: Mapping[str, str] = {
     "test_p13_a_window_that_ends_meanwhile_does_not_decide_for_a_sender",
     "Where no other shows that, the time": "test_p13_news_older_than_all_that_is_remembered_begins_when_it_arrives "
     "test_p13_of_a_clock_that_is_behind_the_time_of_arrival_counts_from_the_first_on",
-    "Where such a clock says again": "test_p13_a_clock_that_was_set_back_is_not_gone_by_though_it_repeats_its_times",
+    "Where a clock was set back and says": "test_p13_a_counter_whose_senders_clock_is_set_back_counts_nothing_twice "
+    "test_p13_orders_of_a_clock_that_is_set_back_begin_when_they_came "
+    "test_p13_a_clock_that_was_set_back_is_not_gone_by_though_it_repeats_its_times",
+    "Of messages with a running total, one": "test_p13_a_counter_whose_senders_clock_is_set_back_counts_nothing_twice "
+    "test_p13_two_senders_of_one_topic_are_no_clock_that_is_set_back",
+    "What was put where it said by then": "test_p13_a_counter_whose_senders_clock_is_set_back_counts_nothing_twice "
+    "test_p13_what_was_taken_back_is_so_after_a_restart",
     "What counts by itself (scrap, a test": "test_p13_what_counts_by_itself_keeps_the_time_that_it_says",
     "Say what the clock does where it": "test_p13_a_clock_that_is_known_to_be_off_is_put_right",
     # Counters
