@@ -21,7 +21,7 @@ from gateway.clock_watch import ClockWatch, Witnesses
 from gateway.config.difference import in_effect, marks
 from gateway.config.loader import Loaded
 from gateway.config.schema import MAX_RATE, Config
-from gateway.errors import GatewayError
+from gateway.errors import ConfigFault, GatewayError
 from gateway.fence import Fence
 from gateway.health import Condition, Problems
 from gateway.intake import Intake
@@ -39,7 +39,7 @@ from gateway.outbox.reject_handlers import REJECTS, RejectHandlers
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import SLOW_DISK, OutboxThread, open_outbox, sum_within
 from gateway.recollection import LaterComparison, recollect
-from gateway.reload import Configuration, Difference, Reload, difference, impossible, wanted
+from gateway.reload import Configuration, Difference, Reload, difference, renamed, wanted
 from gateway.sources.base import Source
 from gateway.status.history_file import HISTORY_FILE, Chronicle
 from gateway.status.journal import Journal
@@ -274,7 +274,11 @@ class App:
         before anything is stopped; what was stopped is started again however this ends, as it is configured then.
         """
         old, new, supervisor = self._loaded.config, loaded.config, self._supervisor
-        if faults := await impossible(old, new, (self._plans, plans), supervisor, self._page):
+        faults = tuple(renamed(old, new, (self._plans, plans)))
+        if new.outbox.directory != old.outbox.directory:
+            text = "the outbox cannot be moved while the gateway runs: stop it, move the directory, start it"
+            faults += (ConfigFault(("outbox", "directory"), text),)
+        if faults:
             raise loaded.error(faults)
         receives = wanted(old, self._plans), wanted(new, plans)
         before, after = ((read.lookups, read.schemas) for read in (self._loaded, loaded))

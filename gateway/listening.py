@@ -1,23 +1,9 @@
-"""Whether an address can be listened on, and the end of a listener that loses no connection: what it has just taken is
-closed with all others.
-"""
+"""The end of a listener that loses no connection: what it has just taken is closed with all others."""
 
 import asyncio
 
 TURNS = 3
 """Turns of the event loop after which a connection that was taken is known to its protocol."""
-
-
-async def why_not_listening(listen: str) -> str | None:
-    """Why nobody can listen on `listen` (`host:port`) now; None where it is free. Nothing is taken on it."""
-    host, _, port = listen.rpartition(":")
-    loop = asyncio.get_running_loop()
-    try:
-        server = await loop.create_server(asyncio.Protocol, host.strip("[]"), int(port), start_serving=False)
-    except (OSError, OverflowError) as error:
-        return (error.strerror if isinstance(error, OSError) else None) or str(error)
-    server.close()
-    return None
 
 
 async def stop_listening(server: asyncio.Server) -> None:

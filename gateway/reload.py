@@ -4,8 +4,7 @@ Only what differs is touched (`difference`, which is pure; `gateway/app.py` chan
 anew where its section or what it has to receive differs; a line is mapped by its new plan from the next batch on, with
 what is remembered of it; delivery begins anew where how it works, or a line's name at Oden, differs. A line that left
 the configuration is mapped no more, and what waits of it is still delivered. What only counts at a start is named. A
-configuration that is wrong, or that cannot be gone over to (`impossible`), changes nothing, and is a problem until a
-right one is read.
+configuration that is wrong changes nothing, and is a problem until a right one is read.
 """
 
 import asyncio
@@ -22,11 +21,9 @@ from gateway.config.loader import Loaded
 from gateway.config.schema import Config, Line, OpcuaConfig
 from gateway.errors import ConfigError, ConfigFault
 from gateway.health import Condition
-from gateway.listening import why_not_listening
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.inputs import form_of
 from gateway.sources.opcua.tags import Tag, tags_of
-from gateway.supervisor import Child, Supervisor
 
 log = structlog.get_logger()
 
@@ -168,31 +165,6 @@ def difference(
         page=old.status != new.status,
         restart=after_a_restart(started_by or old, new),
     )
-
-
-async def impossible(
-    old: Config,
-    new: Config,
-    receives: tuple[Iterable[LinePlan], Iterable[LinePlan]],
-    supervisor: Supervisor,
-    page: Callable[[], Child],
-) -> list[ConfigFault]:
-    """Why nobody can go over from `old` to `new` while the gateway runs. `page` makes the status page by `old`: it
-    makes room for a moment where its own address may be what the new one is taken by.
-    """
-    faults = [*renamed(old, new, receives)]
-    if new.outbox.directory != old.outbox.directory:
-        text = "the outbox cannot be moved while the gateway runs: stop it, move the directory, start it"
-        faults.append(ConfigFault(("outbox", "directory"), text))
-    listen = new.status.listen
-    if listen != old.status.listen and (why := await why_not_listening(listen)):
-        if await supervisor.stop("page"):
-            why = await why_not_listening(listen)
-            supervisor.start(page())
-        if why is not None:
-            text = f"the status page cannot listen there ({why}): stop the program that uses it, or choose another"
-            faults.append(ConfigFault(("status", "listen"), text))
-    return faults
 
 
 def renamed(old: Config, new: Config, receives: tuple[Iterable[LinePlan], Iterable[LinePlan]]) -> Iterator[ConfigFault]:
