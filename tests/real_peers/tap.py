@@ -67,6 +67,7 @@ class ByteTap:
         self.refusing = False
         self._open = {direction: asyncio.Event() for direction in Direction}
         self._connections: dict[int, Connection] = {}
+        self._joining: set[asyncio.Task[None]] = set()
         self._count = 0
         self._server: asyncio.Server | None = None
         for event in self._open.values():
@@ -92,6 +93,9 @@ class ByteTap:
             await stop_listening(self._server)
             self.thaw()
             self.cut()
+            for task in self._joining:
+                task.cancel()  # also of a connection that has not got through to the peer yet
+            await asyncio.gather(*self._joining, return_exceptions=True)
             self._server = None
 
     def freeze(self, *directions: Direction) -> None:
@@ -120,6 +124,10 @@ class ByteTap:
         return True
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._joining.add(task)
+        task.add_done_callback(self._joining.discard)
         self._count += 1
         connection = Connection(self._count)
         connection.writers.append(writer)
@@ -127,8 +135,10 @@ class ByteTap:
             if self.refusing:
                 raise ConnectionRefusedError
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
-        except OSError:
+        except (OSError, asyncio.CancelledError) as error:
             connection.reset()
+            if not isinstance(error, OSError):
+                raise
             return
         connection.writers.append(far_writer)
         for one in connection.writers:

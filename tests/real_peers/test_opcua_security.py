@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -17,6 +16,7 @@ from gateway.__main__ import main
 from gateway.clock import AnchoredClock
 from gateway.config.addresses import parse_node_id
 from gateway.errors import SourceError
+from gateway.listening import stop_listening
 from gateway.sources.opcua.channel import Channel
 from gateway.sources.opcua.services import Limits, namespaces, read_values, value_of
 from gateway.sources.opcua.session_key import KeyFile
@@ -42,6 +42,7 @@ class Line:
         self.sent = bytearray()
         self._to = port
         self._server: asyncio.Server | None = None
+        self._relaying: set[asyncio.Task[None]] = set()
 
     async def start(self) -> int:
         """On which port."""
@@ -49,20 +50,30 @@ class Line:
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         if self._server is not None:
-            self._server.close()
+            await stop_listening(self._server)
+        for task in self._relaying:
+            task.cancel()
+        await asyncio.gather(*self._relaying, return_exceptions=True)
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._relaying.add(task)
+        task.add_done_callback(self._relaying.discard)
         back, forth = await asyncio.open_connection("127.0.0.1", self._to)
         await asyncio.gather(self._pass(reader, forth, self.sent), self._pass(back, writer, bytearray()))
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: bytearray) -> None:
-        with suppress(OSError):
+        try:
             while data := await reader.read(65_536):
                 seen += data
                 writer.write(data)
-        writer.close()
+        except OSError:
+            pass
+        finally:
+            writer.close()
 
 
 @dataclass(frozen=True)
@@ -108,7 +119,7 @@ async def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         assert main(str(refused.value).partition("oden-gateway ")[2].split()) == 0
         yield site
     finally:
-        line.stop()
+        await line.stop()
         await server.kill()
 
 
