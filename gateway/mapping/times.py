@@ -2,12 +2,12 @@
 raises."""
 
 import re
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from math import floor
 
-from gateway.mapping.values import number_in
+from gateway.mapping.values import written_number
 
 _UNITS = ((1e11, 1), (1e14, 1_000), (1e17, 1_000_000))
 """Numbers up to the first are so many to a second: seconds until the year 5138, then milli- and microseconds."""
@@ -20,10 +20,17 @@ LONGEST = 64
 """Characters of a text that says a time."""
 _COMPACT = re.compile(r"(\d{8})[T ]?(\d{6})")
 _DATE = re.compile(r"\d{8}")
-_DAY_FIRST = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4}),?[T ]\s*(\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?)\s*(\S*)")
-_RFC_2822 = re.compile(r"(?:[A-Za-z]{3},\s*)?\d{1,2}\s+[A-Za-z]{3}\s+\d{4}\s+\d{2}:\d{2}(?::\d{2})?\s+\S+")
-_LEAP_SECOND = re.compile(r"(:(?:14|29|44|59)):60(?!\d)")
+_DAY_FIRST = re.compile(
+    r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?:,?[T ]\s*(\d{1,2}):(\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?)\s*(\S*))?"
+)
+_RFC_2822 = re.compile(
+    r"(?:[A-Za-z]{3},\s*)?\d{1,2}\s+[A-Za-z]{3}\s+(?:\d{4}|\d{2})\s+\d{2}:\d{2}(?::\d{2})?"
+    r"(?:\s+(?:[+-]\d{4}|([A-Za-z]{1,5})))?(?:\s+\([^()]*\))?"
+)
+"""A zone can have a name, and a remark behind it."""
+_LEAP_SECOND = re.compile(r"([T ]\d\d(:?)(?:14|29|44|59)\2)60(?!\d)")
 """At the end of an hour, or of a quarter where a zone is off by one."""
+_END_OF_DAY = re.compile(r"([T ])24((:?)00(?:\3(?:00(?:[.,]0+)?))?)(?![\d.,:])")
 
 
 ORDER = 4e-6
@@ -41,7 +48,7 @@ def epoch_seconds(value: object, zone: tzinfo | None = None, *, fold: bool = Fal
     A number, also one that is written as text, is seconds, milliseconds, microseconds or nanoseconds since 1970, by its
     size. A text is ISO 8601, `dd.mm.yyyy HH:MM:SS`, `yyyymmddHHMMSS` or as in e-mails (RFC 2822); where it says no
     zone, it is of `zone`, and no time without that; where that can be two times, `fold` says which (PEP 495). A leap
-    second is the first of the next minute.
+    second is the first of the next minute, 24:00 the beginning of the next day, and so is a date alone of its own.
     """
     if isinstance(value, str):
         times = _written(value.strip(), zone) if len(value) <= LONGEST else None
@@ -77,32 +84,44 @@ def _written(text: str, zone: tzinfo | None) -> tuple[float, float] | None:
     """The times that the text can be, by `fold`: the same twice, but for where clocks go back or ahead."""
     compact = _COMPACT.fullmatch(text)
     if compact is None and _DATE.fullmatch(text) is None:
-        amount = number_in(text)
+        amount = written_number(text)
         if amount is not None:
             counted = _counted(amount)
             return None if counted is None else (counted, counted)
-    text, leap = _LEAP_SECOND.subn(r"\1:59", text)
+    text, leap = _LEAP_SECOND.subn(r"\g<1>59", f"{compact[1]}T{compact[2]}" if compact is not None else _in_order(text))
     try:
-        time = _parsed(f"{compact[1]}T{compact[2]}" if compact is not None else text)
-        if time.tzinfo is None and zone is None:
+        time, name = _parsed(text)
+        if time.tzinfo is not None:
+            return (time.timestamp() + leap,) * 2
+        if zone is None:
             return None
-        each = (time if time.tzinfo is not None else time.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
-        first, second = (one.timestamp() + leap for one in each)
+        each = [time.replace(tzinfo=zone, fold=fold) for fold in (0, 1)]
+        so_called = [one for one in each if name is None or one.tzname() == name]
+        if not so_called:
+            return None
+        return so_called[0].timestamp() + leap, so_called[-1].timestamp() + leap
     except (ValueError, OverflowError):
         return None
-    return first, second
 
 
-def _parsed(text: str) -> datetime:
-    """Raises ValueError for what is no time."""
+def _in_order(text: str) -> str:
+    """The text, from the year on where it begins with the day."""
     day_first = _DAY_FIRST.fullmatch(text)
-    if day_first is not None:
-        day, month, year, clock, zone = day_first.groups()
-        hour, _, rest = clock.partition(":")
-        return datetime.fromisoformat(f"{year}-{month:0>2}-{day:0>2}T{hour:0>2}:{rest}{zone}")
-    if _RFC_2822.fullmatch(text) is not None:
-        return parsedate_to_datetime(text)
-    return datetime.fromisoformat(text)
+    if day_first is None:
+        return text
+    day, month, year, hour, rest, zone = day_first.groups()
+    date = f"{year}-{month:0>2}-{day:0>2}"
+    return f"{date}T{hour:0>2}:{rest}{zone}" if hour is not None else date
+
+
+def _parsed(text: str) -> tuple[datetime, str | None]:
+    """The time, and the name of its zone where that is all that is said of it. Raises ValueError for what is none."""
+    as_in_e_mails = _RFC_2822.fullmatch(text)
+    if as_in_e_mails is not None:
+        time = parsedate_to_datetime(text)
+        return time, as_in_e_mails[1] if time.tzinfo is None else None
+    text, days = _END_OF_DAY.subn(r"\g<1>00\2", text.upper())
+    return datetime.fromisoformat(text) + timedelta(days=days), None
 
 
 def clock(at: float) -> str:

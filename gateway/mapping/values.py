@@ -17,6 +17,7 @@ from gateway.config.patterns import MOST_REPEATS, repeats_too_much, why_no_patte
 from gateway.config.schema_messages import Binary, NumberType
 from gateway.errors import TextError
 from gateway.model import Scalar
+from gateway.single_precision import shortest
 
 ABSENT: Final = object()
 """What `find` answers where there is no such field. Not None: a message may say null."""
@@ -123,11 +124,16 @@ _SEPARATED = re.compile(r"\s*[+-]?\d+([.,\s'’]\d+)+\s*")
 
 
 def number_in(text: str) -> Number | None:
-    """The number that a text says, with a decimal point where it has decimals; None for anything else, also where a
-    comma leaves open what is meant."""
+    """The amount or count that a text says, with a decimal point where it has decimals; None for anything else, also
+    where a comma leaves open what is meant."""
+    return number(written_number(text))
+
+
+def written_number(text: str) -> Number | None:
+    """The same, of any size."""
     if len(text) > LONGEST_NUMBER or _WRITTEN.fullmatch(text) is None:
         return None
-    return number(int(text) if text.strip().lstrip("+-").isdecimal() else float(text))
+    return int(text) if text.strip().lstrip("+-").isdecimal() else float(text)
 
 
 class NoNumber(NamedTuple):
@@ -140,7 +146,7 @@ _FORMATS: Mapping[NumberType, str] = {
     "int8": "b", "uint8": "B", "int16": "h", "uint16": "H", "int32": "i", "uint32": "I", "int64": "q", "uint64": "Q",
     "float32": "f", "float64": "d",
 }  # fmt: skip
-_BETWEEN_HEX = re.compile(r"0x|[\s:-]")
+_BETWEEN_HEX = re.compile(r"0[xX]|[\s:-]")
 
 
 def number_in_bytes(value: object, binary: Binary) -> Number | NoNumber | str:
@@ -160,7 +166,7 @@ def number_in_bytes(value: object, binary: Binary) -> Number | NoNumber | str:
     if len(octets) < binary.at + form.size:
         return NoNumber(f"has {len(octets)} bytes: no {binary.type} begins at {binary.at}")
     [found] = form.unpack_from(octets, binary.at)
-    said: Number = found
+    said: Number = shortest(found) if binary.type == "float32" else found
     return said
 
 

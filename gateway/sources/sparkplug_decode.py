@@ -7,11 +7,12 @@ payload holds is passed over, as protobuf has it.
 import math
 import struct
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
+
+from gateway.single_precision import shortest
 
 LARGEST = 2 * 1024 * 1024
 """Bytes; a payload beyond this is refused. A birth says all that a device has: 10,000 metrics are some 500 kB."""
@@ -196,7 +197,7 @@ def _array(raw: bytes, kind: int | None) -> list[object]:
     if len(raw) % struct.calcsize(code):
         raise ValueError("the metric holds an array that ends within an element")
     numbers = _few([number for (number,) in struct.iter_unpack(f"<{code}", raw)])
-    return [_meant(_single(number) if code == "f" else number, None) for number in numbers]
+    return [_meant(shortest(number) if code == "f" else number, None) for number in numbers]
 
 
 def _rows(data_set: Any) -> list[dict[str, object]]:
@@ -216,7 +217,7 @@ def _rows(data_set: Any) -> list[dict[str, object]]:
 def _element(element: Any, kind: int) -> object:
     given = element.WhichOneof("value")
     raw = getattr(element, given) if given is not None else None
-    return _meant(_single(raw) if given == "float_value" and isinstance(raw, float) else raw, kind)
+    return _meant(shortest(raw) if given == "float_value" and isinstance(raw, float) else raw, kind)
 
 
 def _few(items: Any) -> Any:
@@ -244,7 +245,7 @@ def _metric(message: Any) -> Metric:
         time=_seconds(message),
         good=raw is not None and _is_good(message.properties),
         historical=message.is_historical,
-        raw=_single(raw) if given == "float_value" and isinstance(raw, float) else raw,
+        raw=shortest(raw) if given == "float_value" and isinstance(raw, float) else raw,
     )
 
 
@@ -255,14 +256,6 @@ def _is_good(properties: Any) -> bool:
         if key == _QUALITY and not quality.is_null:
             return bool(_BAD_BELOW <= (quality.int_value or quality.long_value) < _STALE)
     return True
-
-
-def _single(value: float) -> float:
-    """The shortest number that is the same in single precision: 0.1 instead of 0.10000000149011612."""
-    pack = partial(struct.pack, "f")
-    if not math.isfinite(value):
-        return value
-    return next(short for digits in range(6, 18) if pack(short := float(f"{value:.{digits}g}")) == pack(value))
 
 
 def _seconds(message: Any) -> float | None:

@@ -28,16 +28,30 @@ T = AT.timestamp()
         (f"{T * 1_000:.0f}", T),
         (f"{T * 1_000_000:.0f}", T),
         (f"{T * 1_000_000_000:.0f}", T),
+        (f"{T * 1_000:.1f}", T),
+        (f"{T * 1_000_000_000:.15e}", T),
         ("2026-11-30T10:15:30Z", T),
+        ("2026-11-30t10:15:30z", T),
+        ("2026-11-30T10:15:30,5Z", T + 0.5),
+        ("2026-W49-1T10:15:30Z", T),
+        ("2026-11-29T24:00:00Z", T - 36_930),
+        ("2026-11-30 24:00+14:00", T - 930),
+        ("20261129T2400Z", T - 36_930),
+        ("29.11.2026 24:00:00.000Z", T - 36_930),
         ("2026-11-30T10:15:30.123456789Z", T + 0.123456),
         ("20261130T101530Z", T),
         ("Mon, 30 Nov 2026 11:15:30 +0100", T),
         ("30 Nov 2026 10:15:30 GMT", T),
+        ("30 Nov 26 10:15:30 UT", T),
+        ("Mon, 30 Nov 2026 05:15:30 EST", T),
+        ("Mon, 30 Nov 2026 11:15:30 +0100 (CET)", T),
         ("30.11.2026 11:15:30+01:00", T),
         ("30.11.2026 10:15:30Z", T),
         ("2016-12-31T23:59:60Z", 1_483_228_800.0),
         ("2017-01-01T00:59:60+01:00", 1_483_228_800.0),
         ("Sat, 31 Dec 2016 23:59:60 +0000", 1_483_228_800.0),
+        ("20161231T235960Z", 1_483_228_800.0),
+        ("31.12.2016 23:59:60.5Z", 1_483_228_800.5),
     ],
 )
 def test_a_time_that_says_when_it_is(value: object, at: float) -> None:
@@ -57,6 +71,8 @@ def test_a_time_that_says_when_it_is(value: object, at: float) -> None:
         "20261130111530",
         "20261130 111530",
         "Mon, 30 Nov 2026 11:15:30 -0000",
+        "Mon, 30 Nov 2026 11:15:30",
+        "Mon, 30 Nov 2026 11:15:30 CET",
     ],
 )
 def test_a_time_without_a_zone_is_of_the_one_that_is_given(value: str) -> None:
@@ -78,6 +94,12 @@ def test_a_time_without_a_zone_is_of_the_one_that_is_given(value: str) -> None:
         "11/30/2026 10:15",
         "2026-11-30T10:07:60Z",
         "2026-11-30T25:00:00Z",
+        "2026-11-30T24:00:01Z",
+        "2026-11-30T24:30Z",
+        "2026-11-30T24:00:00.001Z",
+        "Mon, 30 Nov 2026 11:15:30 CEST",
+        "Mon, 30 Nov 2026 11:15:30 MST7",
+        "Mon, 30 Nov 2026 11:15:30 ROK",
         "Mon, 32 Nov 2026 11:15:30 +0100",
         float("nan"),
         float("inf"),
@@ -90,6 +112,22 @@ def test_a_time_without_a_zone_is_of_the_one_that_is_given(value: str) -> None:
 def test_what_is_no_time(value: object) -> None:
     """Also where the month and the day could change places, and where a leap second cannot be."""
     assert epoch_seconds(value, BERLIN) is None
+
+
+@pytest.mark.parametrize("value", ["30.11.2026", "2026-11-30", "20261130", "29.11.2026 24:00", "20261129240000"])
+def test_a_date_alone_is_when_it_begins(value: str) -> None:
+    """However it is written; and a day ends when the next one begins."""
+    assert epoch_seconds(value) is None
+    assert epoch_seconds(value, BERLIN) == datetime(2026, 11, 29, 23, tzinfo=UTC).timestamp()
+
+
+@pytest.mark.parametrize("fold", [False, True])
+def test_the_name_of_a_zone_tells_which_of_two_hours_is_meant(fold: bool) -> None:
+    """CEST is the first, CET the second; a day of 25 hours ends at its end."""
+    for name, hour in (("CEST", 0), ("CET", 1)):
+        at = epoch_seconds(f"Sun, 25 Oct 2026 02:30:00 {name}", BERLIN, fold=fold)
+        assert at == datetime(2026, 10, 25, hour, 30, tzinfo=UTC).timestamp()
+    assert epoch_seconds("25.10.2026 24:00", BERLIN, fold=fold) == datetime(2026, 10, 25, 23, tzinfo=UTC).timestamp()
 
 
 def test_an_hour_that_comes_twice_is_the_first() -> None:

@@ -3,7 +3,6 @@
 import math
 import struct
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple, TypeGuard
@@ -12,6 +11,7 @@ from uuid import UUID
 from asyncua import ua
 
 from gateway.model import Quality, Scalar
+from gateway.single_precision import shortest
 
 SEVERITIES: tuple[Quality, ...] = ("good", "uncertain", "bad", "bad")
 NOT_ACTIVE = 0x80BF_0000
@@ -20,7 +20,7 @@ and that is known."""
 OVERFLOW = 0x0480  # info type "data value" with its overflow bit
 MEANING = 0xFFFF_0000
 """The bits of a status code that are its meaning; the others are flags."""
-_FLOAT, _SCALE = struct.Struct("<f"), struct.Struct("<h")
+_SCALE = struct.Struct("<h")
 _LARGEST = sys.float_info.max
 _DECIMAL = ua.NodeId(ua.Int32(50), ua.Int16(0))
 _NO_TIME = datetime(1601, 1, 1, tzinfo=UTC)
@@ -140,17 +140,6 @@ def decimal_of(body: bytes) -> int | float:
     if not -_LARGEST <= value <= _LARGEST:
         raise ValueError("the tag's Decimal is too large for a number")
     return value
-
-
-def shortest(value: float) -> float:
-    """The number with the fewest decimal digits that is `value` in 32 bits: what the PLC shows. 0.1 is 0.1 there, and
-    not 0.10000000149011612."""
-    for digits in (6, 7, 8):
-        short = float(f"{value:.{digits}g}")
-        with suppress(OverflowError):
-            if _FLOAT.unpack(_FLOAT.pack(short))[0] == value:
-                return short
-    return float(f"{value:.9g}")
 
 
 def _unicode(text: str) -> str:

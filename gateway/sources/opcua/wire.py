@@ -17,7 +17,8 @@ from asyncua.ua.ua_binary import nodeid_from_binary, struct_from_binary, variant
 from asyncua.ua.uaerrors import UaStatusCodeError
 
 from gateway.model import Scalar
-from gateway.sources.opcua.decode import MEANING, NOT_ACTIVE, OVERFLOW, Decoded, decode, quality_of, shortest
+from gateway.single_precision import shortest
+from gateway.sources.opcua.decode import MEANING, NOT_ACTIVE, OVERFLOW, Decoded, decode, quality_of
 
 _NUMBERS = {1: "?", 2: "b", 3: "B", 4: "h", 5: "H", 6: "i", 7: "I", 8: "q", 9: "Q", 10: "f", 11: "d"}
 """How a value is laid out, by the number of the built-in type."""

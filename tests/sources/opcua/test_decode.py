@@ -11,7 +11,8 @@ from asyncua.ua.status_codes import StatusCodes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.sources.opcua.decode import NOT_ACTIVE, decode, plain, shortest
+from gateway.single_precision import shortest
+from gateway.sources.opcua.decode import NOT_ACTIVE, decode, plain
 
 
 def decimal(body: bytes) -> ua.ExtensionObject:
