@@ -21,7 +21,8 @@ from gateway.clock_watch import ClockWatch, Witnesses
 from gateway.config.difference import in_effect, marks
 from gateway.config.loader import Loaded
 from gateway.config.schema import MAX_RATE, Config
-from gateway.errors import ConfigFault, GatewayError
+from gateway.config.schema_process import Status
+from gateway.errors import GatewayError
 from gateway.fence import Fence
 from gateway.health import Condition, Problems
 from gateway.intake import Intake
@@ -38,8 +39,9 @@ from gateway.outbox.life import LifeMark, begin_life, is_compared
 from gateway.outbox.reject_handlers import REJECTS, RejectHandlers
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import SLOW_DISK, OutboxThread, open_outbox, sum_within
+from gateway.page import Page
 from gateway.recollection import LaterComparison, recollect
-from gateway.reload import Configuration, Difference, Reload, difference, renamed, wanted
+from gateway.reload import Configuration, Difference, Reload, difference, impossible, wanted
 from gateway.sources.base import Source
 from gateway.status.history_file import HISTORY_FILE, Chronicle
 from gateway.status.journal import Journal
@@ -83,7 +85,7 @@ class App:
         self._clients = AsyncExitStack()
         self._sources: dict[str, Source] = {}
         self._takes_in = False
-        self._page_conditions: Callable[[float], Iterable[Condition]] = lambda _: ()
+        self._page = Page(self._make_page)
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT. Raises GatewayError where it cannot start, DamagedRow where it must start
@@ -191,7 +193,7 @@ class App:
         try:
             for child in (
                 edge_child("status", status),
-                self._page(),
+                self._page.child(self._loaded.config.status),
                 edge_child("control", await self._control(handlers)),
                 *self._table_children(),
                 Child(name="start", run=begin, turned_at=lambda: waiting.turned_at, once=True, stage=SOURCES),
@@ -274,11 +276,7 @@ class App:
         before anything is stopped; what was stopped is started again however this ends, as it is configured then.
         """
         old, new, supervisor = self._loaded.config, loaded.config, self._supervisor
-        faults = tuple(renamed(old, new, (self._plans, plans)))
-        if new.outbox.directory != old.outbox.directory:
-            text = "the outbox cannot be moved while the gateway runs: stop it, move the directory, start it"
-            faults += (ConfigFault(("outbox", "directory"), text),)
-        if faults:
+        if faults := tuple(impossible(old, new, (self._plans, plans))):
             raise loaded.error(faults)
         receives = wanted(old, self._plans), wanted(new, plans)
         before, after = ((read.lookups, read.schemas) for read in (self._loaded, loaded))
@@ -294,6 +292,8 @@ class App:
 
         self._systemd.reloading()
         try:
+            if change.page:
+                await self._page.prepare(supervisor, old.status, loaded)
             for name in (*change.sources.gone, *change.sources.changed):
                 if not await supervisor.stop(f"source {name}"):
                     raise GatewayError(f"source {name} does not end, so that the configuration cannot be changed")
@@ -303,11 +303,11 @@ class App:
                 if not await supervisor.stop("delivery"):
                     raise GatewayError("delivery does not end, so that the configuration cannot be changed")
                 await self._deliver_by(*opened)
-            if change.page:
-                await supervisor.replace(self._page())
+            await self._page.go_over(supervisor)
         finally:
             self._status.follow(self._parts())
             self._start_what_stands()
+            await self._page.settle(supervisor, self._loaded.config.status)
             self._systemd.ready()
             if opened is not None:
                 await opened[1].aclose()  # of what is not used
@@ -354,12 +354,9 @@ class App:
             self._chronicle.history,
         )
 
-    def _page(self) -> Child:
-        status, section, stuck = self._status, self._loaded.config.status, self._supervisor.stuck
-        ask = self._handlers.answer
-        page = StatusServer.configured(section, status.snapshot, stuck, self._chronicle, ask)
-        self._page_conditions = page.conditions
-        return edge_child("page", page)
+    def _make_page(self, section: Status) -> StatusServer:
+        status, stuck, ask = self._status, self._supervisor.stuck, self._handlers.answer
+        return StatusServer.configured(section, status.snapshot, stuck, self._chronicle, ask)
 
     def _table_children(self) -> Iterator[Child]:
         tables = self._tables
@@ -396,5 +393,5 @@ class App:
         return make_sources(config, plans, self._clock, control_places.runtime_directory(), config.outbox.directory)
 
     def _conditions(self) -> Iterable[Condition]:
-        of_page = self._page_conditions(self._clock.now())
+        of_page = self._page.conditions(self._clock.now())
         return (*self._clock_watch.conditions(), *self._tables.conditions(), *self._reload.conditions(), *of_page)

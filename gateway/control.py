@@ -28,7 +28,7 @@ import structlog
 from aiohttp import web
 
 from gateway.errors import GatewayError
-from gateway.listening import stop_listening
+from gateway.listening import begin_listening, stop_listening
 
 log = structlog.get_logger()
 
@@ -92,7 +92,7 @@ class Control:
         try:
             listener = await asyncio.to_thread(self._bound)
             server = cast("web.Server", self._runner.server)  # there is one after `setup`
-            self._listening = await asyncio.get_running_loop().create_server(server, sock=listener)
+            self._listening = await begin_listening(server, sock=listener)
         except OSError as error:
             await self._runner.cleanup()
             raise GatewayError(

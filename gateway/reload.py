@@ -4,7 +4,8 @@ Only what differs is touched (`difference`, which is pure; `gateway/app.py` chan
 anew where its section or what it has to receive differs; a line is mapped by its new plan from the next batch on, with
 what is remembered of it; delivery begins anew where how it works, or a line's name at Oden, differs. A line that left
 the configuration is mapped no more, and what waits of it is still delivered. What only counts at a start is named. A
-configuration that is wrong changes nothing, and is a problem until a right one is read.
+configuration that is wrong, or that cannot be gone over to, changes nothing, and is a problem until a right one is
+read.
 """
 
 import asyncio
@@ -165,6 +166,16 @@ def difference(
         page=old.status != new.status,
         restart=after_a_restart(started_by or old, new),
     )
+
+
+def impossible(
+    old: Config, new: Config, receives: tuple[Iterable[LinePlan], Iterable[LinePlan]]
+) -> Iterator[ConfigFault]:
+    """Why nobody can go over from `old` to `new` while the gateway runs."""
+    yield from renamed(old, new, receives)
+    if new.outbox.directory != old.outbox.directory:
+        text = "the outbox cannot be moved while the gateway runs: stop it, move the directory, start it"
+        yield ConfigFault(("outbox", "directory"), text)
 
 
 def renamed(old: Config, new: Config, receives: tuple[Iterable[LinePlan], Iterable[LinePlan]]) -> Iterator[ConfigFault]:

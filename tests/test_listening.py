@@ -5,11 +5,12 @@ import gc
 import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from gateway.listening import stop_listening
+from gateway.listening import begin_listening, stop_listening
 from gateway.simulator.oden.model import OdenModel
 from gateway.simulator.oden.server import listening, make_app
 from gateway.simulator.oden.store import Organization
@@ -60,6 +61,25 @@ def test_who_has_just_come_is_known_or_refused(turns: int) -> None:
 
     with asyncio.run(story()) as client:
         assert sees_the_end(client)
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_one_that_is_cut_off_at_its_beginning_leaves_its_address(turns: int) -> None:
+    """The loop has turned so often since: whether it listened by then or not, the address is free."""
+
+    async def story() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            host, port = free.getsockname()
+        beginning = asyncio.create_task(begin_listening(asyncio.Protocol, host, port))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        beginning.cancel()
+        with suppress(asyncio.CancelledError):
+            await stop_listening(await beginning)
+        with socket.create_server((host, port)):
+            pass
+
+    asyncio.run(story())
 
 
 @pytest.mark.parametrize("tls", [False, True])

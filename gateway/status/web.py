@@ -22,7 +22,7 @@ from aiohttp.typedefs import Handler
 from gateway.config.schema_process import PageTls, Status
 from gateway.errors import GatewayError
 from gateway.health import Condition
-from gateway.listening import stop_listening
+from gateway.listening import begin_listening, stop_listening
 from gateway.status.actions import MOST_BODY, Actions, Ask
 from gateway.status.guard import HEADERS, PageCertificate, Reticent, TlsEntry, admission, at_most, may_read, own_names
 from gateway.status.history import History, Trend
@@ -63,7 +63,8 @@ WRITTEN_WITHIN = 30.0
 
 
 class StatusServer:
-    """Serves while `run` runs, or an `async with` block; both raise GatewayError where it cannot listen.
+    """Serves while `run` runs, or an `async with` block, or from `listen` to `close`; raises GatewayError where it
+    cannot listen.
 
     `listen` is `host:port`; port 0 takes a free one, and `url` says which. `alive` says why the process is stuck,
     None while it turns. It answers to the name in `listen`, this machine's own, and `hosts`; with a `token`, only to
@@ -147,7 +148,10 @@ class StatusServer:
     def _made(self) -> web.AppRunner:
         return web.AppRunner(self._application(), shutdown_timeout=1.0)
 
-    async def __aenter__(self) -> Self:
+    async def listen(self) -> None:
+        """Take the address and answer there; nothing where it does so already."""
+        if self._listening is not None:
+            return
         if self._tls is not None:
             self._certificate = PageCertificate(self._tls)
         self._runner = self._made()  # one that was cleaned up cannot be used again
@@ -166,26 +170,34 @@ class StatusServer:
             return at_most(MOST_CONNECTIONS, made, lambda: len(server.connections) + len(handshakes))
 
         try:
-            self._listening = await asyncio.get_running_loop().create_server(connection, self._host, self._port)
-            self._address = self._listening.sockets[0].getsockname()[:2]
+            self._listening = await begin_listening(connection, self._host, self._port)
         except (OSError, OverflowError) as error:
-            await self._runner.cleanup()
+            await self.close()
             why = (error.strerror if isinstance(error, OSError) else None) or str(error)
             raise GatewayError(
                 f"The status page cannot listen on {self._listen} ({why}). "
                 "Stop the program that uses this address, or choose another with `status.listen`."
             ) from error
+        self._address = self._listening.sockets[0].getsockname()[:2]
         log.info("status_listening", url=self.url)
+
+    async def close(self) -> None:
+        """Leave the address, and close all connections."""
+        if self._listening is not None:
+            listening, self._listening = self._listening, None
+            await stop_listening(listening)
+        for handshake in self._handshakes:
+            handshake.cancel()
+        await self._runner.cleanup()
+
+    async def __aenter__(self) -> Self:
+        await self.listen()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._listening is not None:
-            await stop_listening(self._listening)
-        for handshake in self._handshakes:
-            handshake.cancel()
-        await self._runner.cleanup()
+        await self.close()
 
     def _application(self) -> web.Application:
         app = web.Application(middlewares=[admission(self._names, self._token)], client_max_size=MOST_BODY)

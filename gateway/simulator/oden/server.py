@@ -31,7 +31,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from gateway.clock import AnchoredClock
 from gateway.errors import GatewayError
-from gateway.listening import stop_listening
+from gateway.listening import begin_listening, stop_listening
 from gateway.simulator.oden.bodies import ErrorAnswer
 from gateway.simulator.oden.fault_injection import FaultInjector
 from gateway.simulator.oden.faults import JSON_TYPE, FaultError, make_fault, text_type
@@ -163,7 +163,7 @@ async def listening(
     server = cast("web.Server", runner.server)  # there is one after `setup`
     listener = None
     try:
-        listener = await asyncio.get_running_loop().create_server(server, host, port, ssl=tls, backlog=BACKLOG)
+        listener = await begin_listening(server, host, port, ssl=tls, backlog=BACKLOG)
         address = listener.sockets[0].getsockname()
         yield f"{'https' if tls else 'http'}://{address[0]}:{address[1]}/v2"
     finally:
