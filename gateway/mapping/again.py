@@ -3,7 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from itertools import chain
-from math import inf
+from math import inf, nextafter
 from typing import NamedTuple, TypeVar
 
 from gateway.frozen import replace
@@ -143,8 +143,9 @@ def corrected(
 ) -> Slices[tuple[Feed, Step]]:
     """The line with what came late in its places, and what is to be told `at` a time because of that. `filled`: it is
     that. `moved` are the entries that go to other places with it; `heard` says of sources that they are heard again
-    since; `shown_by`: the message by which it has turned out that those had the times of a wrong clock."""
-    line = replace(line, state=replace(line.state, now=max(line.state.now, at)))
+    since; `shown_by`: the message by which it has turned out that those had the times of a wrong clock. What is due at
+    that very time is not of the correction: it happens then as ever."""
+    line = replace(line, state=replace(line.state, now=max(line.state.now, nextafter(at, -inf))))
     again = Again(plan, line, late, filled, moved, heard, shown_by)
     yield from again.derive()
     return again.corrected(at)

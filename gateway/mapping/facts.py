@@ -85,6 +85,8 @@ class Facts:
     rules: dict[str, str] = field(default_factory=dict)
     full: dict[str, ToldBatch] = field(default_factory=dict)
     """Batches by count that were full, by interval."""
+    last_told: dict[str, None] = field(default_factory=dict)
+    """The keys of intervals, in the order in which something was told of them last: a batch ends before its run."""
 
 
 def fold(told: Iterable[Told]) -> Facts:
@@ -102,6 +104,9 @@ def fold(told: Iterable[Told]) -> Facts:
 
 
 def _take(facts: Facts, record: Record, shares: Mapping[str, tuple[Share, ...]]) -> None:
+    if isinstance(record, StartInterval | UpdateInterval):
+        facts.last_told.pop(record.interval, None)
+        facts.last_told[record.interval] = None
     match record:
         case Setting():
             facts.settings.append(record)
@@ -193,7 +198,7 @@ def corrects(told: Facts, now: Facts) -> bool:
 def record_intervals(told: Facts, now: Facts, recorder: Recorder, at: float, *, deletes: bool = False) -> None:
     """Record at `at` what is to be said of intervals: what those that others follow are now first, then what was none,
     which Oden `deletes` or keeps, then the others."""
-    for key in [key for key in now.intervals if key in told.intervals]:
+    for key in [key for key in dict.fromkeys((*now.last_told, *now.intervals)) if key in told.intervals]:
         _update(key, told.intervals[key], now.intervals[key], recorder, at)
     for start in vanished(told, now):
         recorder.update(at, start.type, start.key, end=start.start + 1, corrects=True, withdraws=True, deletes=deletes)

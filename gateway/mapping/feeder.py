@@ -360,7 +360,7 @@ def _put_in_place(plan: LinePlan, line: Feed, at: float) -> Slices[tuple[Feed, S
     places_of = {id(sample): place for sample, place, _ in new}
     placed_ones = [each._replace(said=places_of[id(each.sample)]) for each in came if id(each.sample) in places_of]
     new.sort(key=itemgetter(1))
-    others = moved(plan, line, placed_ones)
+    others = moved(plan, line, [*known.first_of(placed_ones)])
     if new:
         places = [(sample, said) for sample, said, _ in new]
         line, placed = yield from corrected(plan, line, places, at, moved=others, heard=heard)

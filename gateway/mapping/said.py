@@ -4,11 +4,11 @@ Two messages of one topic that say the same have one time in them, by which they
 grow with how many a line remembers.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from math import inf
 
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.trail import Entry
+from gateway.mapping.trail import Entry, Waiting
 from gateway.mapping.values import excerpt, find
 from gateway.model import Notice, Sample
 
@@ -56,10 +56,20 @@ class Said:
     def last_said(self, message: Sample) -> float | None:
         """The time of the last that said the same, the time too, which can have been taken for another where it was
         ahead when it came; None where none did. What counts each time it comes is never the same."""
+        return None if self._plan.counts_each(message) else next(self._same(message), None)
+
+    def first_of(self, messages: Iterable[Waiting]) -> Iterator[Waiting]:
+        """Those of the messages, in the order in which they came, that nobody has said before: the others come again,
+        whether or not each of them counts."""
+        for message in messages:
+            if next(self._same(message.sample), None) is None:
+                self.add(message.sample, message.said)
+                yield message
+
+    def _same(self, message: Sample) -> Iterator[float]:
+        """The times of those that said the same, the newest first."""
         same = self._said.get((stream_of(message), self._time(message)), ())
-        if not same or self._plan.counts_each(message):
-            return None
-        return next((said for other, said in reversed(same) if other.value == message.value), None)
+        return (said for other, said in reversed(same) if other.value == message.value)
 
     def _time(self, message: Sample) -> object:
         """What the message has as its time: a number or a text, by which it is taken for a time; and for which, where

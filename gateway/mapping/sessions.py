@@ -4,7 +4,7 @@ A broker keeps the order of a session. So a message without a time that was hear
 it, however long both had to wait: where the timed one goes to an earlier place, it goes there too, right before it.
 That holds while a source is heard out, and of messages that come at once. Another timed message that comes late has
 waited at its sender, which says nothing of those that had not; so has one of a backlog that is older than others before
-it.
+it, and one that its sender says again.
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,7 +38,8 @@ class Moved(NamedTuple):
 
 
 def moved(plan: LinePlan, line: Feed, late: Sequence[Waiting]) -> list[Moved]:
-    """The entries of the line that go with the messages `late`, which are in the order in which they came."""
+    """The entries of the line that go with the messages `late`, none of which comes again, in the order in which they
+    came."""
     found: list[Moved] = []
     for source in sorted({waiting.sample.source for waiting in late}):
         timed = [one for one in late if one.sample.source == source and not one.sample.retained]

@@ -74,6 +74,21 @@ def test_p13_what_is_told_otherwise_for_the_fourth_time_is_listed() -> None:
     assert sum("for the 4th time" in notice.text for notice in played.notices) == 1
 
 
+def test_p13_what_is_due_as_late_messages_are_put_in_their_places_is_told_as_ever() -> None:
+    """A message that changes nothing of it comes again, and the run is over by idleness before that is put in its
+    place."""
+    inputs = {**PLC, "tank": {"source": "plc", "node": "Tank"}}
+    run = {"start": {"when": "tank > 0"}, "product": "P", "end": {"idle": "10s"}}
+    operator = {"event": "scrap", "reason": "{scrap.code}"}
+    states = {"input": "state", "codes": {1: {"category": "Up"}}, "operator": operator}
+    made = plan(inputs=inputs, run=run, batches={"key": "tank", "name": "{tank}"}, states=states)
+    events = [tag(1, "State", 1), tag(1, "Good", 0), scrap(1.2, 1), scrap(1.3, 2), tag(2, "Tank", 7), tag(4, "Good", 5)]
+    want = fed(made, *events, tick(100)).texts
+    assert [text.split(":")[0] for text in want if "end" in text] == ["end BATCH 3 at 4", "end RUN 2 at 4"]
+    again = message(11, "scrap", {"qty": 0, "code": "Splice", "at": T0 + 1.2})
+    assert fed(made, *events, again, tick(100)).texts == want
+
+
 def test_p12_the_trail_is_bounded() -> None:
     """However much a line hears, and however late messages are, no more is remembered than is said."""
     line = Feed(LineState())

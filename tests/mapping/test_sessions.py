@@ -81,6 +81,24 @@ def test_p13_a_timed_message_that_waited_elsewhere_moves_none_without_a_time() -
     assert scraps(events) == {0: 3, 100: 4}
 
 
+def test_p13_a_timed_message_that_comes_again_moves_none_without_a_time() -> None:
+    """Its sender says it once more within seconds, after an operator has logged in; that each counts changes nothing of
+    that."""
+    inputs = {"who": {"source": "mes", "topic": "login"}, "waste": {"source": "mes", "topic": "waste", "time": "at"}}
+    output = {"entries": [{"count": "waste.qty", "raw_data": {"scrap": "{n}"}}]}
+    operators = {"type": "Operator", "key": "who", "name": "{who}"}
+    made = plan(inputs={**INPUTS, **inputs}, run=RUN, states=None, scrap_yield=output, intervals=[operators])
+    events = [order(0, "A"), message(1, "login", "Ann"), message(10.1, "waste", {"qty": 1, "at": T0 + 10})]
+    again = message(12.2, "waste", {"qty": 1, "at": T0 + 10})
+    assert fed(made, *events, message(12, "login", "Bob"), again, tick(60)).texts == [
+        "start RUN 1 at 0: A, P",
+        "start Operator 2 at 1: Ann",
+        "end Operator 2 at 12",
+        "start Operator 3 at 12: Bob",
+        "output of 1 at 60: scrap 2",
+    ]
+
+
 BACKLOG = [scrap(1000.1, 1), order(500, "B", 1000.1), scrap(1000.1, 2), scrap(1000.1, 4), order(700, "C", 1000.1)]
 """What waited at the broker: all of it is read at one time."""
 
