@@ -50,6 +50,8 @@ if TYPE_CHECKING:  # its library is imported only where a device is named
 
 log = structlog.get_logger()
 
+_VERSIONS = 2
+"""Versions of MQTT that are tried at an address."""
 _AT_ONCE = 500
 """Packets that are handed over before others of the process have their turn."""
 _WATCH = 1.0
@@ -95,6 +97,8 @@ class MqttSource(Source):
         self._address = 0
         """The one that is tried, or stands."""
         self._version: Version = "3.1.1" if config.version == "3.1.1" else "5"
+        self._versions_failed = 0
+        """Versions in a row that what answers at this address has not taken."""
         self._short = 0
         """Connections in a row that stood, and were closed soon without a word."""
         self._handing_over_since: float | None = None
@@ -152,16 +156,23 @@ class MqttSource(Source):
         return f"{CLOSED}, for the {self._short + 1}th time shortly after it stood, {twin}"
 
     async def _open(self, connection: MqttConnection) -> Connack:
-        """Connect; where that fails, the next attempt is made at another address or with another version of MQTT."""
+        """Connect; where that fails, the next attempt is made with another version of MQTT, where that can be the
+        reason, or at another address: also where what answers there ends the connection whatever the version, as a load
+        balancer whose broker is away."""
         try:
-            return await connection.open()
+            connack = await connection.open()
         except SourceError as error:
-            detected = self._config.version == "auto"
-            if detected and isinstance(error, OtherVersion | NoAnswer):
-                self._version = "3.1.1" if self._version == "5" else "5"
-                raise SourceError(f"{error}; the next attempt is made with MQTT {self._version}") from error
-            self._address = (self._address + 1) % len(self._addresses)
-            raise
+            can_be_version = self._config.version == "auto" and isinstance(error, OtherVersion | NoAnswer)
+            self._versions_failed = self._versions_failed + 1 if can_be_version else _VERSIONS
+            if self._versions_failed >= _VERSIONS:
+                self._versions_failed = 0
+                self._address = (self._address + 1) % len(self._addresses)
+            if not can_be_version:
+                raise
+            self._version = "3.1.1" if self._version == "5" else "5"
+            raise SourceError(f"{error}; the next attempt is made with MQTT {self._version}") from error
+        self._versions_failed = 0
+        return connack
 
     async def _watch(self, connection: MqttConnection) -> None:
         """Tell what lasts: the broker has to wait for us, or we for its answer."""

@@ -14,6 +14,7 @@ from aiohttp import WSMsgType, web
 
 from gateway.clock import AnchoredClock
 from gateway.errors import SourceError
+from gateway.listening import stop_listening
 from gateway.sources.mqtt import MqttSource
 from gateway.sources.mqtt_stream import open_stream, tls_context
 from gateway.sources.mqtt_subscriptions import MANY, SMALL, Subscriptions
@@ -74,6 +75,29 @@ async def test_the_next_address_is_tried_where_one_is_not_there(broker: Mosquitt
         broker.start()
     assert intake.new_sessions[:2] == [True, False]
     assert len({arrival.connected.session for arrival in intake.arrivals if arrival.connected}) == 1
+
+
+@pytest.mark.parametrize("version", ["auto", "5", "3.1.1"])
+async def test_the_next_address_is_tried_where_what_answers_ends_each_connection(
+    broker: Mosquitto, version: str
+) -> None:
+    """A load balancer, or a forwarded port, takes connections also while its broker is away, and ends them."""
+    ended = 0
+
+    async def end(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal ended
+        ended += 1
+        writer.close()
+
+    balancer = await asyncio.start_server(end, "127.0.0.1", 0)
+    url, intake = f"mqtt://127.0.0.1:{balancer.sockets[0].getsockname()[1]}", Intake()
+    source = mqtt_source(broker, ORDER, url=url, alternatives=[broker.url], version=version)
+    async with running(source, intake):
+        await wait_until(lambda: source.health.connected)
+        await broker.publish(ORDER, "1")
+        await wait_until(lambda: intake.values(ORDER) == [1])
+    assert ended == (2 if version == "auto" else 1)
+    await stop_listening(balancer)
 
 
 async def test_a_connection_that_is_given_up_while_it_begins_leaves_nothing_open(broker: Mosquitto) -> None:
