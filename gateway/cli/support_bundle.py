@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, SecretStr
 
@@ -29,6 +29,7 @@ from gateway.config.environment import VARIABLE_PREFIX
 from gateway.config.loader import Loaded
 from gateway.control_places import places
 from gateway.errors import ConfigError, GatewayError
+from gateway.secret_forms import without
 from gateway.shown_address import not_shown
 
 LINES_OF_LOG = 20_000
@@ -110,7 +111,8 @@ def secrets(loaded: Loaded | None, environ: Mapping[str, str]) -> Iterator[str]:
             known.add(loaded.token_source())
     for text in [*known]:
         with suppress(ValueError):
-            known.add(urlsplit(text).password or "")
+            password = urlsplit(text).password or ""
+            known |= {password, unquote(password)}
     yield from sorted((text for text in known if len(text) >= SHORTEST_SECRET), key=len, reverse=True)
 
 
@@ -132,10 +134,9 @@ def _secrets_of(value: object) -> Iterator[str]:
 
 
 def masked(text: str, known: tuple[str, ...]) -> str:
-    """`text` without the secrets `known`, also as JSON would write them."""
+    """`text` without the secrets `known`, however they are written."""
     for secret in known:
-        for written in {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}:
-            text = text.replace(written, MASK)
+        text = without(text, secret, MASK)
     return text
 
 

@@ -130,7 +130,8 @@ def places_of(text: str) -> Places:
 
 def _flaw(text: str, error: json.JSONDecodeError) -> JsonFlaw:
     """What is wrong where the library could read no further."""
-    at, before, rest = error.pos, text[: error.pos].rstrip(_BLANKS), text[error.pos :]
+    at = error.pos + error.msg.startswith("Illegal trailing comma")  # where that stands, Python says from 3.13 on
+    before, rest = text[:at].rstrip(_BLANKS), text[at:]
     blank = len(rest) - len(rest.lstrip(_BLANKS))
     if error.msg.startswith("Invalid control character"):
         is_tab = rest[:1] == "\t"

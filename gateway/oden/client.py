@@ -40,6 +40,7 @@ from gateway.oden.http_answer import (
     credentials,
     read_response,
     redacted,
+    told,
     why_no_answer,
 )
 from gateway.oden.objects import Objects
@@ -233,7 +234,9 @@ class OdenClient(Objects):
                 is_verified = response.url.scheme == "https"
                 return replace(answer, date=response.headers.get(hdrs.DATE, "")) if is_verified else answer
         except aiohttp.ClientHttpProxyError as error:
-            return failed(why_no_answer(error, sent=False), error.status, sent=False)
+            given = error.request_info.headers.get(hdrs.PROXY_AUTHORIZATION)
+            reason = told(why_no_answer(error, sent=False), token, *credentials(given))
+            return failed(reason, error.status, sent=False)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = why_no_answer(error, sent=mark.left)
             # What is no address is not repeated: it could hold a proxy's password.

@@ -17,6 +17,7 @@ import aiohttp
 
 from gateway.errors import name_obstacle, obstacle
 from gateway.oden.classification import Answer
+from gateway.secret_forms import without
 
 Keeps = Callable[[object], bool]
 """Whether an entry of an answer can matter. One that is not understood does."""
@@ -268,6 +269,14 @@ def credentials(header: str | None) -> Iterator[str]:
         yield from (password, " ".join(password.split()))  # what is told is one line
 
 
+def told(text: str, token: str, *others: str) -> str:
+    """What somebody says, without the token and the `others` that he was told in confidence, however he writes them."""
+    for secret, shown in ((token, "(the token)"), *((other, "(a secret)") for other in others)):
+        if len(secret) >= SHORTEST_TOKEN:
+            text = without(text, secret, shown)
+    return text
+
+
 def redacted(answer: Answer, token: str, *others: str) -> Answer:
     """`answer` without the token and what else it was asked with in confidence; of a failure only what the document
     names is left.
@@ -276,17 +285,13 @@ def redacted(answer: Answer, token: str, *others: str) -> Answer:
     """
     if not answer.error:
         return answer
-    hidden = [(token, "(the token)"), *((other, "(a secret)") for other in others)]
 
     def clean(value: object) -> object:
-        for secret, shown in hidden:
-            if isinstance(value, str) and len(secret) >= SHORTEST_TOKEN:
-                value = value.replace(secret, shown)
-        return value
+        return told(value, token, *others) if isinstance(value, str) else value
 
     fields = answer.body if isinstance(answer.body, dict) else {}
     body = {key: clean(fields[key]) for key in _DOCUMENTED if isinstance(fields.get(key), str | int)}
-    return replace(answer, error=str(clean(answer.error))[:LONGEST_ERROR], body=body or None)
+    return replace(answer, error=told(answer.error, token, *others)[:LONGEST_ERROR], body=body or None)
 
 
 def _parse(raw: bytes) -> tuple[object, bool]:

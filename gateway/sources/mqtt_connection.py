@@ -107,7 +107,8 @@ class MqttConnection:
         self._confirmation = confirmation or Confirmation()
         self._confirmation.begin()
         self._loop = asyncio.get_running_loop()
-        self._reader = packets.Reader(version)
+        self._password = config.password.get_secret_value() if config.password is not None else None
+        self._reader = packets.Reader(version, self._password or "")
         self._stream: Stream | None = None
         self._inbox: deque[Packet] = deque()
         self._filled = asyncio.Event()
@@ -143,16 +144,16 @@ class MqttConnection:
         """Connect. SourceError when the broker cannot be reached, does not answer, or refuses."""
         config = self._config
         self._stream = stream = await open_stream(self._url, config, self._received, self._ended)
-        is_v5, password = self._version == "5", config.password
+        expiry = min(int(config.session_expiry), _LONGEST_EXPIRY)
         stream.write(
             packets.connect(
                 self._version,
                 config.client_id,
                 int(self._keep_alive.interval),
                 username=config.username,
-                password=password.get_secret_value() if password is not None else None,
+                password=self._password,
                 will=self._announced.will if self._announced is not None else None,
-                session_expiry=min(int(config.session_expiry), _LONGEST_EXPIRY) if is_v5 and not self._clean else 0,
+                session_expiry=expiry if self._version == "5" and not self._clean else 0,
                 window=WINDOW,
                 clean=self._clean,
             )
@@ -307,9 +308,8 @@ class MqttConnection:
         self.heard_at = self._clock.now()
         self._reader.feed(data)
         self._keep_alive.heard()
-        beginning = self._reader.beginning
-        if not self._greeted and beginning[:1] != packets.CONNACK:
-            self._lose(SourceError(f"cannot connect: no MQTT is spoken there: it sent {ascii(beginning)[2:-1]}"))
+        if not self._greeted and not (beginning := self._reader.beginning).startswith(packets.CONNACK):
+            self._lose(SourceError(f"cannot connect: no MQTT is spoken there: it sent {ascii(beginning)[1:-1]}"))
         self._read()
 
     def _read(self) -> None:

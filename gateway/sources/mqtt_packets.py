@@ -6,9 +6,10 @@ message of 256 MB costs memory. Whatever else does not follow the specification 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
+from gateway.secret_forms import without
 from gateway.sources.mqtt_reasons import reason
 
 Version = Literal["5", "3.1.1"]
@@ -20,9 +21,12 @@ LONGEST = 16 * 2**20
 _BEGINNING = 2 * 2**16
 """Of a longer one: topic (at most 64 KiB) and packet id are in here, and the beginning of the payload as a rule."""
 
-CONNACK = b"\x20"
+CONNACK = "\x20"
 """What the first answer of a broker begins with."""
 PINGREQ = b"\xc0\x00"
+
+SHORTEST_PASSWORD = 4
+"""Characters of a password that is looked for in what a broker says; a shorter one would be found in words."""
 
 _PUBLISH = 3
 _NAMES = (
@@ -199,10 +203,11 @@ def _text(text: str) -> bytes:
 
 
 class Reader:
-    """Takes bytes as they come, and gives packets."""
+    """Takes bytes as they come, and gives packets. What the broker says in words is told without the `password`."""
 
-    def __init__(self, version: Version) -> None:
+    def __init__(self, version: Version, password: str = "") -> None:
         self._is_v5 = version == "5"
+        self._password = password
         self._data = b""
         self._at = 0
         self._skipping: _Skipping | None = None
@@ -213,9 +218,10 @@ class Reader:
         return len(self._data) - self._at
 
     @property
-    def beginning(self) -> bytes:
-        """What is not read yet, at most 60 bytes of it."""
-        return self._data[self._at : self._at + 60]
+    def beginning(self) -> str:
+        """What is not read yet, at most 60 bytes of it, each as a character."""
+        password = self._password.encode().decode("latin-1")
+        return _without(self._data[self._at : self._at + 1024].decode("latin-1"), password)[:60]
 
     def feed(self, data: bytes) -> None:
         """More has come."""
@@ -308,7 +314,7 @@ class Reader:
                 return self._connack(body)
             case 14:
                 _, texts = _properties(body, 1)
-                return Disconnect(reason(body[0] if body else 0, texts.get(_REASON_STRING, "")))
+                return Disconnect(reason(body[0] if body else 0, self._said(texts)))
             case 2 | 9 | 11:
                 raise Malformed(f"{_NAMES[kind]} of {len(body)} bytes")
             case _:
@@ -317,10 +323,14 @@ class Reader:
     def _connack(self, body: bytes) -> Connack:
         code = body[1]
         numbers, texts = _properties(body, 2) if self._is_v5 else ({}, {})
-        refusal = reason(code, texts.get(_REASON_STRING, ""), connack=True) if code else None
+        refusal = reason(code, self._said(texts), connack=True) if code else None
         expiry, keep_alive = numbers.get(_SESSION_EXPIRY), numbers.get(_SERVER_KEEP_ALIVE)
         most_qos = numbers.get(_MAXIMUM_QOS, 2)
         return Connack(body[0] & 1 > 0, refusal, code in (0x01, 0x84), expiry, keep_alive, most_qos)
+
+    def _said(self, texts: Mapping[int, str]) -> str:
+        """What the broker says beside its answer, if anything."""
+        return _without(texts.get(_REASON_STRING, ""), self._password)
 
     def _after_properties(self, body: bytes, at: int) -> int:
         if not self._is_v5:
@@ -329,6 +339,10 @@ class Reader:
         if length is None or sum(length) > len(body):
             raise Malformed("properties that are longer than their packet")
         return sum(length)
+
+
+def _without(text: str, password: str) -> str:
+    return without(text, password, "(the password)") if len(password) >= SHORTEST_PASSWORD else text
 
 
 class _Skipping:

@@ -120,6 +120,27 @@ async def test_a_proxy_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     assert answer.error == "Oden cannot be reached (the proxy does not answer: connection refused)"
 
 
+async def test_p8_what_a_proxy_says_when_it_refuses_is_told_without_what_it_was_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As some say whom they do not know."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = await reader.readuntil(b"\r\n\r\n")
+        given = asked.partition(b"Basic ")[2].partition(b"\r\n")[0]
+        known = base64.b64decode(given).partition(b":")[2]
+        writer.write(b"HTTP/1.1 407 Not " + known + b" of " + given + b"\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listener:
+        monkeypatch.setenv("https_proxy", f"http://edge:proxyword@127.0.0.1:{listener.sockets[0].getsockname()[1]}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        answer = await post("https://oden.invalid/v2")
+    assert answer.error == "Oden cannot be reached (the proxy refused: 407 Not (a secret) of (a secret))"
+
+
 async def test_a_proxy_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that wants a password for the tunnel: nothing was sent to Oden, and the proxy is named."""
 

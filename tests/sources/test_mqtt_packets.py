@@ -65,6 +65,26 @@ def test_messages_are_the_same_however_they_are_cut(
     assert found == [Publish(t, p, i, flags & 8 > 0, flags & 1 > 0) for t, p, i, flags in messages]
 
 
+@pytest.mark.parametrize("written", ['p%ss"word/ü', "p%25ss%22word%2f%c3%bc", "cCVzcyJ3b3JkL8O8"])
+def test_p8_what_a_broker_says_is_told_without_the_password(written: str) -> None:
+    """Beside a refusal, at the end, and where it is no broker and sends back what it got, cut or not."""
+    reader, said = Reader("5", 'p%ss"word/ü'), f"no {written} here".encode()
+    properties = b"\x1f" + len(said).to_bytes(2, "big") + said
+    reader.feed(bytes([0x20, 3 + len(properties), 0, 0x86, len(properties)]) + properties)
+    refused = reader.next()
+    reader.feed(bytes([0xE0, 2 + len(properties), 0x8E, len(properties)]) + properties)
+    ended = reader.next()
+    assert isinstance(refused, packets.Connack)
+    assert isinstance(ended, packets.Disconnect)
+    for words in (refused.refusal, ended.reason):
+        assert words is not None
+        assert words.endswith("(no (the password) here)")
+    for before in range(40, 60):
+        reader = Reader("5", 'p%ss"word/ü')
+        reader.feed(b"x" * before + f"{written} and more".encode())
+        assert {*reader.beginning.removeprefix("x" * before)} <= {*"(the password) and more"}
+
+
 @given(version=st.sampled_from(VERSIONS), data=st.binary(max_size=400), seed=st.integers())
 def test_any_bytes_are_packets_or_refused(version: Version, data: bytes, seed: int) -> None:
     """Rubbish is refused with words; nothing else is ever raised, and where it is cut makes no difference."""
