@@ -34,6 +34,7 @@ from gateway.sources.opcua.publishing import Published
 from gateway.sources.opcua.reports import Reports
 from gateway.sources.opcua.server_clock import ServerClock
 from gateway.sources.opcua.services import Limits, Link
+from gateway.sources.opcua.set_back import SetBack
 from gateway.sources.opcua.tags import tags_of
 from gateway.sources.opcua.wire import read_publish
 
@@ -118,7 +119,7 @@ class Source:
     """Makes arrivals of messages, as a session does."""
 
     def __init__(self, made: Sequence[LinePlan]) -> None:
-        self._reports = Reports("plc", watched(made), Auditor(), SourceHealth(), 0.0, ServerClock())
+        self._reports = Reports("plc", watched(made), Auditor(), SourceHealth(), 0.0, ServerClock(), SetBack())
 
     def arrival(self, data: bytes) -> Arrival:
         _, message = read_publish(Buffer(data))

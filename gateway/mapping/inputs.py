@@ -50,8 +50,8 @@ MESSAGE_AGE = 31 * DAY
 """How old a message's own time may be: brokers keep messages for a gateway that is away."""
 CLOCK_LOST = 366 * DAY
 """A device's time older than this is no tag at rest but a clock that was never set."""
-SET_BACK = 60.0
-"""A tag that changes to a value with a time so much older than the value before: the device's clock was set back."""
+SET_BACK = 1.0
+"""What a tag says comes in its order: a time so much older than the one before is of a clock that was set back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -305,7 +305,8 @@ def moments_of(samples: Iterable[Sample], within: float = 0.0) -> tuple[Moment, 
     moments: dict[tuple[float, int], list[Sample]] = {}
     latest: dict[str, tuple[float, int]] = {}
     for sample in samples:
-        place = (sample.source_time if sample.source_time is not None else sample.received, 0)
+        at = sample.device_time
+        place = (at if at is not None else sample.received, 0)
         before = latest.get(sample.address)
         if before is not None and place <= before:
             place = (before[0], before[1] + 1)

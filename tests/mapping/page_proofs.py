@@ -210,6 +210,9 @@ ELSEWHERE: Mapping[str, str] = {
     "test_p13_a_clock_stays_ahead_over_a_restart test_p13_clocks_that_are_ahead_tell_what_right_ones_tell",
     "By less than a tenth of a second": "test_p13_by_less_than_a_tenth_of_a_second_a_clock_is_right",
     "Where the clock is put right, that": "test_p13_how_much_a_clock_is_ahead_is_learned",
+    "A clock that is set back shows there": "test_p13_values_whose_clock_goes_back_are_no_late_ones "
+    "test_p13_a_servers_own_clock_shows_that_it_was_set_back_by_its_messages",
+    "After a restart of the gateway it is": "test_p11_a_clock_that_was_set_back_is_not_believed",
     "**A sender's clock that is behind**": "test_p13_messages_that_are_late_by_chance_keep_their_times",
     "Where five messages in a row come": "test_p13_a_clock_that_is_behind_all_the_time_is_not_gone_by "
     "test_p13_a_backlog_is_no_wrong_clock test_p13_a_clock_stays_wrong_over_a_restart "

@@ -19,6 +19,7 @@ from gateway.sources.opcua.history import History, ToldEvents
 from gateway.sources.opcua.items import Subscription, WatchedItems
 from gateway.sources.opcua.publishing import Published
 from gateway.sources.opcua.server_clock import ServerClock
+from gateway.sources.opcua.set_back import SetBack, Teller
 from gateway.sources.opcua.wire import Message, Reading
 
 PATIENCE = 3
@@ -45,10 +46,14 @@ class Reports:
         health: SourceHealth,
         since: float,
         clock: ServerClock,
+        set_back: SetBack,
     ) -> None:
-        """`since` when they are watched, in seconds since 1970; `clock` is the server's."""
+        """`since` when they are watched, in seconds since 1970; `clock` is the server's, and `set_back` one that stamps
+        values."""
         self._name = name
         self._clock = clock
+        self._set_back = set_back
+        set_back.begins_anew()
         self._items = items
         self._auditor = auditor
         self._health = health
@@ -81,6 +86,8 @@ class Reports:
                 if node is not None and node not in self._items.readers:  # of these some servers tell a value, too
                     told = self._auditor.told(node)
                     again = node in self._each and _is_told(told, reading)
+                    if node in self._set_back.stepping:
+                        self._note_step(node, told, reading)
                     self._note_time(node, told, reading)
                     self._auditor.heard(node, reading)
                     news = self._beyond_history(node, reading) if self._recovered else reading
@@ -116,15 +123,17 @@ class Reports:
                     samples.append(replace(sample, received=last))
             self._recovered[node] = values[-1], -inf
             if node in history.missing:
-                ends[node] = min(max(history.until[node] - self._clock.ahead, last), now)
+                until = history.until[node]
+                ends[node] = min(max(until - self.ahead(until, now), last), now)
         for node, occurrences in history.events.items():
             if node in history.missing:
-                ends[node] = min(history.until[node] - self._clock.ahead, now)
+                until = history.until[node]
+                ends[node] = min(until - self.ahead(until, now), now)
             for event in occurrences:
                 self.events[node].add(event.key)
                 self._recovered_events[node].add(event.key)
                 time = self._time(node, event.time, event.server_time)
-                at, ahead = (event.time, 0.0) if time is None else (time, self._clock.ahead)
+                at, ahead = (event.time, 0.0) if time is None else (time, self.ahead(time, now))
                 came, fields = min(at - ahead if at else now, now), dict(event.fields)
                 events.append(Sample(self._name, node, fields, came, source_time=time, ahead=ahead))
         unknown = [
@@ -157,7 +166,15 @@ class Reports:
         if before is None or before < time:
             self.newest = time
 
-    def beat(self, published: Published) -> float | None:
+    def _note_step(self, node: str, told: Reading | None, reading: Reading) -> None:
+        """Note where in a response the clock of `node` was set back."""
+        if isinstance(told, Decoded) and isinstance(reading, Decoded):
+            before = self._time(node, told.source_time, told.server_time)
+            time = self._time(node, reading.source_time, reading.server_time)
+            if before is not None and time is not None:
+                self._set_back.passes(node, before, time)
+
+    def beat(self, published: Published, now: float) -> float | None:
         """What the server's clock showed, as far as it is known to be right, in seconds since 1970; None where a
         response has no heartbeat."""
         items = (item for message in published.messages for item in message.items)
@@ -167,7 +184,10 @@ class Reports:
             if self._items.is_heartbeat(handle) and isinstance(reading, Decoded)
         ]
         shown = [datetime.fromisoformat(each).timestamp() for each in beats if isinstance(each, str)]
-        return max(shown) - self._clock.lead if shown else None
+        if not shown:
+            return None
+        back = self._set_back.ahead(max(shown), now)
+        return max(shown) - (self._clock.lead if back is None else back)
 
     def resolution(self, samples: Sequence[Sample]) -> float:
         """How far the times of values can differ although they are of one moment: the tags are looked at one after the
@@ -240,7 +260,7 @@ class Reports:
         self.events[node].add(event.key)
         self._complain_of(node, "; ".join(event.problems), now, notices)
         time = self._time(node, event.time, event.server_time)
-        ahead = self._clock.ahead if time is not None else 0.0
+        ahead = self.ahead(time, now) if time is not None else 0.0
         fields = dict(event.fields)
         yield Sample(self._name, node, fields, now, source_time=time, initial=told_before, ahead=ahead)
 
@@ -267,8 +287,13 @@ class Reports:
 
     def _made(self, node: str, reading: Decoded, now: float, value: object, *, initial: bool) -> Sample:
         time = self._time(node, reading.source_time, reading.server_time)
-        ahead = self._clock.ahead if time is not None else 0.0
+        ahead = self.ahead(time, now, node) if time is not None else 0.0
         return Sample(self._name, node, value, now, reading.quality, time, initial=initial, ahead=ahead)
+
+    def ahead(self, time: float, now: float, node: str = "") -> float:
+        """By how much the clock is ahead that says `time`, as far as known; less than nothing where it is behind."""
+        back = self._set_back.ahead(time, now, node)
+        return self._clock.ahead if back is None else back
 
     def _time(self, node: str, source: float | None, server: float | None) -> float | None:
         """The time that counts, of those of the device and of the server."""
@@ -278,18 +303,37 @@ class Reports:
         return server if counts == "server" else None
 
     def _learned(self, published: Published, now: float) -> Iterator[Notice]:
-        """What a response shows of the server's clock, and what is to be listed of that."""
-        clock = self._clock
-        before = clock.ahead
+        """What a response shows of the clocks by which it says its times, and what is to be listed of that."""
+        clock, back = self._clock, self._set_back
+        before, behind = clock.ahead, back.behind
         for message in published.messages:
             if message.published is not None:
                 clock.published(message.published, now)
             if not clock.stamps:
                 readings = [reading for _, reading in message.items if isinstance(reading, Decoded)]
                 clock.stamped([reading.source_time for reading in readings if reading.source_time is not None], now)
+        back.said(self._said(published), now)
         if clock.ahead > SOON >= before:
             text = f"the clock of the server is {clock.ahead:.0f} s ahead, which is taken off the times that it says"
             yield Notice("time", now, self._name, "", text)
+        if back.behind > SOON >= behind:
+            text = (
+                f"the clock by which values are stamped was set back: it is {back.behind:.0f} s behind, which is added "
+                "to the times that it says"
+            )
+            yield Notice("time", now, self._name, "", text)
+
+    def _said(self, published: Published) -> Iterator[tuple[Teller, float]]:
+        """The times that a response says, of its messages and of the tags, in its order."""
+        for message in published.messages:
+            if message.published is not None:
+                yield published.subscription, message.published
+            for handle, reading in message.items:
+                node = self._items.node(handle)
+                if node is not None and isinstance(reading, Decoded) and reading.quality == "good":
+                    time = self._time(node, reading.source_time, reading.server_time)
+                    if time is not None:
+                        yield node, time
 
     def _gaps(self, published: Published, now: float) -> list[Notice]:
         texts = []

@@ -27,6 +27,7 @@ from gateway.sources.opcua.publishing import Published, Publisher
 from gateway.sources.opcua.reports import Reports
 from gateway.sources.opcua.server_clock import ServerClock
 from gateway.sources.opcua.services import UNREADABLE, Link, LinkLost, read_values
+from gateway.sources.opcua.set_back import SetBack
 from gateway.sources.opcua.translation import translated
 from gateway.sources.opcua.wire import Message, Reading
 
@@ -51,6 +52,7 @@ class Session:
         health: SourceHealth,
         waiting: Callable[[], AbstractContextManager[None]],
         server_clock: ServerClock,
+        set_back: SetBack,
         moves: ClockMoves,
     ) -> None:
         """Waiting for the server is done inside of `waiting`."""
@@ -66,8 +68,8 @@ class Session:
         self._lateness = Lateness()
         health.late_after = late_after(items.publishing, items.slowest)
         self.auditor = Auditor()
-        self._server_clock, self._moves = server_clock, moves
-        self._reports = Reports(name, items, self.auditor, health, clock.now(), server_clock)
+        self._server_clock, self._set_back, self._moves = server_clock, set_back, moves
+        self._reports = Reports(name, items, self.auditor, health, clock.now(), server_clock, set_back)
         self.unreadable: set[str] = set()
         """Nodes whose values have made messages unreadable; they are not watched until they can be read."""
 
@@ -250,14 +252,16 @@ class Session:
 
     def _arrival(self, published: Published) -> Arrival:
         now = self._clock.now()
-        self._server_clock.moved(self._moves.take())
+        by = self._moves.take()
+        self._server_clock.moved(by)
+        self._set_back.moved(by)
         samples, notices = self._reports.of(published, now)
         if samples:
             self._health.last_sample_at = now
-        newest, beat = self._reports.newest, self._reports.beat(published)
+        newest, beat = self._reports.newest, self._reports.beat(published, now)
         if newest is not None:
             self._health.newest_at = newest
-            newest -= self._server_clock.ahead
+            newest -= self._reports.ahead(newest, now)
         self._health.newest_age = self._lateness.came(now, newest, beat)
         moments = moments_of(samples, self._reports.resolution(samples))
         return Arrival(self._name, moments, tuple(notices), done=partial(self.publisher.acknowledge, published.numbers))

@@ -34,6 +34,7 @@ from gateway.sources.opcua.server_clock import ServerClock
 from gateway.sources.opcua.services import Link, LinkLost, read_limits, transfer
 from gateway.sources.opcua.session import Session
 from gateway.sources.opcua.session_key import KeyFile
+from gateway.sources.opcua.set_back import SetBack
 from gateway.sources.opcua.tags import Tag
 from gateway.sources.opcua.translation import reason_of, translated
 from gateway.sources.opcua.watch import Audit, read_clock
@@ -104,7 +105,7 @@ class OpcuaSource(Source):
         """What is watched, while the server may have it."""
         self._before: Session | None = None
         """What was watched last."""
-        self._server_clock, self._moves = ServerClock(), ClockMoves(clock)
+        self._server_clock, self._set_back, self._moves = ServerClock(), SetBack(), ClockMoves(clock)
         self._told = Told()
         """In sessions before."""
 
@@ -172,6 +173,7 @@ class OpcuaSource(Source):
             self.health,
             self._waiting,
             self._server_clock,
+            self._set_back,
             self._moves,
         )
         kept = await self._recovered(session)
