@@ -94,7 +94,8 @@ class StatusServer:
         self._certificate: PageCertificate | None = None
         self._handshakes: set[asyncio.Task[None]] = set()
         self._streams = 0
-        self._shown: tuple[float, Parts] = 0.0, {}
+        self._shown: tuple[float, float, Parts] = 0.0, 0.0, {}
+        """What pages show, and when it was looked at, on the monotonic clock and by the gateway's."""
         self._runner = self._made()
         self._listening: asyncio.Server | None = None
         self._address = self._host, self._port
@@ -265,9 +266,10 @@ class StatusServer:
             await response.prepare(request)
             telling = Telling()
             while True:
-                changed = telling.due(self._parts(), time.monotonic())
+                now, parts = self._parts()
+                changed = telling.due(parts, time.monotonic())
                 if changed is not None:
-                    text = f"data: {json.dumps({'now': time.time(), 'parts': changed}, allow_nan=False)}\n\n".encode()
+                    text = f"data: {json.dumps({'now': now, 'parts': changed}, allow_nan=False)}\n\n".encode()
                     body = packer.compress(text) + packer.flush(zlib.Z_SYNC_FLUSH) if packer is not None else text
                     telling.spent(len(body))
                     async with asyncio.timeout(WRITTEN_WITHIN):
@@ -278,13 +280,14 @@ class StatusServer:
         finally:
             self._streams -= 1
 
-    def _parts(self) -> Parts:
-        """What pages show, looked at once for all that are open."""
-        at, parts = self._shown
+    def _parts(self) -> tuple[float, Parts]:
+        """The time (epoch) and what pages show, looked at once for all that are open. The time is the gateway's, as all
+        that it shows is; the machine's clock may be wrong."""
+        at, shown_at, parts = self._shown
         if time.monotonic() - at >= EVERY / 2:
-            parts = parts_of(self._snapshot())
-            self._shown = time.monotonic(), parts
-        return parts
+            snapshot = self._snapshot()
+            self._shown = at, shown_at, parts = time.monotonic(), snapshot.now, parts_of(snapshot)
+        return shown_at + time.monotonic() - at, parts
 
     async def _healthz(self, _: web.Request) -> web.Response:
         why = self._alive()

@@ -285,15 +285,59 @@ async def _done(command: str, _: object) -> AsyncGenerator[dict[str, object], No
     yield answers.get(command, {})
 
 
-def server(lines: int, *, faulty: bool, paused: bool = False, port: int = 0, away: int = 1) -> StatusServer:
-    """The page of such a plant, of one process from now on. Its actions do nothing."""
-    started_at = time.time() - 9 * 86_400
+NAMES = (
+    '<b>Line</b> & "co"', "<script>alert(1)</script>", "</h3><img src=x onerror=alert(1)>", "&lt;Line&gt; &amp;amp;",
+    "Line " * 40, "Stretch hood extrusion and winding " * 6,
+    "خط الإنتاج ٣", "קו ייצור 7 (ישן)", "\u202eenil\u202c reversed",
+    "🏭 Line 🧵", "ライン 三号機", "Presse Ä", "presse ä", "PRESSE Ä", "line 1", "Line 1", "LINE 1", "0", "-1", "1e5",
+    "null", "__proto__", "constructor", "toString", "Line\u00a01", "e\u0301tage", "étage", "a/b/c", "%2F", "?x=1&k=2",
+    "#top",
+    "'; DROP TABLE", "{{n}}", "${n}", "Line\t9", "ﬁlm", "ſtretch", "İstanbul", "ß", "...",
+)  # fmt: skip
+"""Of forty lines, as somebody may have named them."""
+
+
+def named_oddly(whole: Snapshot) -> Snapshot:
+    """A plant of forty lines whose lines, runs and products have such names."""
+    lines = (
+        replace(
+            line,
+            key=f"Factory A/{name}",
+            line=name,
+            run=RunStatus(name, name, line.run.since) if line.run is not None else None,
+            batch=IntervalStatus(name, whole.now - 1_900),
+            intervals={"Operator": IntervalStatus(name, whole.now), name: IntervalStatus(None, whole.now)},
+        )
+        for line, name in zip(whole.lines, NAMES, strict=True)
+    )
+    return replace(whole, lines=tuple(lines))
+
+
+def server(
+    lines: int,
+    *,
+    faulty: bool,
+    paused: bool = False,
+    port: int = 0,
+    away: int = 1,
+    at: float | None = None,
+    odd: bool = False,
+) -> StatusServer:
+    """The page of such a plant, of one process from now on, or as if it was `at` (epoch) now; `odd`: with lines that
+    are named oddly. Its actions do nothing."""
+    ahead = 0.0 if at is None else at - time.time()
+    started_at = time.time() + ahead - 9 * 86_400
+
+    def shown() -> Snapshot:
+        whole = plant(lines, faulty=faulty, now=time.time() + ahead, paused=paused, away=away)
+        return replace(named_oddly(whole) if odd else whole, started_at=started_at)
+
     return StatusServer(
         f"127.0.0.1:{port}",
-        lambda: replace(plant(lines, faulty=faulty, now=time.time(), paused=paused, away=away), started_at=started_at),
+        shown,
         lambda: None,
-        history=history(lines, faulty=faulty, now=time.time()),
-        trend=trend(time.time(), faulty=faulty),
+        history=history(lines, faulty=faulty, now=time.time() + ahead),
+        trend=trend(time.time() + ahead, faulty=faulty),
         actions=Actions(TOKEN, _done),
     )
 

@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from contextlib import AsyncExitStack
+from datetime import datetime
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,39 @@ async def test_no_word_is_torn_and_what_was_made_can_be_read(size: str) -> None:
         heard = [parts for parts in many["made"] if parts]
         assert len(heard) == 30, "of 40 lines ten are not heard"
         assert all(re.fullmatch(made["run"], run) for run, *_ in heard)
+
+
+@pytest.mark.parametrize("size", ["phone", "desktop", "wall"])
+async def test_lines_may_be_called_what_they_want(size: str) -> None:
+    """Like markup, like each other, two hundred characters long, from right to left: each is shown as it is written,
+    and what its line does can be seen."""
+    async with plants.server(40, faulty=True, odd=True) as server:
+        width, height = SIZES[size]
+        path = "wall" if size == "wall" else ""
+        at = {"url": f"{server.url}/{path}", "width": width, "height": height, "scheme": "light", "name": size}
+        [seen] = await browse({**at, "script": "rows"})
+    assert {name for name, _ in seen["result"]} == {*plants.NAMES}
+    assert [name for name, rows in seen["result"] if not {"h3", "state"} <= {*rows}] == []
+    heard = [rows for _, rows in seen["result"] if "unknown" not in rows]
+    assert len(heard) == 30
+    assert all({"h3", "state", "run", "made"} <= {*rows} for rows in heard)
+    assert (seen["violations"], seen["errors"], seen["foreign"], seen["overflow"]) == ([], [], [], 0)
+
+
+@pytest.mark.parametrize(
+    ("at", "said"),
+    [
+        ("2026-10-25T03:10:00+01:00", "since Oct 24, 05:56 · 22 h 13 min"),
+        ("2027-03-28T03:10:00+02:00", "since Mar 27, 03:56 · 22 h 13 min"),
+        ("2026-11-12T00:10:00+01:00", "since Nov 11, 01:56 · 22 h 13 min"),
+    ],
+)
+async def test_over_midnight_and_the_change_of_summer_time(at: str, said: str) -> None:
+    """Times are those where the browser is, with the day where it is another, and how long ago that is is true."""
+    async with plants.server(1, faulty=False, at=datetime.fromisoformat(at).timestamp()) as server:
+        place = {"url": f"{server.url}/", "width": 1280, "height": 900, "scheme": "light", "name": ""}
+        [seen] = await browse({**place, "zone": "Europe/Berlin", "script": "times"})
+    assert seen["result"].count(said) == 2, "both sources"
 
 
 async def test_the_server_answers_as_its_document_says(tmp_path: Path) -> None:

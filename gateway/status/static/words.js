@@ -14,6 +14,11 @@ function fill(root, texts) {
   }
 }
 
+/** A name between others in one text: one that is written from right to left, or turns what follows it, keeps to itself. */
+function apart(name) {
+  return /[\u0590-\u08ff\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufefc]/.test(name) ? `\u2068${name}\u2069` : name;
+}
+
 /** Makes the list `name` below `root` hold one copy of `template` per item, keeping those it has: what is unfolded stays so. */
 function list(root, name, template, items, key, show) {
   const parent = root.querySelector(`[data-list="${name}"]`);

@@ -1,6 +1,6 @@
-// Looks at the status page in a real browser. Reads a list of views as JSON from standard input: {name, url, width, height,
-// scheme, script?, picture?}. Writes what each shows as a list of JSON objects: {name, errors, violations, small, overflow,
-// foreign, result}. `script` is one of SCRIPTS below, `picture` a file for a screenshot.
+// Looks at the status page in a real browser. Reads a list of views as JSON from standard input: {name, url, width,
+// height, scheme, zone?, script?, picture?}. Writes what each shows as a list of JSON objects: {name, errors, violations, small,
+// overflow, foreign, result}. `script` is one of SCRIPTS below, `picture` a file for a screenshot.
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 
@@ -129,7 +129,7 @@ const SCRIPTS = {
       });
       const cut = [...document.querySelectorAll(".lines h3, .lines p")].filter((part) => {
         const [box, frame] = [part.getBoundingClientRect(), part.closest("article").getBoundingClientRect()];
-        return box.height > 0 && (part.scrollWidth > part.clientWidth || box.bottom > frame.bottom);
+        return box.height > 0 && (part.scrollWidth > part.clientWidth || part.scrollHeight > part.clientHeight + 4 || box.bottom > frame.bottom);
       }).map((part) => part.textContent);
       return { torn, made, cut };
     });
@@ -148,6 +148,20 @@ const SCRIPTS = {
       seen.push(said);
     }
     return { entries: seen, tallies: await page.locator(".tallies button").allInnerTexts() };
+  },
+
+  /** Since when something is so, and for how long. */
+  async times(page) {
+    return page.evaluate(() => document.body.innerText.match(/since [^·\n]+ · [^·;\n]+/g));
+  },
+
+  /** Of each line its name, and which of its rows can be seen as far as they are written. */
+  async rows(page) {
+    return page.locator(".lines article").evaluateAll((articles) => articles.map((article) => {
+      const frame = article.getBoundingClientRect();
+      const seen = [...article.querySelectorAll("h3, p")].filter((part) => part.checkVisibility() && part.getBoundingClientRect().bottom <= frame.bottom);
+      return [article.querySelector("[data-text=name]").textContent, seen.map((part) => (part.localName === "h3" ? "h3" : part.className.split(" ")[0]))];
+    }));
   },
 
   /** How each line is coloured, and what stands in it. */
@@ -174,6 +188,7 @@ async function look(browser, view) {
   const context = await browser.newContext({
     viewport: { width: view.width, height: view.height },
     colorScheme: view.scheme,
+    timezoneId: view.zone,
     bypassCSP: true, // for axe, which is put into the page
     reducedMotion: "reduce",
   });
