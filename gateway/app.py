@@ -290,6 +290,8 @@ class App:
             self._sources = {name: made[name] if name in touched else self._sources[name] for name in made}
             self._status.follow(self._parts())
 
+        for name in change.sources.changed:
+            made[name].replaces(self._sources[name])
         self._systemd.reloading()
         try:
             if change.page:

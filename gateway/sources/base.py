@@ -108,6 +108,10 @@ Take = Callable[[Arrival], Awaitable[None]]
 """Hands an arrival to intake; waits while intake is full, which is how a source is slowed down."""
 
 
+RENEWING = 5.0
+"""Seconds that a source gets to be connected again by a reload before it counts as away."""
+
+
 @dataclass(slots=True)
 class SourceHealth:
     """What a source says of itself; only the source writes it. Times are seconds since 1970.
@@ -122,7 +126,7 @@ class SourceHealth:
     connection is protected. `unconfirmed` says that the broker leaves open whether it has taken acknowledgements.
     `heard_at` is when anything last came of the peer, be it the end of the connection. `unwanted` counts messages
     of topics that no input names. `room` is for how many seconds the broker's queue is enough while we are away,
-    where that is known.
+    where that is known. `renewed_at` is when a reload put the source in the place of one that was connected.
     """
 
     connected: bool = False
@@ -139,6 +143,11 @@ class SourceHealth:
     unconfirmed: str | None = None
     unwanted: dict[str, int] = field(default_factory=dict)
     room: float | None = None
+    renewed_at: float = -math.inf
+
+    def is_renewed(self, now: float) -> bool:
+        """Whether a reload has just begun to connect it anew; how that ends, is told after RENEWING seconds."""
+        return now - self.renewed_at < RENEWING
 
     def set_connected(self, now: float) -> None:
         self.connected, self.since, self.detail, self.newest_age = True, now, "connected", None
@@ -207,6 +216,11 @@ class Source(ABC):
             await self._tell_loss(reason, hand_over)
             self._interrupted = False
             raise
+
+    def replaces(self, other: "Source") -> None:
+        """A reload is about to end `other`, and this source takes its place."""
+        if other.health.connected:
+            other.health.renewed_at = self.health.renewed_at = self._clock.now()
 
     def heard_before(self, at: float) -> None:
         """Before this process another heard the source, until `at`, in seconds since 1970. Only a source that keeps

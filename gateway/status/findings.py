@@ -3,7 +3,7 @@ snapshot's parts.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from gateway.batch import IntakeHealth
@@ -124,14 +124,15 @@ def _kept(outbox: OutboxStatus, *, safe: bool) -> str:
     return counted(outbox.to_do, "record is safe on disk", "records are safe on disk")
 
 
-def connections(sources: Sequence[SourceStatus]) -> Iterator[Condition]:
+def connections(sources: Sequence[SourceStatus], renewed: Container[str] = ()) -> Iterator[Condition]:
     """Sources that are away, tags and topics that are not received, and what is wrong with sources that work. Where all
-    of them are away, or nothing of what they are asked for is received, nothing is taken in.
+    of them are away, or nothing of what they are asked for is received, nothing is taken in. Those that were `renewed`
+    just now are being connected anew, as they were before: that is no problem yet.
     """
-    hears = any(source.connected and not source.deaf for source in sources)
+    hears = any((source.connected and not source.deaf) or source.name in renewed for source in sources)
     away: KindName = "source_away" if hears else "sources_away"
     for source in sources:
-        if not source.connected:
+        if not source.connected and source.name not in renewed:
             yield Condition(away, source.name, f"Source {source.name} is not connected: {source.detail}")
         if source.unconfirmed is not None:
             yield Condition("unconfirmed", source.name, f"Source {source.name}: {source.unconfirmed}.")

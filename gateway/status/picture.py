@@ -83,6 +83,7 @@ def snapshot(
     What is wrong with the parts is observed in `problems`, beside `parts.conditions`, which are the process's own.
     """
     sources = tuple(_source(parts, source, summary) for source in parts.sources)
+    renewed = {source.name for source in parts.sources if source.health.is_renewed(now)}
     away = {source.name: source.since or parts.started_at for source in sources if not source.connected}
     tones = shown_as(parts.config)
     lines = tuple(_line(parts, plan, summary, away, tones.get(plan.key, {})) for plan in parts.plans)
@@ -104,7 +105,7 @@ def snapshot(
             *findings.delivery(oden, lines, outbox, now, safe=safe),
             *findings.silence(oden, outbox, safe=safe),
             *findings.kept_back(oden, parts.drain.health.apart.shown(now)),
-            *findings.connections(sources),
+            *findings.connections(sources, renewed),
             *chain.from_iterable(map(partial(_unheard, parts, away), parts.plans, lines)),
             *findings.dead_letters(outbox),
             *findings.unsettled(outbox),
