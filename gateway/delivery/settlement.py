@@ -254,7 +254,8 @@ class Settlement:
         come, the start waits for that and is sent again; whether that is so.
 
         An end that is a dead letter is sent once more, once a day; where Oden refuses that again, and is known to want
-        ends first, the start waits until a person has seen to that letter."""
+        ends first, the start waits until a person has seen to that letter. With an interval of which nobody knows
+        whether it is there, it waits until a person has said that."""
         record, pause = work.records[0], 0.0
         if not isinstance(record, StartInterval) or len(work.records) > 1 or not self.ends_first.minds_refusals:
             return False
@@ -267,9 +268,9 @@ class Settlement:
             if again:
                 log.warning("ends_sent_again", line=work.line, type=record.type, intervals=sorted(again))
                 before |= again
-            elif left_open and self.ends_first.was_learned(record.type):
-                before, pause = before | left_open, SEEN_TO
-                reason = f"{reason}; the interval before it stays open until its dead letter is seen to"
+            elif any(left_open.values()) or (left_open and self.ends_first.was_learned(record.type)):
+                before, pause = before | left_open.keys(), SEEN_TO
+                reason = f"{reason}; {refused_ends.why_it_waits(left_open)}"
         if not before:
             return False
         log.warning("start_waits_for_ends", record=record.key, line=work.line, type=record.type, ends=len(before))

@@ -1,20 +1,34 @@
-"""Ends that are dead letters, of intervals that Oden shows as open: what begins after them may be refused because of
-that. Each call is one transaction at the most."""
+"""Intervals that Oden may show as open until a person sees to a dead letter: what begins after them may be refused
+because of that. Each call is one transaction at the most."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from gateway.model import StartInterval, UpdateInterval
 from gateway.outbox.lanes import DEAD
+from gateway.outbox.left_open import latest_start
 from gateway.outbox.listing import PAGE, Cursor, Filter, Listed, page
 from gateway.outbox.operator_actions import retry
 from gateway.outbox.store import Outbox
 from gateway.record_kinds import end_of
 
 
-def left_open_before(outbox: Outbox, start: StartInterval) -> frozenset[str]:
-    """The keys of the intervals of its line and type that began before `start` and stay open at Oden until a person
-    sees to a dead letter: their end, or their start, which is unsettled."""
-    return frozenset(listed.record.interval for listed in _letters(outbox, start))
+def left_open_before(outbox: Outbox, start: StartInterval) -> Mapping[str, bool]:
+    """The keys of the intervals of its line and type that began before `start` and may stay open at Oden until a person
+    sees to a dead letter: their end, or their start, which is unsettled; and whether it is the latter, and none that
+    began since is known to be at Oden. What Oden says of `start` then says nothing of `start` itself."""
+    letters = _letters(outbox, start)
+    unsettled = {one.record.interval: one.record.start for one in letters if isinstance(one.record, StartInterval)}
+    others = {one.record.interval for one in letters} - unsettled.keys()
+    there = [interval.start for key in others if (interval := outbox.interval(key)) is not None]
+    latest = max(latest_start(outbox, start), *there, 0)
+    return {key: latest <= began for key, began in unsettled.items()} | dict.fromkeys(others, False)
+
+
+def why_it_waits(left_open: Mapping[str, bool]) -> str:
+    """Why a start that is refused waits with what `left_open_before` has found, in words for a person."""
+    if any(left_open.values()):
+        return "of the one before it nobody knows whether it is there, and `oden-gateway outbox settle` goes on"
+    return "the interval before it stays open until its dead letter is seen to"
 
 
 def send_ends_again(outbox: Outbox, start: StartInterval, intervals: Collection[str]) -> frozenset[str]:
@@ -40,6 +54,6 @@ def _is_in_the_way(outbox: Outbox, start: StartInterval, listed: Listed) -> bool
     if interval is None or interval.gone or interval.closed or interval.start >= start.start:
         return False
     if isinstance(record, StartInterval):
-        return listed.where == "unsettled"
+        return listed.where == "unsettled" and record.end is None
     is_end = isinstance(record, UpdateInterval) and end_of(record) is not None
     return listed.where == "dead" and is_end and interval.oden_id is not None

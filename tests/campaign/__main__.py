@@ -6,6 +6,7 @@
     python -m tests.campaign copies 17   one in which older copies of the outbox are put back; FIRST..LAST for more
     python -m tests.campaign keyless 17  the same where entries at Oden do not carry our keys
     python -m tests.campaign away 17     older copies, one after another, before Oden can be asked about the first
+    python -m tests.campaign no_all 17   the first at an Oden that refuses `match: all`; FIRST..LAST for more
     python -m tests.campaign clocks 17   machines whose clocks are wrong, and NTP and Oden, which say so or not
     python -m tests.campaign outage      requests after an outage against the least; slots used under backlog
     python -m tests.campaign manners     what each manner of Oden's costs: lost, doubled, dead, stuck, the page
@@ -41,7 +42,7 @@ from tests.campaign.real import real
 from tests.campaign.real_pace import LATENCIES, measure
 from tests.campaign.real_schedule import real_schedule
 from tests.campaign.run import Result, run
-from tests.campaign.schedule import Schedule, schedule
+from tests.campaign.schedule import Schedule, no_all_schedule, schedule
 
 DAY = 24.0
 """Hours."""
@@ -52,6 +53,7 @@ MAKERS: Mapping[str, Callable[[int], Schedule]] = {
     "copies": copied_schedule,
     "keyless": keyless_schedule,
     "away": away_schedule,
+    "no_all": no_all_schedule,
 }
 """What makes the schedules of a kind from their seeds."""
 
@@ -59,10 +61,10 @@ MAKERS: Mapping[str, Callable[[int], Schedule]] = {
 def main() -> int:
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__, formatter_class=form)
-    kinds = "SEED, FIRST..LAST, late, copies, keyless, away, clocks, outage, manners, lines, real or pace"
+    kinds = "SEED, FIRST..LAST, late, copies, keyless, away, no_all, clocks, outage, manners, lines, real or pace"
     parser.add_argument("what", help=kinds)
     parser.add_argument(
-        "seeds", nargs="?", default="0", help="real, late, copies, keyless, away, clocks: SEED or FIRST..LAST"
+        "seeds", nargs="?", default="0", help="real, late, copies, keyless, away, no_all, clocks: SEED or FIRST..LAST"
     )
     parser.add_argument("--log", action="store_true", help="one seed: show the gateway's log")
     parser.add_argument("--hours", type=float, default=DAY, help="lines: for how long they are carried")

@@ -21,6 +21,7 @@ from gateway.simulator.oden.fault_injection import FaultInjector
 from gateway.simulator.oden.faults import Genuine, Reply, reply_of
 from gateway.simulator.oden.model import LaggingModel, OdenModel
 from gateway.simulator.oden.store import Organization
+from tests.campaign.doubts import Doubts
 from tests.campaign.fuse import AFTER_WRITE, AT_ANSWER, BEFORE_WRITE, Fuse
 
 Seen = Reply | Literal["closed", "hanging"]
@@ -37,6 +38,7 @@ class Oden:
         self.injector = injector
         self.up = True
         self.written: list[float] = []
+        self.doubts = Doubts()
         self._effect = effect
         self._model = LaggingModel(model)
         self._effective: list[tuple[str, bytes]] = []
@@ -127,8 +129,14 @@ class Wire:
                 if written is not None:
                     written.set()
         answer = await self._answer(seen, begun, keeps)
+        self._oden.doubts.note(f"/v2/{endpoint.path}", body.encode(), self._shown(seen, answer))
         self._fuse.reach(AT_ANSWER)
         return answer
+
+    @staticmethod
+    def _shown(seen: "asyncio.Future[Seen]", answer: Answer) -> Seen | None:
+        """What came in time."""
+        return seen.result() if seen.done() and not seen.cancelled() and answer.status is not None else None
 
     async def _answer(self, seen: "asyncio.Future[Seen]", begun: float, keeps: Keeps | None) -> Answer:
         loop = asyncio.get_running_loop()

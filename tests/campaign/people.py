@@ -65,9 +65,10 @@ class People:
         totals = {key: total for key, total in story.totals.items() if (story.name, *key) not in self.deleted}
         return replace(story, shown=shown, totals=totals)
 
-    def deleted_of(self, story: Story) -> frozenset[str]:
-        """The keys of the intervals of a line that were deleted."""
-        return frozenset(interval_key(story.key, kind, at) for name, kind, at in self.deleted if name == story.name)
+    def deleted_of(self, *stories: Story) -> frozenset[str]:
+        """The keys of the intervals of these lines that were deleted."""
+        places = ((story, place) for story in stories for place in self.deleted if place[0] == story.name)
+        return frozenset(interval_key(story.key, kind, at) for story, (_, kind, at) in places)
 
     def _possible(
         self, deed: Deed, oden: Oden, rows: MemoryStore, stories: list[Story]

@@ -49,16 +49,13 @@ from tests.campaign.quiet import silent, told
 from tests.campaign.schedule import Life, Schedule
 from tests.campaign.sources import Broker, feed, watch_plc
 from tests.campaign.storage import InLine, MortalStore, Remembered, copied
-from tests.campaign.virtual import simulate
+from tests.campaign.virtual import cancelled, simulate
+from tests.campaign.waiting import delivered
 
 SOURCES, CORE = range(2)
 """The stages of the shutdown, in their order."""
 GRACE = 10.0
 """Seconds that requests under way get when the gateway is stopped."""
-PATIENCE = 24 * 3600.0
-"""Seconds of the loop in which everything must be delivered once nothing goes wrong any more."""
-IDLE = 60.0
-"""Seconds without anything to do after which nothing more will come."""
 CALM = 2 * 3600.0
 """Seconds for which a calm line goes on after the last fault."""
 GAP = 1.000
@@ -185,6 +182,7 @@ class _World:
 
     def _prepare(self, life: Life) -> None:
         """What is done to the machine before a life."""
+        self.oden.doubts.left_behind(self.rows)
         if life.back:
             self.rows = copied(self.copies[-life.back])
             for story in self.recorded:
@@ -203,6 +201,19 @@ class _World:
             self.mark = Remembered()
         self.copies.append(copied(self.rows))
         self.marks.append(Remembered(self.mark.read()))
+
+    @property
+    def has_a_person(self) -> bool:
+        """Whether somebody settles what is unsettled."""
+        return self.schedule.modes.match == "no_all"
+
+    async def settle_by_hand(self, outbox: InLine) -> int:
+        """A person settles what is unsettled at an Oden that shows nothing of it, which must be all that nobody else
+        can know; how many that were."""
+        if not self.has_a_person:
+            return 0
+        self.result.wrong += await self.oden.doubts.differences(outbox, self.people.deleted_of(*self.stories))
+        return await self.oden.doubts.settled(outbox, self.oden.model, self.stories)
 
     async def _live(self, life: Life) -> None:
         fuse = Fuse(life.point, life.number)
@@ -279,7 +290,7 @@ class _Process:
             self.fuse.burnt.set()
             # Nothing of a process outlives it, whoever started it.
             ours = asyncio.all_tasks() - others - self.world.oden.at_work
-            await _cancelled(sorted(ours, key=_order))
+            await cancelled(ours)
         self._judge()
         if ending.done() and not ending.cancelled():
             ending.result()
@@ -350,6 +361,9 @@ class _Process:
     async def _end(self) -> None:
         if self.life is self.world.schedule.lives[-1]:
             await self._delivered()
+            while await self.world.settle_by_hand(self.outbox):  # others may have waited for that
+                self.drain.wake()
+                await self._delivered()
             return
         await asyncio.sleep(self.life.seconds)
         if self.life.gently:
@@ -357,18 +371,14 @@ class _Process:
             await self.outbox(Outbox.close)
 
     async def _delivered(self) -> None:
-        """Wait until everything has been said and delivered, and nothing has come of it for a while."""
-        quiet = max(self.world.schedule.quiet, self.loop.time())
-        idle_since = quiet
-        while (now := self.loop.time()) < quiet or now - idle_since < IDLE:
-            if now > quiet + PATIENCE:
-                return
-            counts = await self.outbox(Outbox.counts)
-            said = self.world.broker.empty and self.taking_in and self.fed == len(self.world.recorded)
-            said = said and await self.outbox(is_compared)
-            if not said or counts.waiting or counts.sending or counts.in_doubt:
-                idle_since = now
-            await asyncio.sleep(5.0)
+        """Wait until everything has been said and delivered, or a person has to settle something first."""
+        quiet = self.world.schedule.quiet
+        await delivered(self.outbox, self._is_said, quiet, has_a_person=self.world.has_a_person)
+
+    async def _is_said(self) -> bool:
+        """Whether all that the stories hold is in the outbox, or has been."""
+        said = self.world.broker.empty and self.taking_in and self.fed == len(self.world.recorded)
+        return said and await self.outbox(is_compared)
 
     def _judge(self) -> None:
         """Only the disk may be the cause of a failure, or that the process is no more: a fault of the gateway's own is
@@ -386,15 +396,3 @@ def _unless_killed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> 
     """Nobody is left to ask what a kill has done to a task."""
     if not isinstance(context.get("exception"), Killed):
         loop.default_exception_handler(context)
-
-
-def _order(task: "asyncio.Task[Any]") -> tuple[int, str]:
-    """The order in which tasks were made, where their names tell; the same in every run."""
-    number = task.get_name().removeprefix("Task-")
-    return (int(number), "") if number.isdecimal() else (0, number)
-
-
-async def _cancelled(tasks: Sequence["asyncio.Task[Any]"]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

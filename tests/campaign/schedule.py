@@ -99,7 +99,23 @@ def schedule(seed: int) -> Schedule:
     """The schedule of `seed`."""
     others = _with_others(of_machines(seed), random.Random(seed + OTHERS))
     plan = _with_manners(others, random.Random(seed + 2 * OTHERS))
-    return replace(plan, orders=ordering(seed), lives=with_ways(plan.lives, seed))
+    plan = replace(plan, orders=ordering(seed), lives=with_ways(plan.lives, seed))
+    return _without_all(plan) if random.Random(seed + 5 * OTHERS).random() < 0.2 else plan
+
+
+def no_all_schedule(seed: int) -> Schedule:
+    """The schedule of `seed` at an Oden that refuses `match: all`, whether or not it draws that."""
+    return _without_all(schedule(seed))
+
+
+def _without_all(plan: Schedule) -> Schedule:
+    """The same at an Oden that refuses `match: all`, so that what is in doubt is for a person. It says so in its own
+    words: else nobody could tell it from an ingress without a route. No machine forgets the last life, nor is an older
+    copy put back: what counters have shown meanwhile could not be compared, and all that waits would be in doubt. There
+    are no work orders: of the third of one number nobody could tell which is meant."""
+    modes = replace(plan.modes, match="no_all", errors="documented")
+    lives = tuple(replace(life, forgets=False, back=0) for life in plan.lives)
+    return replace(plan, modes=modes, lives=lives, orders=0)
 
 
 def with_ways(lives: Sequence[Life], seed: int) -> tuple[Life, ...]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -44,3 +44,17 @@ def simulate(main: Coroutine[Any, Any, T]) -> T:
     """Run `main` to its end in simulated time."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main)
+
+
+async def cancelled(tasks: Iterable["asyncio.Task[Any]"]) -> None:
+    """Cancel them, in the order in which they were made, and wait until they have ended."""
+    tasks = sorted(tasks, key=_order)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _order(task: "asyncio.Task[Any]") -> tuple[int, str]:
+    """The order in which tasks were made, where their names tell; the same in every run."""
+    number = task.get_name().removeprefix("Task-")
+    return (int(number), "") if number.isdecimal() else (0, number)

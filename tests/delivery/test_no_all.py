@@ -3,6 +3,7 @@ known all the same, and of what they do not show nothing is concluded."""
 
 import asyncio
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -12,7 +13,7 @@ from gateway.oden.exchange import iso
 from gateway.oden.requests import Wording
 from gateway.outbox.control_handlers import Question
 from gateway.outbox.key_value import MemoryStore
-from gateway.outbox.listing import Filter
+from gateway.outbox.listing import Filter, page
 from gateway.simulator.oden.manners import Manners
 from tests.delivery.harness import LINE
 from tests.delivery.simulated import Plant, T, live
@@ -156,3 +157,52 @@ def test_p4_where_all_is_refused_for_a_while_nothing_is_unsettled(arrived: str) 
     lost = [f"close commit={arrived} at={path} times=1" for path in ("interval/set", "scrap_yield/set")]
     plant = live(story, faults=[*lost, REFUSED.format("*/search", " until=300")])
     assert (shown(plant, "RUN"), plant.total(), plant.letters()) == ([(0, 60)], 5, [])
+
+
+@pytest.mark.parametrize("status", [400, 409])
+def test_p5_what_is_refused_behind_an_unsettled_start_waits_until_a_person_has_settled_that(status: int) -> None:
+    """A state is open at Oden, and nobody knows that: each after it is refused. They became dead letters, one after
+    another, until all delivery was held because Oden took nothing any more."""
+
+    async def story(plant: Plant) -> None:
+        for number, at in enumerate(times):
+            state = plant.start(at, "STATE")
+            ended = [plant.end(plant.start(times[number - 1], "STATE"), at)] if number else []
+            plant.commit(*ended, state, replace(plant.start(at), end=T + at + 200))
+            await asyncio.sleep(300.0)
+        assert [(letter.record.interval, letter.unsettled) for letter in plant.letters()] == [(first.key, True)]
+        assert (len(plant.intervals("STATE")), len(plant.intervals("RUN"))) == (1, len(times))
+        assert plant.drain.health.refuses(T + times[-1]) is None
+        asked.append(sum('"STATE"' in body for path, body in plant.seen if path == "interval/set"))
+        waiting, _ = page(plant.outbox, Filter(where="again"))
+        assert all("outbox settle" in one.error for one in waiting), waiting
+        (there,) = plant.intervals("STATE")
+        await plant.ask("settle", Question(Filter(keys=frozenset({first.key})), oden_id=there.id))
+        await plant.drained()
+
+    times, asked = range(0, 14_400, 300), list[int]()
+    first = Plant(REFUSING, ()).start(0, "STATE")
+    lost = "close commit=yes at=interval/set holding='STATE' times=1"
+    plant = live(story, replace(REFUSING, overlap=status), faults=[lost])
+    assert shown(plant, "STATE") == [*pairwise(times), (times[-1], None)]
+    assert plant.letters() == []
+    assert asked[0] < times[-1] / 100, "what waits takes no slots of others"
+
+
+@pytest.mark.parametrize("refused", ["uptime", "t09:00:00z"])
+def test_p5_a_start_that_is_refused_is_a_dead_letter_where_one_was_taken_behind_the_unsettled_one(refused: str) -> None:
+    """Then it is not because of that. The end of the one that was taken may be refused, too."""
+
+    async def story(plant: Plant) -> None:
+        states = [plant.start(at, "STATE") for at in (0, 60, 3600)]
+        plant.commit(states[0])
+        await asyncio.sleep(60.0)
+        plant.commit(plant.end(states[0], 60), states[1])
+        await asyncio.sleep(3540.0)
+        plant.oden.model.manners = replace(REFUSING, refuse=refused)
+        plant.commit(plant.end(states[1], 3600), states[2])
+        await plant.drained()
+        letters = {letter.record.key: letter.unsettled for letter in plant.letters() if letter.record.kind == "start"}
+        assert letters == {states[0].key: True, states[2].key: False}
+
+    live(story, REFUSING, faults=["close commit=no at=interval/set times=1"])
