@@ -34,7 +34,13 @@ SOURCES, CORE, EDGES = range(3)
 def source_child(source: Source, take: Take) -> Child:
     """A source, which hands over to `take`."""
     run = partial(source.run, take)
-    return Child(name=f"source {source.name}", run=run, turned_at=lambda: source.turned_at, stage=SOURCES)
+    return Child(
+        name=f"source {source.name}",
+        run=run,
+        turned_at=lambda: source.turned_at,
+        stage=SOURCES,
+        has_worked=lambda: source.has_worked,
+    )
 
 
 def core_child(name: str, part: Intake | Drain) -> Child:

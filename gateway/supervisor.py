@@ -40,7 +40,7 @@ log = structlog.get_logger()
 FIRST_PAUSE = 0.5
 """Seconds before the first restart; each further one waits twice as long, with jitter."""
 STEADY = 60.0
-"""Seconds that a child must have run for the pauses to begin anew."""
+"""Seconds that a child must have run for the pauses to begin anew, where it does not say that it has done its work."""
 CHECK_EVERY = 1.0
 """Seconds between two checks of every child."""
 TURN = 20.0
@@ -61,7 +61,8 @@ class Child:
     `run` may be called again after it raised. Where it returns without having been asked to, that is a failure like
     any other; with `once`, it has done its work. `turned_at` is when its loop last turned, on the monotonic clock.
     `request_stop` asks it to return by itself, for which it gets `grace` seconds; without it, it is cancelled. At
-    the shutdown children end in ascending order of `stage`, those of one stage together.
+    the shutdown children end in ascending order of `stage`, those of one stage together. `has_worked`: it has done what
+    it is there for since `run` was called last, so that the next pause is a first one.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Child:
     request_stop: Callable[[], None] | None = None
     grace: float = 0.0
     longest_pause: float = 30.0
+    has_worked: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,10 +316,9 @@ class Supervisor:
                 if state.stopping.is_set():
                     self._note_failure(child.name, error, None)
                     return
-                if self._clock.monotonic() - state.begun_at > STEADY:
-                    pause = FIRST_PAUSE
+                if is_steady := self._clock.monotonic() - state.begun_at > STEADY:
                     self._fewer.forget(child.name)
-                pause = min(pause, child.longest_pause)
+                pause = FIRST_PAUSE if is_steady or child.has_worked() else min(pause, child.longest_pause)
                 resting = pause * random.uniform(0.5, 1.0)
                 self._note_failure(child.name, error, resting)
                 with suppress(TimeoutError):

@@ -222,6 +222,12 @@ class Source(ABC):
         if other.health.connected:
             other.health.renewed_at = self.health.renewed_at = self._clock.now()
 
+    @property
+    def has_worked(self) -> bool:
+        """Whether good values have come since `run` was called last, and the source itself sees to it that it does not
+        connect too often, so that it can be called again at once."""
+        return False
+
     def heard_before(self, at: float) -> None:
         """Before this process another heard the source, until `at`, in seconds since 1970. Only a source that keeps
         what it had to say since is to be told: another lists no gap for a time in which the gateway was off."""

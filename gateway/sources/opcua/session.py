@@ -63,8 +63,10 @@ class Session:
         self._clock = clock
         self._health = health
         self._waiting = waiting
-        self._heard = True
-        """Whether anything has come since the session was taken up."""
+        self.has_heard = True
+        """Whether anything has come since the session was taken up again."""
+        self.good_at = -math.inf
+        """When a good value came last, on the monotonic clock."""
         self._lateness = Lateness()
         health.late_after = late_after(items.publishing, items.slowest)
         self.auditor = Auditor()
@@ -75,7 +77,7 @@ class Session:
 
     def is_hopeless(self, error: LinkLost) -> bool:
         """Whether to take up the session, lost by `error`, would help no more than it did before."""
-        return isinstance(error, Silent) and not self._heard
+        return isinstance(error, Silent) and not self.has_heard
 
     def known(self) -> Arrival:
         """What was told of each tag last: it is so still, unless the server has kept something newer."""
@@ -103,7 +105,7 @@ class Session:
 
     async def catch_up(self, take: Take) -> None:
         """Take what the server has sent to a connection that was lost, and go on from there."""
-        self._heard = False
+        self.has_heard = False
         self.publisher.resumed()
         for number, subscription in self.items.subscriptions.items():
             while (published := await self.publisher.kept(number)) is not None:
@@ -113,8 +115,8 @@ class Session:
             self._health.set_connected(self._clock.now())  # nothing need come of it for hours
 
     def _hear(self) -> None:
-        if not self._heard:
-            self._heard = True
+        if not self.has_heard:
+            self.has_heard = True
             self._health.set_connected(self._clock.now())
 
     async def deliver(self, inbox: Inbox, take: Take, turn: Callable[[], None]) -> NoReturn:
@@ -258,6 +260,8 @@ class Session:
         samples, notices = self._reports.of(published, now)
         if samples:
             self._health.last_sample_at = now
+            if any(sample.quality == "good" for sample in samples):
+                self.good_at = self._clock.monotonic()
         newest, beat = self._reports.newest, self._reports.beat(published, now)
         if newest is not None:
             self._health.newest_at = newest

@@ -108,11 +108,21 @@ class OpcuaSource(Source):
         self._server_clock, self._set_back, self._moves = ServerClock(), SetBack(), ClockMoves(clock)
         self._told = Told()
         """In sessions before."""
+        self._quiet_until = self._pause = 0.0
+        """Until when, on the monotonic clock, nobody is told of a loss; and the pause before it is made good."""
+        self._taken_up_at = 0.0
+        """When a session was begun or taken up last."""
+        self._called_at = 0.0
+        """When this was called last, on the monotonic clock."""
 
     @property
     def link(self) -> Link | None:
         """The way to the server while a session stands, for questions beside what is watched."""
         return self._connection if self.health.connected else None
+
+    @property
+    def has_worked(self) -> bool:
+        return self._before is not None and self._before.good_at >= self._called_at
 
     @property
     def granted(self) -> dict[str, tuple[float, float]]:
@@ -125,6 +135,7 @@ class OpcuaSource(Source):
 
     async def _serve(self, take: Take) -> NoReturn:
         self.health.concerns = self._connection.concerns(self._clock.now())
+        self._called_at = self._clock.monotonic()
         lost = False
         try:
             session = self._session
@@ -139,6 +150,8 @@ class OpcuaSource(Source):
                     self._lose(str(error))
                     if session.is_hopeless(error):
                         raise SourceError(str(error)) from error
+                    if not session.has_heard and self._clock.monotonic() + self._pause > self._quiet_until:
+                        raise
                     session = await self._resume_soon(session, take)
         except LinkLost:
             lost = True
@@ -185,6 +198,7 @@ class OpcuaSource(Source):
         self.health.set_connected(self._clock.now())
         log.info("source_connected", source=self.name, tags=len(items.nodes), failed=len(self.health.failed))
         self._session = self._before = session
+        self._taken_up_at, self._pause = self._clock.monotonic(), 0.0
         return session
 
     async def _recovered(self, session: Session) -> Arrival | None:
@@ -226,22 +240,28 @@ class OpcuaSource(Source):
         with self._waiting(), translated("what the server has kept could not be asked for"):
             await session.catch_up(take)
         self._listen(session.publisher)
+        self._taken_up_at = self._clock.monotonic()
         return session
 
     async def _resume_soon(self, session: Session, take: Take) -> Session:
-        """Try to go on, for a while in which nobody is told of the loss. Raises as the last attempt."""
-        until = self._clock.monotonic() + QUIETLY
-        pause = _FIRST_PAUSE
+        """Try to go on, for a while in which nobody is told of the loss: at once where the connection stood for longer
+        than the longest pause and anything came of it, else after a pause, because a server may take a session up and
+        end the connection again. Raises as the last attempt."""
+        now = self._clock.monotonic()
+        if session.has_heard:
+            self._quiet_until = now + QUIETLY
+            if now > self._taken_up_at + _LONGEST_PAUSE:
+                self._pause = 0.0
         while True:
+            await asyncio.sleep(self._pause)
+            self._pause = min(max(2 * self._pause, _FIRST_PAUSE), _LONGEST_PAUSE)
+            self._turn()
             try:
                 return await self._resume(session, take)
             except SourceError as error:
                 self._lose(str(error))
-                if self._session is None or self._clock.monotonic() + pause > until:
+                if self._session is None or self._clock.monotonic() + self._pause > self._quiet_until:
                     raise
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
-            self._turn()
 
     async def _work(self, session: Session, take: Take) -> NoReturn:
         """Take what the session brings until it is lost."""

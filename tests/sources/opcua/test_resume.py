@@ -203,3 +203,60 @@ async def test_p2_a_writing_that_is_told_again_is_none() -> None:
         await asyncio.sleep(2)
     told = [(sample.value, sample.initial) for sample in intake.samples if sample.quality != "bad"]
     assert told == [(0, True), (1, False), (1, False), (1, True), (1, True), (1, False)]
+
+
+async def end_each_connection(server: Server) -> None:
+    """Whoever takes a session up has the connection ended before anything comes of it."""
+    resumed = server.resumed
+    while True:
+        if server.resumed != resumed:
+            resumed = server.resumed
+            await asyncio.sleep(0.05)
+            server.cut()
+            server.reachable = True
+        await asyncio.sleep(0.01)
+
+
+@simulated
+async def test_p9_a_server_that_takes_a_session_up_and_drops_it_at_once_is_not_hammered() -> None:
+    """The pauses grow until a connection has stood and something has come; then there is none again. Nothing was lost,
+    and where something comes each time nobody is told of a loss."""
+    server = Server(a=0)
+    async with connected(server, "a") as (source, intake):
+        await asyncio.sleep(3)
+        dropping = asyncio.create_task(end_each_connection(server))
+        server.cut()
+        server.reachable = True
+        await toggle(server, 1, 50)
+        await asyncio.sleep(55)
+        assert 5 <= server.resumed <= 40
+        dropping.cancel()
+        await asyncio.sleep(10)
+        assert source.health.connected
+        assert intake.values(node("a"))[-1] == 50
+        resumed = server.resumed
+        server.cut()
+        server.reachable = True
+        await asyncio.sleep(1)
+        assert source.health.connected
+        assert (server.resumed, server.sessions) == (resumed + 1, 1)
+
+
+@simulated
+async def test_p9_a_source_that_told_good_values_begins_its_pauses_anew_and_only_such_a_one() -> None:
+    """That a session was begun, or taken up, is not enough."""
+    server = Server()
+    server.write("a", None, status=0x80000000)
+    async with connected(server, "a") as (source, _):
+        await asyncio.sleep(3)
+        assert not source.has_worked
+        server.write("a", 1)
+        await asyncio.sleep(1)
+        assert source.has_worked
+        server.cut()
+        await asyncio.sleep(30)
+        assert not source.has_worked
+        server.reachable = True
+        await asyncio.sleep(10)
+        assert source.health.connected
+        assert not source.has_worked
