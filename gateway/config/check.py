@@ -126,11 +126,23 @@ def _sources(sources: Mapping[str, OpcuaConfig | MqttConfig]) -> Iterator[Config
         if other is not None:
             text = f"port {address[1]} is that of {other}://: write {other}://, or the other port"
             yield ConfigFault((*loc, "url"), text, warning=True)
-        session = (address[0], address[1] or _PORTS[scheme], source.client_id)
-        first = sessions.setdefault(session, name)
+        sessions_of = [*_sessions(source)]
+        first = next((sessions[each] for each in sessions_of if each in sessions), name)
+        sessions |= {each: name for each in sessions_of if each not in sessions}
         if first != name:
             problem = "has this client_id at the same broker, which would cut off each in turn; write another"
             yield ConfigFault((*loc, "client_id"), f"{quoted(first)} {problem}")
+        if source.password is not None and source.username is None and source.version != "5":
+            text = "a password needs 'username' beside it; only a broker of MQTT 5 (`version: \"5\"`) may take it alone"
+            yield ConfigFault((*loc, "password"), text)
+
+
+def _sessions(source: MqttConfig) -> Iterator[tuple[str, int, str]]:
+    """Host and port of each of its addresses, with the client id."""
+    for url in (source.url, *source.alternatives):
+        address = host_and_port(url)
+        if address is not None:
+            yield address[0], address[1] or _PORTS[urlsplit(url).scheme], source.client_id
 
 
 def _sparkplug_host(source: MqttConfig, loc: Loc) -> Iterator[ConfigFault]:

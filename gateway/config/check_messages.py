@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from gateway.config.addresses import SPARKPLUG, named_levels, path_of, topic_filter
+from gateway.config.near_words import suggestion
 from gateway.config.schema import Line
 from gateway.config.schema_io import Input
 from gateway.config.schema_messages import Parts
@@ -24,6 +25,8 @@ def message_faults(given: Input, loc: Loc) -> Iterator[ConfigFault]:
     paths = [((*loc, "field"), given.field), ((*loc, "time"), given.time_field)]
     paths += [((*loc, "only", path), path) for path in given.only]
     paths += [((*loc, "id"), str(path)) for path in given.id]
+    if isinstance(given.split, Parts) and given.split.columns:
+        yield from _column_faults(given.split.columns, named_levels(given.topic or ""), paths, loc)
     if isinstance(given.split, Parts):
         paths.append(((*loc, "split", "field"), given.split.field))
         if (given.split.field is None) != bool(given.split.columns):
@@ -36,6 +39,19 @@ def message_faults(given: Input, loc: Loc) -> Iterator[ConfigFault]:
             if key in given.model_fields_set:
                 text = f"'{key}' means nothing where the payload is bytes: remove it, or write 'encoding: hex'"
                 yield ConfigFault((*loc, key), text)
+
+
+def _column_faults(
+    columns: Sequence[str], levels: Sequence[str], paths: Iterable[tuple[Loc, str | None]], loc: Loc
+) -> Iterator[ConfigFault]:
+    """What is wrong with the columns of a table, and with the fields that are taken of its lines."""
+    if len({*columns}) != len(columns):
+        yield ConfigFault((*loc, "split", "columns"), "two columns have the same name, of which only one would count")
+    known = (*columns, *levels)
+    for at, path in paths:
+        name = re.split(r"[.\[]", path or "", maxsplit=1)[0]
+        if name and name not in known:
+            yield ConfigFault(at, f"the table has no column '{name}': name it in 'columns'{suggestion(name, known)}")
 
 
 def path_faults(paths: Iterable[tuple[Loc, str | None]]) -> Iterator[ConfigFault]:

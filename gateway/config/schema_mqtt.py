@@ -55,7 +55,7 @@ class MqttConfig(Section):
         "auto",
         description="Protocol version that the broker speaks. `auto`: 5, or 3.1.1 where the broker does not take that.",
     )
-    keepalive: Duration = Field(30.0, ge=5, description="How soon a dead connection is noticed.")
+    keepalive: Duration = Field(30.0, ge=5, le=65_535, description="How soon a dead connection is noticed.")
     session_expiry: Duration = Field(
         604800.0, gt=0, description="How long the broker is asked to keep messages while the gateway is away (MQTT 5)."
     )

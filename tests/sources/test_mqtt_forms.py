@@ -324,6 +324,10 @@ lines:
         ("x: {source: floor, topic: t, split: words}", 10, "write 'lines', 'elements', or"),
         ("x: {source: floor, topic: t, split: {field: a..b}}", 10, "single dots"),
         ("x: {source: floor, topic: t, split: {columns: []}}", 10, ""),
+        ("x: {source: floor, topic: t, split: {columns: [at, qty, at]}}", 10, "two columns have the same name"),
+        ("x: {source: floor, topic: t, split: {columns: [at, qty]}, field: qti}", 10, "no column 'qti'"),
+        ("x: {source: floor, topic: t/+l, split: {columns: [at, qty]}, id: [l, n.x]}", 10, "no column 'n'"),
+        ("x: {source: floor, topic: t, split: {columns: [at, qty]}, time: qtty}", 10, "did you mean 'qty'"),
         ("x: {source: floor, topic: t, split: lines, binary: {type: int16}}", 10, "the payload is bytes"),
         ("x: {source: floor, topic: t, binary: {type: int24}}", 10, ""),
         ("x: {source: plc, node: ns=2;s=x, split: lines}", 10, "'split'"),
@@ -337,6 +341,32 @@ def test_p10_what_does_not_fit_is_refused_with_its_place(tmp_path: Path, inputs:
     with pytest.raises(ConfigError) as caught:
         read_config(file, {})
     assert f"gateway.yaml:{line}:" in str(caught.value)
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("floor", "plc", "told"),
+    [
+        ('url: "mqtt://h"', 'url: "mqtt://h:1883"', "'floor' has this client_id at the same broker"),
+        ('url: "mqtt://h"', 'url: "mqtt://i", alternatives: ["mqtt://h"]', "'floor' has this client_id at the same"),
+        ('url: "mqtt://h", alternatives: ["mqtt://i"]', 'url: "mqtt://i"', "'floor' has this client_id at the same"),
+        ('url: "mqtt://h"', 'url: "mqtt://i", password: none', "a password needs 'username' beside it"),
+        ('url: "mqtt://h"', 'url: "mqtt://i", version: "3.1.1", password: none', "a password needs 'username'"),
+        ('url: "mqtt://h"', 'url: "mqtt://i", keepalive: 40h', "must be at most 65535 s"),
+        ('url: "mqtt://h"', 'url: "mqtt://i", version: "5", password: none, keepalive: 18h', ""),
+    ],
+)
+def test_p10_what_no_broker_takes_is_refused(tmp_path: Path, floor: str, plc: str, told: str) -> None:
+    """Two sessions of one name, also where one names the broker as an alternative; what MQTT does not allow."""
+    file = tmp_path / "gateway.yaml"
+    sources = f"sources: {{floor: {{type: mqtt, {floor}, client_id: c}}, plc: {{type: mqtt, {plc}, client_id: c}}}}"
+    file.write_text("\n".join(sources if line.startswith("sources") else line for line in HEAD.splitlines()) + "\n")
+    if not told:
+        assert len(read_config(file, {})[1]) == 1
+        return
+    with pytest.raises(ConfigError) as caught:
+        read_config(file, {})
+    assert "gateway.yaml:3:" in str(caught.value)
     assert told in str(caught.value)
 
 
