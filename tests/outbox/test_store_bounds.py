@@ -179,7 +179,8 @@ def test_p2_blocks_of_receipts_are_kept_and_dropped_as_a_commit_says(box: Box) -
     assert len(stored.blocks) == 2
     session.confirm(range(1, 2))
     outbox.commit(next_commit(outbox, sessions={name: session.take_changes(), "mqtt/other": Changes("{}")}))
-    for now in (outbox, box.reopened()):
+    for is_killed in (False, True):
+        now = box.reopened() if is_killed else outbox
         stored = now.session(name)
         assert stored is not None
         assert [left.packet_id for left in Session.stored(stored.head, stored.blocks).receipts] == [2]
