@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.peers import wait_until
+from tests.processes import status_json
 from tests.test_machines_path import TAG, Machine
 
 LINES = f"""
@@ -106,3 +107,16 @@ async def test_p13_values_whose_clock_goes_back_are_no_late_ones(machine: Stampe
     assert machine.begins("STATE", "Unplanned Downtime") - machine.began["3"] == pytest.approx(0.0, abs=EXACT)
     [text] = [text for text in machine.rejects() if "was set back" in text]
     assert "it is 20 s behind, which is added to the times that it says" in text
+
+
+async def test_p9_what_a_server_grants_stands_with_the_source(machine: Stamped) -> None:
+    """In `/api/status`, of which the page is made: also of settings that nobody has written."""
+    await machine.begin(L01__Order="A", L01__State=1, L01__Good=100)
+    status = status_json(machine.ports["status"])
+    assert status is not None
+    granted = {source["name"]: source["granted"] for source in status["sources"]}
+    assert granted["floor"] == {}
+    assert granted["plc"].keys() == {"publishing_interval", "sampling", "queue", "keepalive", "session"}
+    assert granted["plc"]["publishing_interval"] == [0.25, 0.25]
+    assert granted["plc"]["queue"] == [100, 100]
+    assert granted["plc"]["keepalive"] == [5, 5]

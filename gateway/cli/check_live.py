@@ -213,6 +213,7 @@ _GRANTED: Mapping[str, str] = {
     "sampling": "looked at every {} s",
     "queue": "{} values of a tag kept",
     "session": "the session kept for {} s",
+    "keepalive": "a sign of life every {} s",
 }
 
 

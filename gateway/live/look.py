@@ -165,17 +165,11 @@ async def _looked_at(
         tuple(reading for reading in last.values() if reading.source == source.name and reading.input),
         said.types if said is not None else {},
         said.units if said is not None else {},
-        _granted(source) if said is not None else {},
+        source.granted if said is not None else {},
         said.clock_ahead if said is not None else None,
         tried=health.connected or health.since > 0,
         spoke=frozenset(address for name, address in spoke if name == source.name),
     )
-
-
-def _granted(source: Source) -> Mapping[str, tuple[float, float]]:
-    from gateway.sources.opcua.source import OpcuaSource  # noqa: PLC0415 - as above
-
-    return source.granted if isinstance(source, OpcuaSource) else {}
 
 
 async def _described(source: Source, section: OpcuaConfig, present: Present, clock: Clock) -> "Description | None":

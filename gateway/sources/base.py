@@ -223,6 +223,12 @@ class Source(ABC):
             other.health.renewed_at = self.health.renewed_at = self._clock.now()
 
     @property
+    def granted(self) -> Mapping[str, tuple[float, float]]:
+        """What the peer has made of the settings by which its values are watched, while it is connected: by the name of
+        each the least and the most of any value, in seconds or values; empty where there is nothing of that kind."""
+        return {}
+
+    @property
     def has_worked(self) -> bool:
         """Whether good values have come since `run` was called last, and the source itself sees to it that it does not
         connect too often, so that it can be called again at once."""

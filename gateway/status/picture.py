@@ -171,6 +171,7 @@ def _source(parts: Parts, source: Source, summary: Summary) -> SourceStatus:
         samples=counted,
         gaps=summary.totals.gaps.get(source.name, 0),
         concerns=dict(connection.concerns),
+        granted=source.granted,
         unconfirmed=connection.unconfirmed,
         room=connection.room,
         newest_at=connection.newest_at,

@@ -41,7 +41,8 @@ class SourceStatus:
     busiest hour. `newest_at` is the plant's time of the newest value, where values have one, `newest_age` how many
     seconds old what came lately was at the least when it came, None where this connection has brought none yet; `late`
     whether that is too much; `certificate_ends` when the first of the certificates ends by which the connection is
-    protected.
+    protected. `granted` is what an OPC UA server has made of the settings by which tags are watched: by the name of
+    each the least and the most of any tag, in seconds, of `queue` in values.
     """
 
     name: str
@@ -62,6 +63,7 @@ class SourceStatus:
     deaf: bool = False
     certificate_ends: float | None = None
     concerns: Mapping[KindName, str] = field(default_factory=dict)
+    granted: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,7 +181,7 @@ async def test_all_is_well_with_and_without_a_gateway(server: OpcuaServer, site:
         assert checked.code == 0, checked
         [plc, floor] = json.loads(checked.output)["sources"]
         assert (plc["connected"], floor["connected"]) == (True, True)
-        assert plc["granted"].keys() == {"publishing_interval", "sampling", "queue", "session"}
+        assert plc["granted"].keys() == {"publishing_interval", "sampling", "queue", "session", "keepalive"}
         assert floor["granted"] == {}
         assert json.loads(checked.output)["requests"].startswith("Requests: about ")
         assert json.loads(checked.output)["warnings"] == []

@@ -145,7 +145,8 @@ class WatchedItems:
         publishing = [one.publishing for one in self.subscriptions.values()]
         sampling = [self.sampling[node] for node in self._queues if not self.is_events(node)]
         queues = [*map(float, self._queues.values())]
-        of = {"publishing_interval": publishing, "sampling": sampling, "queue": queues}
+        keepalive = [one.pulse.keepalive for one in self.subscriptions.values()]
+        of = {"publishing_interval": publishing, "sampling": sampling, "queue": queues, "keepalive": keepalive}
         return {name: (min(values), max(values)) for name, values in of.items() if values}
 
     @property

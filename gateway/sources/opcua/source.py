@@ -125,9 +125,9 @@ class OpcuaSource(Source):
         return self._before is not None and self._before.good_at >= self._called_at
 
     @property
-    def granted(self) -> dict[str, tuple[float, float]]:
-        """What the server has made of what was asked of it while a session stands: see `WatchedItems.granted`; and for
-        how many seconds it keeps a session of which nobody says anything."""
+    def granted(self) -> Mapping[str, tuple[float, float]]:
+        """Also for how many seconds the server keeps a session of which nobody says anything (`session`), and after how
+        many it says at the latest that a subscription lives (`keepalive`)."""
         if self._session is None or not self.health.connected:
             return {}
         kept = self._connection.session_timeout

@@ -78,6 +78,21 @@ function lasting(problem) {
   return problem.text.replace(/; tried again [^;.]*\./, ".");
 }
 
+/** What a server has made of how tags are watched, by the name of the setting. */
+const GRANTED = {
+  publishing_interval: "told every {} s",
+  sampling: "looked at every {} s",
+  queue: "{} values of a tag kept",
+  session: "the session kept for {} s",
+  keepalive: "a sign of life every {} s",
+};
+
+function granted(source) {
+  const told = Object.entries(source.granted).filter(([name]) => name in GRANTED).map(([name, [least, most]]) =>
+    GRANTED[name].replace("{}", least === most ? least.toLocaleString("en") : `${least.toLocaleString("en")} to ${most.toLocaleString("en")}`));
+  return told.length ? `Granted: ${told.join(", ")}.` : "";
+}
+
 function showSource(element, source) {
   const failed = Object.entries(source.failed);
   const kind = { opcua: "OPC UA", mqtt: "MQTT" }[source.type];
@@ -96,6 +111,7 @@ function showSource(element, source) {
     last: source.last_sample_at ? `${age(source.last_sample_at)} ago` : "none yet",
     samples: good.toLocaleString("en") + others.join(""),
     gaps: source.gaps.toLocaleString("en"),
+    granted: granted(source),
   });
   list(element, "failed", "failed", failed, ([address]) => address, (item, [address, why]) => fill(item, { address, why }));
 }

@@ -115,6 +115,7 @@ async def test_what_the_server_makes_coarser_is_said_where_somebody_asked() -> N
             "sampling": (0.5, 0.5),
             "queue": (10, 10),
             "session": (60, 60),
+            "keepalive": (5.0, 5.0),
         }
         assert source.granted == {}, "no session stands"
 
