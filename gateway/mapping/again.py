@@ -84,7 +84,7 @@ def recalled(plan: LinePlan, line: Feed) -> Slices[Feed]:
     if not entries:
         told = told_by(last)
         base = replace(base, later=() if told is NOTHING else (told,))
-    return replace(with_entries(line, [base, *entries]), recalled=True)
+    return replace(with_entries(line, [base, *entries]), recalled=True, ran_out=last.ran_out)
 
 
 def _stepped(
@@ -196,8 +196,8 @@ class Again:
         base = min(*places[:1], bisect_right(entries, since, key=lambda entry: entry.at), len(entries)) - 1
         if left < inf:
             base = max(0, min(base, bisect_left(entries, left, key=lambda entry: entry.at) - 1))
-        while (after := entries[base].after) is None:  # that before the trail always has one
-            base -= 1
+        while (after := entries[base].after) is None or (base and not entries[base].is_after_its_time):
+            base -= 1  # the first of them has its state
         self.first = base
         self.before = after
         known = entries[base + 1 :]
@@ -229,7 +229,7 @@ class Again:
             one._replace(sample=self._late[id(one.sample)]) for one in refused if id(one.sample) in self._late
         )
         self.entries = [replace(self._known[self.first], later=()), *entries]
-        self.state = last.state
+        self.state, self.ran_out = last.state, last.ran_out
         self.now = fold(chain(*((entry.own, *entry.later) for entry in entries)))
 
     def _counts(self, entry: Entry) -> bool:
@@ -327,6 +327,7 @@ class Again:
             full=self._full(),
             numbered=self.numbered,
             corrected_at=self.numbered,
+            ran_out=self.ran_out,
         )
         if self.line.newest and self._known[0] is self.line.newest[0]:
             return shortened(replace(line, newest=tuple(entries))), told_now

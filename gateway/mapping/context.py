@@ -252,13 +252,15 @@ class StepContext:
     """Inputs of which the moment has done something that it would do once more if it came again."""
     missed: dict[Missed, bool] = field(default_factory=dict)
     """What was looked up and is not in its table; whether that was said."""
+    ran_out: float = 0.0
+    """When a timer fired last in the step."""
     _resolver: tuple[Mapping[str, InputMemory], Resolver] | None = None
 
     def begin_step(self) -> None:
         """Forget what the step has gathered: another begins."""
         if self.recorder.records:
             self.recorder.begin_step()
-        self.fed = ()
+        self.fed, self.ran_out = (), 0.0
         if self.notices:
             self.notices = []
         for gathered in (self.refused, self.puzzling, self.taken, self.missed):

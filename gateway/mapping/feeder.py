@@ -9,10 +9,10 @@ difference is told.
 In the order in which they come are: values of tags and metrics, messages without a time of their own, and those that
 a broker had kept. A message with its own time is stepped at that time, so that it makes no difference whether it
 comes in order or is put there later; but where it is in order and BEHIND, as after an outage, it is stepped when it
-comes, so that nothing runs out between it and the next. It is late too where time has told something since the newest
-of all that was heard, which it can show never to have been. Messages that come late are gathered in `Feed.late` and put
-in their places together, when none has come for some seconds (`Feed.settles_at`): a time of the line like that of any
-other timer, so that it makes no difference how what comes is cut into batches.
+comes, so that nothing runs out between it and the next. It is late too where something has run out since the newest
+of all that was heard, and it can show that never to have been. Messages that come late are gathered in `Feed.late` and
+put in their places together, when none has come for some seconds (`Feed.settles_at`): a time of the line like that of
+any other timer, so that it makes no difference how what comes is cut into batches.
 
 One that is older than the trail is left to the line's rules for times that are past; so are all, with no trail.
 
@@ -184,21 +184,27 @@ def _take_timed(plan: LinePlan, line: Feed, event: Sample, said: float) -> tuple
     if not plan.remembers:
         return _by_itself(plan, line, event, said)
     passed, timer = Step(line.state), _first_timer(plan, line)
-    is_late, is_old = said < line.heard or line.told_since, _is_outdated(plan, line.state, event, said)
+    is_late, is_old = _is_late(line, said), _is_outdated(plan, line.state, event, said)
     if is_late or is_old or line.state.owed or (timer is not None and timer <= event.received):
         line, passed = _feed(plan, line, Tick(event.received))
-        is_late = is_late or line.told_since
+        is_late = is_late or _is_late(line, said)
     if is_late:
         return replace(line, late=(*line.late, Waiting(event, said, line.numbered))), passed
     if is_old:  # it is newer than the trail, so that was before it, and a restart
         return line, both(passed, Step(line.state, notices=(left_out_again(event),)))
     forgotten = _forgotten(line, said)
     if event.received - said > BEHIND:
-        line, result = _in_order(plan, line, event, said, at=said)
+        then = replace(event, source_time=said + event.ahead)  # for what of it has no time of its own
+        line, result = _in_order(plan, line, then, said, at=said)
     else:
         came = event if event.received == said else replace(event, received=said)
         line, result = _in_order(plan, line.before(said), came, said, at=said)
     return line, both(passed, with_what_stays(plan, forgotten, result, event, said))
+
+
+def _is_late(line: Feed, said: float) -> bool:
+    """Whether something of a later time than `said` was heard, or has run out; or time has told something since."""
+    return said < max(line.heard, line.ran_out) or line.told_since
 
 
 def _forgotten(line: Feed, said: float) -> LineState | None:

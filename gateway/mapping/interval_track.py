@@ -50,7 +50,7 @@ from gateway.mapping.intervals import (
     with_open,
 )
 from gateway.mapping.output import STAND_IN
-from gateway.mapping.overdue import change_is_overdue, end_is_overdue
+from gateway.mapping.overdue import correction_is_overdue, last_said, overdue_change, overdue_end
 from gateway.mapping.passed_starts import BATCH_NUMBER, PassedStart, Said, resolver_before, resolver_by
 from gateway.mapping.shifts import ShiftCalendar
 from gateway.mapping.templates import Resolver, filled_mapping
@@ -127,12 +127,12 @@ class IntervalTrack:
 
     def settle_overdue(self, readings: Readings) -> None:
         """Before what a moment said is known: settle what it shows to have held for long enough by then."""
-        change = self.state.pending_change
-        if change is not None and change_is_overdue(self.plan, self.state, self.context, readings):
+        if (change := overdue_change(self.plan, self.state, self.context, readings)) is not None:
             self._settle(change)
-        ended = self.state.pending_end
-        if ended is not None and end_is_overdue(self.plan, self.state, self.context, readings):
+        if (ended := overdue_end(self.plan, self.state, self.context, readings)) is not None:
             self._carry_out(on_end_held(self.state, ended, keyed=self._keyed))
+        if self.state.correction_due is not None and correction_is_overdue(self.plan, self.context, readings):
+            self._correct()
 
     def on_sample(self, readings: Readings) -> None:
         """What the inputs say after a moment."""
@@ -340,7 +340,7 @@ class IntervalTrack:
         self.state = replace(self.state, correction_due=None)
         if current is None or current.metadata is None:
             return
-        correctable = 0 < plan.correct >= self.context.now - current.start
+        correctable = 0 < plan.correct >= last_said(plan, self.context) - current.start
         stand_ins = plan.until_known or {}
         resolve = self._resolver(self.state.number)
         metadata = {

@@ -15,12 +15,10 @@ what inputs say waits until that is known, where their source is not heard (`hea
 1. Timers that are due by the time of the sample fire.
 2. The inputs that it feeds are found. A message that the broker had kept and newer ones have followed is left out, and
    so is one that comes again after newer ones, but for inputs of which each message counts for itself.
-3. The inputs are read: first all that the sample feeds, then what counters have counted, then what is derived from what
-   changed.
+3. The inputs are read: all that the sample feeds, then what counters have counted, then what is derived from these.
 4. Changes of runs, batches and intervals that the sample shows to be overdue are settled, by what was known before it.
-5. What the sample says becomes what is known, and each part of the line evaluates it in the order that
-   `LineSteps.evaluate` lists: amounts are kept for their owners, then intervals end and begin, then states, then rules,
-   and windows of output are opened.
+5. What it says becomes what is known, and each part evaluates it in the order that `LineSteps.evaluate` lists: amounts
+   are kept for their owners, then intervals end and begin, then states, rules, and windows of output.
 6. Timers that are due at once fire: a change that need not settle is recorded in the same step.
 
 *Timers* are not stored as such: each part says from its state what is due when (`LineSteps.timers`). What is due at
@@ -128,6 +126,7 @@ class Step:
     delays: tuple[tuple[str, float], ...] = ()
     """By how many seconds messages with times of their own came late, each with the input that it feeds."""
     full: Full = ()
+    ran_out: float = 0.0  # when a timer fired last in it
 
 
 LINE_STATE: TypeAdapter[LineState] = TypeAdapter(LineState)
@@ -175,8 +174,7 @@ def step(plan: LinePlan, state: LineState, event: Sample | Moment | Contact | Ti
 class LineSteps:
     """A line's state while steps are taken, one after another: its parts are replaced, what each step tells is gathered
     (`result`). It listens to the runs: output is reported to them, batches begin and end with them. Batches by count
-    that were told `full` stay. `rests_until`: when the first timer fires; `at`: the state that the next is taken from.
-    """
+    that were told `full` stay. `rests_until`: when the first timer fires; `at`: the state before the next."""
 
     __slots__ = (
         "__weakref__", "at", "batch_output", "batches", "by_calendar", "context", "custom", "inputs", "inside_run",
@@ -241,7 +239,8 @@ class LineSteps:
         if known:
             self.state = self._known()
             self.at = self.state if self.is_planned else None
-        return Step(self.state, *told, refused=context.refused_samples(), full=tuple(recorder.full))
+        refused, full = context.refused_samples(), tuple(recorder.full)
+        return Step(self.state, *told, refused=refused, full=full, ran_out=context.ran_out)
 
     def _settle_owed(self) -> None:
         """Take what is owed, where what was just told allows that: at the time of that, however time is cut."""
@@ -357,6 +356,7 @@ class LineSteps:
             if fire is None or self.rests_until > until:
                 break
             self.context.now, self.rests_until = max(self.context.now, self.rests_until), None
+            self.context.ran_out = self.context.now
             fire()
             for track in self.tracks:  # what had to wait is tried again
                 track.retry_start()

@@ -62,6 +62,8 @@ class OutputTrack:
     def on_sample(self, readings: Readings) -> None:
         """Keep what the inputs counted until it is reported. To be called before what the same
         moment means for runs is carried out."""
+        if self.plan.between == "unassigned" and self.state.pending:
+            self._end_overdue(readings)
         if self.plan.restarts:
             self._move_to_change(readings)
         for name, reading in readings.items():
@@ -265,12 +267,27 @@ class OutputTrack:
             return
         until = self.context.now - self.plan.wait if self.plan.wait else inf
         self._end_window(until)
-        if self.plan.between == "unassigned" and self.track is not None:
-            amounts = [amount for amount in unassigned_amounts(self.state, self.intervals) if amount.at < until]
-            if amounts:
-                self.track.open_stand_in(nextafter(min(amount.at for amount in amounts), inf))
-                self._end_window(until)
+        if self.plan.between == "unassigned":
+            self._assign(until)
         self.open_window()
+
+    def _assign(self, until: float) -> None:
+        """What was made before the time `until` and is nobody's gets a run that stands in, from the first part on."""
+        amounts = [amount for amount in unassigned_amounts(self.state, self.intervals) if amount.at < until]
+        if amounts and self.track is not None:
+            self.track.open_stand_in(nextafter(min(amount.at for amount in amounts), inf))
+            self._end_window(until)
+
+    def _end_overdue(self, readings: Readings) -> None:
+        """Where a message says by its own time that the window of what is nobody's was over before it, as in a backlog,
+        end that first."""
+        plans, amounts = self.context.plans, unassigned_amounts(self.state, self.intervals)
+        said = max((one.memory.at for name, one in readings.items() if plans[name].time is not None), default=-inf)
+        if amounts and min(amount.at for amount in amounts) < said:
+            first = min(amount.at for amount in amounts)
+            window = with_window(replace(self.state, flush_at=None), self.intervals, self.plan, first)
+            if window.flush_at is not None and window.flush_at <= said:
+                self._assign(window.flush_at - self.plan.wait)
 
     def _end_window(self, until: float = inf) -> None:
         now, recorder = self.context.now, self.context.recorder

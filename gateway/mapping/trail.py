@@ -73,6 +73,12 @@ class Entry:
             return self
         return replace(self, sample=replace(self.sample, received=self.at))
 
+    @property
+    def is_after_its_time(self) -> bool:
+        """Whether the state after it is known, and one from which what comes next can be stepped at its time: it was
+        not stepped later than that, as what came in order but behind."""
+        return self.after is not None and self.after.now <= self.at
+
     def without_state(self) -> "Entry":
         """The same without the state after it. What `replace` does, but this is for each sample."""
         return Entry(self.at, self.sample, None, self.said, self.own, self.later, self.again, self.number)
@@ -144,6 +150,8 @@ class Feed:
     """By source that is being heard out, when it last said something of the time that it was lost."""
     recovered: Mapping[str, float] = field(default_factory=dict)
     """By source when what it had kept was put in its place last."""
+    ran_out: float = 0.0
+    """When time has let something run out last."""
     steps: LineSteps | None = field(default=None, compare=False)
     """Those that have led to the state, or to a later one since: the next is taken with them where they are at it,
     which saves to find out anew what has not changed."""
@@ -223,6 +231,7 @@ class Feed:
             self.calm_from,
             self.behind,
             self.recovered,
+            self.ran_out,
             steps,
         )
 
@@ -253,8 +262,9 @@ class Feed:
         )
 
     def since(self, said: float) -> list[Entry]:
-        """The entries from before the time `said` on, and in any case the one before the trail or the newest."""
-        if self.newest and said > self.newest[0].at:
+        """The entries from before the time `said` on, and in any case the one before the trail or the newest. After the
+        first, which has its state, others can be stepped at their times."""
+        if self.newest and said > self.newest[0].at and self.newest[0].is_after_its_time:
             return [*self.newest]
         return [*([self.base] if self.base is not None else []), *self.trail()]
 
@@ -288,14 +298,13 @@ def with_stamps(state: LineState, stamps: Mapping[str, Stamps]) -> LineState:
 
 def with_time(line: Feed, result: Step) -> Feed:
     """Time has passed: what that told belongs to the newest entry."""
-    told = told_by(result)
+    told, line = told_by(result), replace(line, state=result.state, ran_out=max(line.ran_out, result.ran_out))
     if told is NOTHING or line.base is None:
-        return replace(line, state=result.state)
+        return line
     if not line.newest:
-        base = replace(line.base, later=(*line.base.later, told))
-        return replace(line, state=result.state, base=base)
+        return replace(line, base=replace(line.base, later=(*line.base.later, told)))
     last = replace(line.newest[-1], later=(*line.newest[-1].later, told))
-    return replace(line, state=result.state, newest=(*line.newest[:-1], last))
+    return replace(line, newest=(*line.newest[:-1], last))
 
 
 def told_by(result: Step) -> Told:
@@ -319,6 +328,7 @@ def both(first: Step, then: Step) -> Step:
         first.refused + then.refused,
         first.delays + then.delays,
         first.full + then.full,
+        max(first.ran_out, then.ran_out),
     )
 
 

@@ -50,7 +50,8 @@ LATE: Mapping[str, str] = {
     "What counts by itself each time": "two_equal_bookings_are_two "
     "test_p13_two_equal_bookings_of_scrap_are_two_also_where_they_are_late",
     "* Messages that come in order, but": "hold_while_broker_away states_of_an_outage_some_too_short",
-    "Where a wait has run out before": "late_order_after_an_idle_end short_stop_whose_end_is_heard_after_it_was_told",
+    "Where a wait has run out before": "late_order_after_an_idle_end short_stop_whose_end_is_heard_after_it_was_told "
+    "end_of_a_blip_heard_after_its_hold",
     # What never was
     "* What was told and never was": "test_p13_what_was_told_and_never_was_is_withdrawn "
     "test_p5_a_refused_start_of_what_never_was_is_no_dead_letter",
@@ -94,8 +95,9 @@ LATE: Mapping[str, str] = {
     "* A message without `time` that was": "test_p13_a_message_without_a_time_stays_before_one_with_a_time "
     "test_p13_what_waited_at_the_broker_keeps_its_places "
     "test_p13_what_keeps_its_place_before_one_of_a_whole_second_begins_in_that_second",
-    "What comes after the last message": "test_p13_what_waited_at_the_broker_keeps_its_places",
-    "A timed message that waited elsewhere": "test_p13_a_timed_message_that_waited_elsewhere_moves_none_without_a_time",
+    "A timed message that waited elsewhere": "test_p13_a_timed_message_that_waited_elsewhere_moves_none_without_a_time "
+    "test_p13_a_timed_message_that_comes_again_moves_none_without_a_time",
+    "A timed message that waited elsewhere": "test_p13_a_timed_message_that_comes_again_moves_none_without_a_time test_p13_a_timed_message_that_waited_elsewhere_moves_none_without_a_time",
     "* Tags and metrics keep the order": "device_clock_back_by_an_hour retained_order_older_than_what_came "
     "test_p13_an_outage_leaves_what_came_in_order_in_its_runs retained_order_of_before_the_last_change",
     "One that is newer than what was said": "retained_order_of_the_time_that_its_broker_was_away",
@@ -164,6 +166,8 @@ MOMENT: Mapping[str, str] = {
 """The section One moment."""
 
 ELSEWHERE: Mapping[str, str] = {
+    "To let *changes* within the first": "correction_within_its_minute_in_a_backlog "
+    "correction_within_its_minute_heard_after_the_run test_correction_is_possible_until_exactly_its_limit",
     # What is not known
     "A machine that says nothing is not": "array_and_not_a_number_are_bad what_a_machine_lacks_has_a_default",
     "| `Bad_StateNotActive`: a state machine": "state_machine_within_a_state_machine test_packml_opcua",

@@ -303,11 +303,11 @@ def test_memory_of_batches_goes_through_its_text() -> None:
     assert cut.texts[-2:] == ["end BATCH 2 at 40", "start BATCH 3 at 40: "]
 
 
-@pytest.mark.parametrize(("received", "corrected"), [(609.5, True), (609.625, False)])
-def test_correction_is_possible_until_exactly_its_limit(received: float, corrected: bool) -> None:
+@pytest.mark.parametrize(("said", "corrected"), [(610, True), (610.125, False)])
+def test_correction_is_possible_until_exactly_its_limit(said: float, corrected: bool) -> None:
     """What an order message says `correct` seconds after the start of its run still corrects it; later it does not."""
     line = plan(states=None, scrap_yield=None, run={**LINE["run"], "correct": "10m"})
-    played = play(line, order(10, "A"), tick(20), order(received, "A", "PIPE", at=20), tick(700))
+    played = play(line, order(10, "A"), tick(20), order(said, "A", "PIPE"), tick(700))
     assert ("update RUN 1: PIPE" in played.texts) is corrected
 
 
