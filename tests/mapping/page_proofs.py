@@ -95,9 +95,9 @@ LATE: Mapping[str, str] = {
     "* A message without `time` that was": "test_p13_a_message_without_a_time_stays_before_one_with_a_time "
     "test_p13_what_waited_at_the_broker_keeps_its_places "
     "test_p13_what_keeps_its_place_before_one_of_a_whole_second_begins_in_that_second",
+    "What comes after the last message": "test_p13_what_waited_at_the_broker_keeps_its_places",
     "A timed message that waited elsewhere": "test_p13_a_timed_message_that_waited_elsewhere_moves_none_without_a_time "
     "test_p13_a_timed_message_that_comes_again_moves_none_without_a_time",
-    "A timed message that waited elsewhere": "test_p13_a_timed_message_that_comes_again_moves_none_without_a_time test_p13_a_timed_message_that_waited_elsewhere_moves_none_without_a_time",
     "* Tags and metrics keep the order": "device_clock_back_by_an_hour retained_order_older_than_what_came "
     "test_p13_an_outage_leaves_what_came_in_order_in_its_runs retained_order_of_before_the_last_change",
     "One that is newer than what was said": "retained_order_of_the_time_that_its_broker_was_away",
