@@ -149,11 +149,14 @@ class MqttSource(Source):
         doing so again and again, right after the connection stood?"""
         if self._short < _FEW:
             return CLOSED
+        often = f"{CLOSED}, for the {self._short + 1}th time shortly after it stood"
+        if self._subscriptions.in_doubt:
+            return f"{often}: topics that it may not allow are asked for one by one"
         causes = [f"where another client has the client_id {self._config.client_id}"]
         if self._host is not None and self._config.rebirth == "auto":  # mosquitto 2.0.11 does so, and AWS IoT
             causes.append("that take no requests for births from us")
         twin = f"as brokers do {', or '.join(causes)}"
-        return f"{CLOSED}, for the {self._short + 1}th time shortly after it stood, {twin}"
+        return f"{often}, {twin}"
 
     async def _open(self, connection: MqttConnection) -> Connack:
         """Connect; where that fails, the next attempt is made with another version of MQTT, where that can be the
@@ -233,7 +236,8 @@ class MqttSource(Source):
 
     async def _deliver(self, connection: MqttConnection, take: Take) -> NoReturn:
         """Hand over what arrives, and ask again for topics that are not granted (yet); ends by raising why."""
-        self._subscriptions.begin()
+        self._subscriptions.begin(self._clock.monotonic())
+        self.health.failed.update(self._subscriptions.failed)
         while True:
             self._turn()
             host_due = await self._serve_host(connection, take)

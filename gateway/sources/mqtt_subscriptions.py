@@ -2,8 +2,12 @@
 
 All are asked for at once, MANY in a SUBSCRIBE. Some brokers take no more than SMALL in one (AWS IoT): they refuse, or
 end the connection. What was refused among many is therefore asked for once more in small ones, before it counts as
-refused; after a connection that ended before any answer, all are small. What stays refused is asked for again and
-again, after a pause that grows. That is pure.
+refused; after a connection that ended before a long one was answered, all are small. What stays refused is asked for
+again and again, after a pause that grows.
+
+Some brokers end the connection for a topic that they do not allow (AWS IoT, EMQX with `deny_action = disconnect`). They
+answer in order, so it is among those of the first SUBSCRIBE that was not answered: these are asked for one by one, once
+all others are answered, and one that was asked for alone when connections ended is left for a long time. That is pure.
 
 On disk is what the session has subscribed: what has left the configuration is to be unsubscribed. It is written before
 a topic is subscribed and after the broker has let it go, so that the list never lacks one. A file that cannot be read
@@ -26,6 +30,11 @@ MANY = 250
 SMALL = 8
 _PAUSE, _LONGEST_PAUSE = 2.0, 30.0
 """Seconds until what was refused is asked for again, doubling."""
+_MOST_CUTS = 2
+"""Connections that end when a topic alone was asked for, after which that is the cause."""
+LEFT = 300.0
+"""Seconds until such a topic is asked for again."""
+_ENDS = "the broker ends the connection when it is asked for"
 _ONLY_QOS_0 = "the broker grants only QoS 0, where messages can be lost"
 
 
@@ -41,17 +50,25 @@ class Subscriptions:
         self.failed: dict[str, str] = {}
         """Why a topic is not received, of those that the broker has refused."""
         self._most = MANY
-        self._tried_many = False
-        self._answered = True
-        self.begin()
+        self._open: list[tuple[str, ...]] = []
+        """What was asked for and is not answered, in order."""
+        self._cuts: dict[str, int] = {}
+        """Topics that connections may have ended for, and how many did when they were asked for alone."""
+        self._left: dict[str, float] = {}
+        """Of those that they do end for, when they are asked for again."""
+        self.begin(float("-inf"))
 
-    def begin(self) -> None:
-        """A connection has begun. One that ended before it answered a long SUBSCRIBE may have ended for its length."""
-        if self._tried_many and not self._answered:
+    def begin(self, now: float) -> None:
+        """A connection has begun. One that ended before it answered may have ended for the length of what it did not
+        answer, or for a topic in there."""
+        if self._open and len(self._open[0]) > SMALL:
             self._most = SMALL
-        self._tried_many = self._answered = False
-        self._outstanding = 0
-        self._next: dict[str, None] = dict.fromkeys(self.topics)
+        elif self._open:
+            self._suspect(self._open[0], now)
+        self._open = []
+        self._alone: dict[str, None] = {topic: None for topic in self._cuts if topic not in self._left}
+        """To be asked for one by one, the least suspected first."""
+        self._next: dict[str, None] = {topic: None for topic in self.topics if topic not in self._cuts}
         """To be asked for now."""
         self._small: dict[str, None] = {}
         """To be asked for now, a few at a time."""
@@ -60,17 +77,36 @@ class Subscriptions:
         self._pause, self._retry_at = _PAUSE, float("inf")
 
     @property
+    def in_doubt(self) -> bool:
+        """Whether a connection may have ended for a topic, and it is not known which one."""
+        return bool(self._open) or any(topic not in self._left for topic in self._cuts)
+
+    def _suspect(self, topics: Sequence[str], now: float) -> None:
+        """A connection has ended before it answered for these topics."""
+        for topic in topics:
+            self._cuts[topic] = self._cuts.get(topic, 0) + (len(topics) == 1)
+            if self._cuts[topic] >= _MOST_CUTS:
+                self.failed[topic] = _ENDS
+                self._left[topic] = now + LEFT
+        self._cuts = dict(sorted(self._cuts.items(), key=lambda known: known[1]))
+
+    @property
     def due(self) -> float:
         """When something is to be asked."""
-        return float("-inf") if self._next or self._small else self._retry_at
+        if self._next or self._small or (self._alone and not self._open):
+            return float("-inf")
+        return min(self._retry_at, *self._left.values(), float("inf"))
 
     @property
     def complete(self) -> bool:
-        """Whether the broker has answered for each topic."""
-        return not (self._next or self._small or self._outstanding)
+        """Whether the broker has answered for each topic, but for those that it ends the connection for."""
+        return not (self._next or self._small or self._alone or self._open)
 
     def ask(self, now: float) -> Iterator[tuple[str, ...]]:
         """The topics of each SUBSCRIBE that is to be sent now."""
+        for topic in [topic for topic, at in self._left.items() if at <= now]:
+            del self._left[topic]
+            self._alone[topic] = None
         if self._retry_at <= now:
             self._small |= self._retry
             self._retry, self._retry_at = {}, float("inf")
@@ -80,16 +116,20 @@ class Subscriptions:
             waiting.clear()
             for first in range(0, len(topics), most):
                 part = topics[first : first + most]
-                self._tried_many |= len(part) > SMALL
-                self._outstanding += 1
+                self._open.append(part)
                 yield part
+        if self._alone and not self._open:
+            topic = next(iter(self._alone))
+            del self._alone[topic]
+            self._open.append((topic,))
+            yield (topic,)
 
     def answer(self, topics: Sequence[str], codes: Sequence[int], now: float) -> tuple[str, ...]:
         """The broker has answered a SUBSCRIBE of `topics` with `codes`. Gives what it has granted."""
-        self._answered = True
-        self._outstanding -= 1
+        self._open.remove(tuple(topics))
         granted: list[str] = []
         for topic, refusal in _refusals(topics, codes, self._qos):
+            self._cuts.pop(topic, None)
             if refusal is None:
                 self.failed.pop(topic, None)
                 granted.append(topic)

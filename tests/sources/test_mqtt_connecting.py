@@ -17,7 +17,7 @@ from gateway.errors import SourceError
 from gateway.listening import stop_listening
 from gateway.sources.mqtt import MqttSource
 from gateway.sources.mqtt_stream import open_stream, tls_context
-from gateway.sources.mqtt_subscriptions import MANY, SMALL, Subscriptions
+from gateway.sources.mqtt_subscriptions import LEFT, MANY, SMALL, Subscriptions
 from tests.links import Link
 from tests.outbox.test_sqlite_store import other_user
 from tests.peers import PATIENCE, Mosquitto, free_port, wait_until
@@ -356,7 +356,44 @@ def test_what_is_asked_when() -> None:
         for part in subscriptions.ask(now):
             subscriptions.answer(part, b"\x87" * len(part), now)
     assert pauses == [2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
-    subscriptions.begin()
+    subscriptions.begin(now)
     assert len(next(subscriptions.ask(now))) == MANY  # the connection had answered
-    subscriptions.begin()
+    subscriptions.begin(now)
     assert len(next(subscriptions.ask(now))) == SMALL
+
+
+@pytest.mark.parametrize("forbidden", [{3}, {0, 20}, {0, 1, 2, 9, 299}, set(range(40, 48))])
+def test_a_topic_for_which_the_broker_ends_the_connection_is_found(forbidden: set[int]) -> None:
+    """It answers in order, up to the first topic that it does not allow. After some connections all others are granted,
+    and stay so; what is not allowed is told, asked for alone after a long time, and granted once it is."""
+    topics = [f"topic {number}" for number in range(300)]
+    wrong = {topics[number] for number in forbidden}
+    subscriptions, now, granted = Subscriptions(topics), 0.0, set[str]()
+
+    def connect() -> bool:
+        """Whether the connection stays."""
+        granted.clear()
+        subscriptions.begin(now)
+        return goes_on()
+
+    def goes_on() -> bool:
+        while subscriptions.due <= now:
+            for part in [*subscriptions.ask(now)]:
+                if wrong & {*part}:
+                    return False
+                granted.update(subscriptions.answer(part, b"\x01" * len(part), now))
+        return True
+
+    connections = next(number for number in range(1, 100) if connect())
+    assert connections <= 3 + 4 * len(wrong)
+    assert granted == {*topics} - wrong
+    assert subscriptions.complete
+    assert {*subscriptions.failed} == wrong
+    assert subscriptions.due == now + LEFT
+    now += LEFT
+    assert not goes_on()
+    wrong.clear()
+    assert connect()
+    now += LEFT
+    assert goes_on()
+    assert (granted, subscriptions.failed, subscriptions.due) == ({*topics}, {}, float("inf"))

@@ -46,6 +46,40 @@ async def test_p9_a_suback_of_the_wrong_length_is_told() -> None:
         assert errors == []
 
 
+async def test_p9_a_topic_for_which_the_broker_ends_the_connection_is_named_and_the_others_flow() -> None:
+    """AWS IoT, and others where they are told to: among 300 topics is one that they do not allow."""
+    topics, granted = [f"topic {number}" for number in range(300)], set[str]()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, OSError):
+            while (packet := await packet_of(reader))[0] >> 4 != 14:
+                kind, body = packet[0] >> 4, packet[1]
+                asked = [int(each.partition(b"\x01")[0]) for each in body[2:].split(b"topic ")[1:]]
+                if kind == 8 and 7 in asked:
+                    break
+                if kind == 8:
+                    granted.update(f"topic {number}" for number in asked)
+                    length = len(asked) + 2
+                    head = bytes([length % 128 | 128, length // 128]) if length > 127 else bytes([length])
+                    writer.write(b"\x90" + head + body[:2] + b"\x01" * len(asked))
+                elif kind == 1:
+                    writer.write(b"\x20\x02\x01\x00")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        source = MqttSource("floor", mqtt_config(url, version="3.1.1"), topics, AnchoredClock())
+        async with running(source, Intake()) as errors:
+            await wait_until(lambda: source.health.connected)
+            assert source.health.failed == {"topic 7": "the broker ends the connection when it is asked for"}
+            assert granted == {*topics} - {"topic 7"}
+    assert {str(error) for error in errors} <= {
+        "the broker closed the connection",
+        "the broker closed the connection, for the 4th time shortly after it stood: topics that it may not allow are "
+        "asked for one by one",
+    }
+
+
 @pytest.mark.parametrize("granted", [60, 604_800, None])
 async def test_p9_a_session_that_is_kept_for_less_than_asked_is_told(granted: int | None) -> None:
     """What comes later than that is lost at the broker; nobody would know. One that says nothing keeps to what it was
