@@ -5,8 +5,9 @@ silence on two of three servers, and one that comes back has other items). So al
 compared with what came of them. A difference is no proof: what was read may be on its way, or may change faster than it
 is sampled. A tag is deaf only if it differs in two readings with enough time between them for a message to come, and
 nothing came of it meanwhile, and either its status is another, or its value has stood for as long, or it differed in
-some audits in a row, all without a word of it. A value that moves all the time has not stood, and is told of in between
-if its item lives, so that a noisy one is never called deaf; nor is one that stays within its deadband, of which the
+some audits, all without a word of it. Those need not be in a row where its times show that it moves: a bit that toggles
+is as often what was told as not. A value that moves all the time has not stood, and is told of in between if its item
+lives, so that a noisy one is never called deaf; nor is one that stays within its deadband, of which the
 server was asked to tell nothing. While nobody takes what the server tells, nothing can be said.
 """
 
@@ -23,7 +24,7 @@ INTERVALS = 3
 LEAST_GRACE = 1.0
 """Seconds that a change has at the least to come."""
 AUDITS = 2
-"""In a row, without a word of a value that differs each time, after which it need not have stood."""
+"""Without a word of a value that differs each time, or moves meanwhile, after which it need not have stood."""
 _SHORT = 0.5
 """Seconds for which a message may wait until it is taken, and nothing is said by that."""
 
@@ -43,7 +44,7 @@ class _Suspicion:
 
 @dataclass(slots=True)
 class _Differences:
-    """Audits in a row in which a tag differed from `told`, the first at `since`; `needed` are enough."""
+    """Audits in which a tag differed from `told`, the first at `since`; `needed` are enough."""
 
     told: Reading | None
     since: float
@@ -95,7 +96,7 @@ class Auditor:
         if isinstance(read, str):
             return False
         if not self._differs(node, read, deadband):
-            self._agrees(node)
+            self._agrees(node, read)
             return False
         often = self._is_often(node, now, grace)
         if not (often or self._is_otherwise(node, read) or _has_stood(read, grace)):
@@ -108,26 +109,30 @@ class Auditor:
         first = self._suspected.pop(node, None)
         if first is None or isinstance(read, str) or now < first.read_at + grace:
             return False
-        if not self._differs(node, read, deadband) or read.status != first.reading.status:
+        if read.status != first.reading.status:
             return False
-        told = self._told.get(node)
-        if self._is_otherwise(node, read):
+        told, differs = self._told.get(node), self._differs(node, read, deadband)
+        if differs and self._is_otherwise(node, read):
             seen: tuple[object, object] = isinstance(told, Decoded) and told.status, read.status
-        elif _has_stood(read, grace) and (read.source_time is not None or _is_same(read.value, first.reading.value)):
+        elif differs and _has_stood(read, grace) and not _moves(first.reading, read):
             seen = _content(told), _content(read)
         else:
-            if first.often:  # a new item that says no more than its first value was no help
+            is_deaf = first.often and (differs or _has_moved(first.reading, read))
+            if is_deaf:  # a new item that says no more than its first value was no help
                 differences = self._different[node]
                 self._different[node] = _Differences(told, now, 2 * differences.needed, replaced=True)
-            return first.often
+            return is_deaf
         if self._replaced.get(node) == seen:  # a new item has said the same as the one before: it is no help
             return False
         self._replaced[node] = seen
         return True
 
-    def _agrees(self, node: str) -> None:
-        """What was told of `node` is so: its item lives, if it is a new one."""
+    def _agrees(self, node: str, read: Decoded) -> None:
+        """What was told of `node` is so: its item lives, if it is a new one, unless it has moved and is so again."""
         self._replaced.pop(node, None)
+        told = self._told.get(node)
+        if isinstance(told, Decoded) and _has_moved(told, read):
+            return
         differences = self._different.get(node)
         if differences is not None:
             differences.number = 0
@@ -179,6 +184,16 @@ def _content(reading: Reading | None) -> object:
     if not isinstance(reading, Decoded):
         return reading
     return repr(reading.value) if isinstance(reading.value, Raw) else reading.value, reading.status
+
+
+def _moves(first: Decoded, read: Decoded) -> bool:
+    """Whether a value without a time is another in the second reading."""
+    return read.source_time is None and not _is_same(read.value, first.value)
+
+
+def _has_moved(before: Decoded, read: Decoded) -> bool:
+    """Whether the value was written since, as far as it has a time."""
+    return before.source_time is not None and read.source_time is not None and read.source_time > before.source_time
 
 
 def _has_stood(read: Decoded, grace: float) -> bool:

@@ -1,6 +1,7 @@
 """What runs beside a session's messages: the audit of all tags, and reading the server's clock where it is not told."""
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
@@ -25,6 +26,8 @@ log = structlog.get_logger()
 UNREADABLE_EVERY = 60.0
 """Seconds between two looks at tags whose values could not be read, where nothing else is audited."""
 
+_UNEVEN = 0.08
+"""By such a share pauses differ: else a bit that toggles could be looked at in the same place each time."""
 _BUSY = 10.0  # times as long as a reading took is the least pause before the next
 _CLOCK = 2258
 
@@ -64,7 +67,7 @@ class Audit:
             chunks = [nodes[begin : begin + size] for begin in range(0, len(nodes), size)]
             pause = (self._every or UNREADABLE_EVERY) / max(1, len(chunks))
             for chunk in chunks or [[]]:
-                await asyncio.sleep(max(pause, _BUSY * self._took))
+                await asyncio.sleep(max(pause * random.uniform(1 - _UNEVEN, 1 + _UNEVEN), _BUSY * self._took))
                 self._took = 0.0
                 await self._look(chunk, tell)
             await self._look_at_notifiers([node for node in watched if self._items.is_events(node)], tell)
@@ -81,7 +84,7 @@ class Audit:
         ]
         if not doubtful:
             return
-        await asyncio.sleep(wait)
+        await asyncio.sleep(wait * random.uniform(1.0, 1 + _UNEVEN))
         again = await self._read(doubtful)
         before, now = now, self._clock.monotonic()
         if not self._auditor.has_taken(before - wait, now):

@@ -124,7 +124,8 @@ def test_a_value_that_moves_without_a_word_is_deaf_in_the_second_audit() -> None
     moving = [value(number, age=0.1) for number in range(2, 9)]
     assert audits(told(value(1)), *moving[:2]) == [False, True]
     assert audits(told(value(1)), *moving[:2], every=0.2) == [False, False], "too soon for a message to come"
-    assert audits(told(value(1)), moving[0], value(1, age=0.1), moving[1]) == [False, False, False], "not in a row"
+    assert audits(told(value(1)), moving[0], value(1), moving[1]) == [False, False, False], "it was as told in between"
+    assert audits(told(value(1)), moving[0], value(1, age=0.1), moving[1]) == [False, False, True], "it is so again"
     timeless = [value(number, age=None) for number in range(4)]
     auditor = told(value(9))
     assert not (auditor.doubt("a", timeless[0], 0.0, GRACE) and auditor.is_deaf("a", timeless[1], GRACE, GRACE))

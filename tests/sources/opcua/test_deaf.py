@@ -119,3 +119,28 @@ async def test_a_server_that_leaves_out_what_it_was_not_asked_to_is_asked_ever_m
             await asyncio.sleep(0.1)
         assert server.created.count("noisy") == made + 1, "one that has told of itself since is found as soon as ever"
         assert intake.values(node("noisy"))[-1] == 20.0 + 1_999
+
+
+@pytest.mark.parametrize("every", [0.1, 0.3, 0.5, 1.0, 2.9])
+def test_p9_a_bit_that_toggles_is_heard_again(every: float) -> None:
+    """As often as not it is what was told last: its times show that it moves. The audits are no steps of its own."""
+
+    async def main() -> None:
+        server = Server(bit=False, rewritten=1)
+        async with connected(server, "bit", "rewritten") as (_, intake):
+            await asyncio.sleep(10)
+            server.deaf |= {"bit", "rewritten"}  # of the other a server need not tell that the same was written again
+            for step in range(round(1_200 / every)):
+                server.write("bit", step % 2 == 0)
+                server.write("rewritten", 1)
+                await asyncio.sleep(every)
+                if server.created.count("bit") > 1:
+                    break
+            server.deaf.clear()
+            server.write("bit", value=True)
+            await asyncio.sleep(5)
+            assert (server.created.count("bit"), server.created.count("rewritten")) == (2, 1)
+            assert gaps(intake)[0][0] == node("bit")
+            assert intake.values(node("bit"))[-1] is True
+
+    simulate(main())
