@@ -311,7 +311,7 @@ class Intake:
     async def _map(self, arrivals: Sequence[Arrival]) -> Batch:
         """What `arrivals`, and the time that has passed, mean. Changes nothing but what is new in the batch."""
         batch = Batch(together(arrivals), BatchRepeats(self._repeats))
-        for arrival in batch.arrivals:
+        for at, arrival in enumerate(batch.arrivals):
             if arrival.clock_set:
                 for plan in self._plans:
                     batch.lines[plan.key] = self._line_in(batch, plan).with_clock_set(arrival.clock_set)
@@ -320,7 +320,7 @@ class Intake:
                 batch.notices += await batch.repeats.begin(arrival, arrival.connected, self._clock.now())
             batch.notices += arrival.notices
             batch.rejects += arrival.rejects
-            verdict = batch.repeats.verdict(arrival)
+            verdict = batch.repeats.verdict(batch.arrivals, at)
             if verdict != "twice":
                 batch.taken.append(arrival)
             if verdict != "new":

@@ -10,14 +10,16 @@ How brokers differ decides how a delivery is compared (measured; docs/mqtt.md ha
 
 - **Counting** sessions, in which ids begin at 1 on each connection (RabbitMQ): ids mean nothing across connections, but
   what comes again comes first, in order and with DUP: the last of what was sent. So it agrees with the receipts from
-  one of them on; while several will do, it is not new if it agrees from any of them. Anything else ends it: from there
-  on all is new.
+  one of them on, up to the last; while several will do, it is not new if it agrees from any of them. Anything else
+  ends it: from there on all is new, and the broker is done with every receipt that did not come again. Where what
+  follows is here already, it is looked at first: what equals receipts, and is not followed by the others, is new.
 - All others keep the id of what they send again. With DUP, the same id and content are a redelivery. Without DUP they
   are one only in a session that has never shown DUP (aedes); one that uses ids again may have begun to count again, so
   that there a low id says nothing.
 - Of these, some use ids **again** at once (NATS). When they are started anew they have forgotten the ids of what they
-  still have to send, and send it with DUP and any id. So there, with DUP, equal content is enough on a connection whose
-  ids have begun anew (had something been pending, they would have gone on), or where only one receipt has it. One that
+  still have to send, and send it with DUP and any id. So where that may be, with DUP, equal content is enough where
+  only one receipt has it, or on a connection whose ids have begun anew (had something been pending, they would have
+  gone on). One that was there all the time has kept them, and gives the first only when it is done with all. One that
   is stopped answers for a moment after it has stopped storing: what it confirmed within STORED_LATE of the end comes
   again too, so the digests of that are kept until such a connection has shown what comes again.
 
@@ -26,10 +28,11 @@ the id of another proves that the broker is done with that one. A receipt that a
 when the session has been connected for LEFTOVER since, never by the time away.
 """
 
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from math import inf
+from typing import Literal, Protocol
 
+from gateway.receipt_blocks import Blocks
 from gateway.receipt_rows import BLOCK, HEAD, Changes, Head
 from gateway.receipt_table import DIGEST, NOTHING, ReceiptTable, Unconfirmed
 
@@ -41,18 +44,21 @@ STORED_LATE = 1.0
 COMES_AGAIN = 60.0
 """Seconds of connection in which it sends that again: twice what NATS takes for what was not acknowledged."""
 MOST_IN_DOUBT = 1_000
-_JOINED_AT_ONCE = 20
-_CHANGED_IN_PLACE = ("_receipts", "_confirmed", "_in_doubt", "_begins", "_blocks", "_touched")
+_CHANGED_IN_PLACE = ("_receipts", "_confirmed", "_in_doubt", "_begins", "_blocks")
 _LOOK_EVERY = 10.0
 _MOST = 0xFFFF
 """Packet ids, and receipts."""
 _HALF = 0x7FFF
 """Up to here the ids of a session cannot have come round."""
-MOST_BLOCKS = 200
-"""Blocks of receipts that are kept apart on disk; then those beside each other are joined."""
-JOINED = 1_000
-"""Receipts of a block at the most: one of which any receipt goes is written anew. Blocks beside each other that could
-not be joined are never too many."""
+
+
+class Coming(Protocol):
+    """A message that is here, and of which nothing is decided yet."""
+
+    @property
+    def digest(self) -> bytes: ...
+    @property
+    def dup(self) -> bool: ...
 
 
 Verdict = Literal["new", "again", "twice"]
@@ -76,7 +82,10 @@ class Session:
         self._last_new = 0
         """Id of the last new message of this connection."""
         self._began_anew = False
-        """This connection has begun with the first of all ids: the broker knows of none before it that is in use."""
+        """This connection has begun with the first of all ids, at a broker that may have been started anew."""
+        self._away: bool | None = None
+        """The broker may have been started anew, and not sent all again yet; None where nobody knows."""
+        self._away_at = -COMES_AGAIN
         self._receipts = ReceiptTable()
         """By place; places only grow."""
         self._confirmed: list[tuple[bytes, float]] = []
@@ -99,14 +108,9 @@ class Session:
         number as its packet id."""
         self._closed = False
         """Of a counting session: nothing comes again on this connection any more."""
-        self._blocks: dict[int, int] = {}
-        """What is on disk: the first and one more than the last place of each block, in their order."""
+        self._blocks = Blocks()
+        """What is on disk."""
         self._next = 0
-        self._stored_to = 0
-        self._touched: set[int] = set()
-        """Blocks of which something has changed."""
-        self._last_touched = range(0)
-        """The places of one of them."""
         self._head_changed = True
 
     @classmethod
@@ -115,12 +119,12 @@ class Session:
         session, known = cls(), HEAD.validate_json(head)
         session.counting, session.dup_seen, session._age = known.counting, known.dup_seen, known.age
         session.reuses = known.reuses
-        for first, end in known.blocks:
-            session._blocks[first] = end
+        session._blocks = Blocks(known.blocks)
+        for first, _ in known.blocks:
             for packet_id, digest, left_at, place in BLOCK.validate_json(blocks.get(first, "[]")):
                 left = known.age if left_at is None else left_at
                 session._receipts.put(place, packet_id, bytes.fromhex(digest), 0, left)
-        session._next = session._stored_to = max(session._blocks.values(), default=0)
+        session._next = session._blocks.stored_to
         session._passed, session._head_changed = session._age, False
         return session
 
@@ -138,7 +142,7 @@ class Session:
     @property
     def changed(self) -> bool:
         """Whether something is to be written."""
-        return self._head_changed or bool(self._touched) or self._next > self._stored_to
+        return self._head_changed or self._blocks.changed or self._next > self._blocks.stored_to
 
     def __len__(self) -> int:
         return len(self._receipts)
@@ -158,11 +162,15 @@ class Session:
 
     # What happens
 
-    def connect(self, at: float, *, resumed: bool, lost_at: float | None = None) -> None:
+    def connect(self, at: float, *, resumed: bool, lost_at: float | None = None, away: bool | None = None) -> None:
         """A connection begins; the one before was lost at `lost_at`, where that is known. Where the broker has not kept
-        the session, nothing from before means anything."""
+        the session, nothing from before means anything. `away`: it has ended the one before, or could not be connected
+        to since, so that it may have been started anew; None where nobody knows, because we were away ourselves."""
         if lost_at is not None:
             self._age = self._now(lost_at)
+        if away:
+            self._away_at = self._age
+        self._away = away if away is None else self._age < self._away_at + COMES_AGAIN
         earlier = self._in_doubt if self._began_anew or not self._number else []
         self._in_doubt = [*earlier, *(each for each in self._confirmed if each[1] >= self._age - STORED_LATE)]
         del self._in_doubt[:-MOST_IN_DOUBT]
@@ -170,7 +178,7 @@ class Session:
         if not resumed:
             self._forget()
         for place in self._receipts.leave(self._age):
-            self._change(place)
+            self._blocks.change(place)
         self._number = self._last_new = 0
         self._connected_at = at
         self._age_before = self._age
@@ -182,7 +190,8 @@ class Session:
         one, whatever becomes of it. A new one is unconfirmed from now on, and a redelivery is so again."""
         self._number += 1
         if self._number == 1:
-            self._began_anew = packet_id == 1
+            kept = dup and self._with(packet_id, digest) is not None
+            self._began_anew = packet_id == 1 and (not kept if self._away is None else self._away)
         before = self.counting, self.dup_seen
         self.counting &= packet_id == self._number
         self.dup_seen |= dup
@@ -194,13 +203,30 @@ class Session:
             if dup and self.reuses and self._began_anew and self._was_in_doubt(digest):
                 verdict = "again"
             self._learn(packet_id, dup=dup)
-            self._give_up(packet_id)
+            self._give_up(packet_id, dup=dup)
             place = self._next
             self._next += 1
         elif self._receipts.of_this_connection(place):
             return "twice"
         self._put(place, digest, packet_id, self._number)
         return verdict
+
+    @property
+    def may_come_again(self) -> bool:
+        """Whether it depends on what follows if the next message has come before: see `foresee`."""
+        return self.counting and not self._closed and len(self._view.places) > 0
+
+    def foresee(self, coming: Iterable[Coming]) -> None:
+        """What comes next on this connection, as far as it is here already. Of a counting session the first of what
+        comes with DUP may equal receipts, and what follows show that it was never here: then it is new."""
+        begins, at = self._may_begin(), self._again
+        for each in coming:
+            agree = [begin for begin in begins if each.dup and self._agrees(begin + at, each.digest)]
+            if not agree:
+                if all(begin + at < len(self._view.places) for begin in begins):
+                    self._close([])
+                return
+            begins, at = agree, at + 1
 
     def confirm(self, numbers: range) -> None:
         """The broker has processed the PUBACKs of these messages of this connection, by their numbers from 1 on."""
@@ -213,16 +239,35 @@ class Session:
         if self._closed:
             return None
         at = self._again
-        # Where what comes again may begin: what was seen of it agrees with the receipts from there on.
-        begins = range(len(self._view.places)) if not at else self._begins
+        begins = self._may_begin()
         agree = [begin for begin in begins if dup and self._agrees(begin + at, digest)]
         if not agree:
-            self._closed = True
-            self._align([begin for begin in begins if begin + at == len(self._view.places)])
+            self._close([begin for begin in begins if begin + at == len(self._view.places)])
             return None
         self._align(agree)
         self._again += 1
         return self._view.places[agree[0] + at]
+
+    def _may_begin(self) -> Sequence[int]:
+        """Where what comes again may begin: what was seen of it agrees with the receipts from there on."""
+        return self._begins if self._again else range(len(self._view.places))
+
+    def _close(self, begins: list[int]) -> None:
+        """Nothing comes again on this connection any more. What came again begins at the first of `begins`. Where that
+        is nowhere, none of the receipts came again, and the broker is done with them all: what seemed to were messages
+        that had not come before, and equal ones had."""
+        self._closed = True
+        if begins or not self._again:
+            self._align(begins)
+            return
+        view, first = self._view, self._begins[0]
+        waiting = [bool(self._receipts.with_numbers(range(number, number + 1))) for number in range(1, self._again + 1)]
+        self._remove(view.places)
+        self._receipts.number_anew()
+        for number, waits in enumerate(waiting, 1):
+            if waits:
+                self._put(self._next, view.digest(first + number - 1), number, number)
+                self._next += 1
 
     def _agrees(self, at: int, digest: bytes) -> bool:
         view = self._view
@@ -248,20 +293,25 @@ class Session:
 
     def _put(self, place: int, digest: bytes, packet_id: int, number: int) -> None:
         """The message of `place` has come with this packet id, as this message of the connection."""
-        self._change(place)
+        self._blocks.change(place)
         self._receipts.put(place, packet_id, digest, number)
 
     def _same(self, packet_id: int, digest: bytes, *, dup: bool) -> int | None:
         """The place of the message in a session that keeps ids, None where it is new."""
-        place = self._receipts.with_id(packet_id)
-        if place is not None and self._receipts[place].digest == digest:
+        place = self._with(packet_id, digest)
+        if place is not None:
             goes_on = packet_id > self._number or not self.reuses
             silent = not self.dup_seen and self._is_left(place) and goes_on
             return place if dup or silent else None
-        if not (dup and self.reuses):
+        if not (dup and self.reuses) or self._away is False:
             return None
         alike = [place for place in self._view.places_of(digest) if self._is_left(place)]
         return alike[0] if alike and (self._began_anew or len(alike) == 1) else None
+
+    def _with(self, packet_id: int, digest: bytes) -> int | None:
+        """The place of the receipt that has this packet id and content."""
+        place = self._receipts.with_id(packet_id)
+        return place if place is not None and self._receipts[place].digest == digest else None
 
     def _was_in_doubt(self, digest: bytes) -> bool:
         """Whether the broker may have confirmed such a message without storing that; each is one message."""
@@ -282,11 +332,15 @@ class Session:
             self.reuses |= reuses
             self._last_new = packet_id
 
-    def _give_up(self, packet_id: int) -> None:
-        """A new message has got this id: the broker is done with the one that had it before. But one that uses ids
-        again may have been started anew, and still have to send that one with another id."""
+    def _give_up(self, packet_id: int, *, dup: bool) -> None:
+        """A new message has got this id: the broker is done with the one that had it before, and one that uses ids
+        again gives the first only when it is done with all. But it may have been started anew, and still have to send
+        those with other ids."""
+        if self.reuses and self._away is False and packet_id == 1 and not dup:
+            self._processed(self._receipts.left_until(inf))
         place = self._receipts.with_id(packet_id)
-        if place is not None and not (self.reuses and self._is_left(place) and len(self) < _MOST):
+        anew = self.reuses and self._away is not False
+        if place is not None and not (anew and self._is_left(place) and len(self) < _MOST):
             self._processed((place,))
 
     # Time
@@ -308,52 +362,10 @@ class Session:
 
     def take_changes(self) -> Changes:
         """What is to be written for the receipts as they are now; to be called once for each commit."""
-        touched = self._touched
-        while self._next > self._stored_to:
-            end = min(self._next, self._stored_to + JOINED)
-            self._blocks[self._stored_to] = end
-            touched.add(self._stored_to)
-            self._stored_to = end
-        if len(self._blocks) > MOST_BLOCKS:
-            touched |= self._join()
-        rows: dict[int, str | None] = {}
-        for block in touched:
-            text = self._block(block) if block in self._blocks else None
-            if text is None:
-                self._blocks.pop(block, None)
-            rows[block] = text
-        self._touched, self._last_touched, self._head_changed = set(), range(0), False
-        head = Head(self.counting, self.dup_seen, round(self._age, 3), self.reuses, tuple(self._blocks.items()))
+        rows = self._blocks.take_rows(self._receipts, self._next)
+        self._head_changed = False
+        head = Head(self.counting, self.dup_seen, round(self._age, 3), self.reuses, self._blocks.places)
         return Changes(HEAD.dump_json(head).decode(), rows)
-
-    def _join(self) -> set[int]:
-        """Join some blocks beside each other that hold few receipts; which ones have changed by that, or are gone."""
-        joined, changed = dict[int, int](), set[int]()
-        last, size = -1, JOINED + 1
-        for first, end in self._blocks.items():
-            number = self._receipts.count(first, end)
-            if size + number > JOINED or len(changed) > 2 * _JOINED_AT_ONCE:
-                last, size = first, 0
-            else:
-                changed |= {last, first}
-            joined[last] = end
-            size += number
-        self._blocks = joined
-        return changed
-
-    def _change(self, place: int) -> None:
-        """Take note that what is on disk of `place` is not right any more, where something is."""
-        if place < self._stored_to and place not in self._last_touched:
-            firsts = [*self._blocks]
-            at = bisect_right(firsts, place) - 1
-            if at >= 0 and place < self._blocks[firsts[at]]:
-                self._touched.add(firsts[at])
-                self._last_touched = range(firsts[at], self._blocks[firsts[at]])
-
-    def _block(self, first: int) -> str | None:
-        present = self._receipts.items(first, self._blocks[first])
-        content = tuple((each.packet_id, each.digest.hex(), each.left_at, place) for place, each in present)
-        return BLOCK.dump_json(content).decode() if content else None
 
     # Inside
 
@@ -366,7 +378,7 @@ class Session:
 
     def _remove(self, places: Iterable[int]) -> None:
         for place in self._receipts.remove(places):
-            self._change(place)
+            self._blocks.change(place)
 
     def _forget(self) -> None:
         self._remove([*self._receipts.places()])

@@ -3,8 +3,9 @@
 A batch decides on copies. Nothing of it counts before it is mapped whole; given up and mapped again, it decides the
 same again. What has come of batches is stored by the next commit."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from gateway.mapping.compile import LinePlan
@@ -14,7 +15,7 @@ from gateway.model import Notice, Sample
 from gateway.outbox.store import Outbox
 from gateway.receipt_rows import Changes
 from gateway.receipts import Session, Verdict
-from gateway.sources.base import Arrival, Connected
+from gateway.sources.base import Arrival, Connected, Receipt
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -88,6 +89,8 @@ class BatchRepeats:
     new_ids: NewIds = field(init=False)
     begun: bool = False
     """A session has begun, which is to be stored at once."""
+    foreseen: set[str] = field(default_factory=set)
+    """Sessions whose connections know what the batch has of them."""
 
     def __post_init__(self) -> None:
         self.new_ids = NewIds(self.before.ids, self.before.unstored_ids)
@@ -106,15 +109,18 @@ class BatchRepeats:
             if ring:
                 self.old_rings.append(arrival.source)
         session = self._session(name)
-        session.connect(connected.at, resumed=connected.resumed, lost_at=connected.lost_at)
+        session.connect(connected.at, resumed=connected.resumed, lost_at=connected.lost_at, away=connected.away)
         self.connected[arrival.source] = name
+        self.foreseen.discard(name)
         self.begun |= session.changed
         if arrival.notices or connected.resumed or not known:
             return []
         return [Notice("gap", now, arrival.source, "", _FORGOTTEN)]
 
-    def verdict(self, arrival: Arrival) -> Verdict:
-        """What the receipts say of an arrival; takes note of what it confirms. Without a receipt it is new."""
+    def verdict(self, arrivals: Sequence[Arrival], at: int) -> Verdict:
+        """What the receipts say of the arrival at this place of the batch; takes note of what it confirms. Without a
+        receipt it is new."""
+        arrival = arrivals[at]
         receipt = arrival.receipt
         if receipt is None and not arrival.confirmed:
             return "new"
@@ -124,6 +130,9 @@ class BatchRepeats:
             session.confirm(numbers)
         if receipt is None:
             return "new"
+        if session.may_come_again and name not in self.foreseen:
+            self.foreseen.add(name)
+            session.foresee(_receipts_of(arrival.source, islice(arrivals, at, None)))
         return session.deliver(receipt.packet_id, receipt.digest, dup=receipt.dup, at=receipt.at)
 
     def is_repeat(self, plan: LinePlan, sample: Sample, said: set[str]) -> bool:
@@ -150,3 +159,13 @@ class BatchRepeats:
         if name not in self.sessions:
             self.sessions[name] = self.before.sessions[name].copy()
         return self.sessions[name]
+
+
+def _receipts_of(source: str, arrivals: Iterable[Arrival]) -> Iterator[Receipt]:
+    """Those of a source, as far as its connection goes."""
+    for arrival in arrivals:
+        if arrival.source == source:
+            if arrival.connected is not None:
+                return
+            if arrival.receipt is not None:
+                yield arrival.receipt

@@ -50,6 +50,22 @@ async def test_p2_the_same_redelivery_twice_in_one_batch(tmp_path: Path) -> None
         assert intake.health.redelivered == 1
 
 
+async def test_p2_what_is_in_a_batch_tells_what_the_first_of_it_is(tmp_path: Path) -> None:
+    """At a broker that counts from 1 on each connection: an equal message that never came is new, because what follows
+    it in the batch is none that has come."""
+    rig = Rig(tmp_path)
+    async with rig.running(connected=False) as intake:
+        await intake.take(rig.connected(resumed=False))
+        await intake.take(rig.message("scrap", {"qty": 3}, 1))
+        await intake.take(rig.message("scrap", {"qty": 5}, 2))
+        await until(lambda: rig.acked == [1, 2])
+        coming = [rig.message("scrap", {"qty": qty}, at, redelivered=True) for at, qty in enumerate((3, 4), 1)]
+        for arrival in (rig.connected(), *coming):
+            await intake.take(arrival)  # which waits for nothing: all are in one batch
+        await until(lambda: rig.acked == [1, 2, 1, 2])
+        assert intake.health.redelivered == 0
+
+
 async def test_p2_a_new_session_makes_old_receipts_void(tmp_path: Path) -> None:
     """After the broker has forgotten the session, an equal packet id and payload is another message."""
     rig = Rig(tmp_path)

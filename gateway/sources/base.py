@@ -27,13 +27,16 @@ class Connected:
     """A connection to an MQTT broker has begun: the first that a source hands over of it.
 
     `session` names the session: broker and client. `resumed` says that the broker has kept it. `at` is on the monotonic
-    clock; so is `lost_at`, when the connection before was lost, None where this life of the source had none.
+    clock; so is `lost_at`, when the connection before was lost, None where this life of the source had none. `away`:
+    it was closed in order by the broker, or that could not be connected to since, as where it is started anew; None
+    where nobody knows, in the first connection of a life.
     """
 
     session: str
     resumed: bool
     at: float
     lost_at: float | None = None
+    away: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

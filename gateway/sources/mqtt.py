@@ -104,6 +104,9 @@ class MqttSource(Source):
         self._handing_over_since: float | None = None
         self._ended_at: float | None = None
         """When a connection that stood was last lost, on the monotonic clock."""
+        self._away: bool | None = None
+        """The broker has closed the connection in order, or could not be connected to since, as where it is started
+        anew; None before anything was tried."""
 
     async def _serve(self, take: Take) -> NoReturn:
         url = self._addresses[self._address]
@@ -126,7 +129,8 @@ class MqttSource(Source):
             log.debug("mqtt_connected", source=self.name, session_kept=connack.resumed)
             self._connected()
             stood_at = self._clock.monotonic()
-            connected = Connected(self._session, connack.resumed, self._clock.monotonic(), self._ended_at)
+            connected = Connected(self._session, connack.resumed, self._clock.monotonic(), self._ended_at, self._away)
+            self._away = False
             await take(Arrival(self.name, notices=self._session_lost(resumed=connack.resumed), connected=connected))
             self._had_session = True
             self._note_expiry(connack)
@@ -140,6 +144,7 @@ class MqttSource(Source):
             watching.cancel()
             self.health.heard_at = connection.heard_at
             self._ended_at = connection.lost_at if stood_at < math.inf else self._ended_at
+            self._away = self._away or connection.closed_without_a_word
             short = self._clock.monotonic() - stood_at < _SHORT and connection.closed_without_a_word
             self._short = self._short + 1 if short else 0
             await connection.close()
@@ -165,6 +170,7 @@ class MqttSource(Source):
         try:
             connack = await connection.open()
         except SourceError as error:
+            self._away = True
             can_be_version = self._config.version == "auto" and isinstance(error, OtherVersion | NoAnswer)
             self._versions_failed = self._versions_failed + 1 if can_be_version else _VERSIONS
             if self._versions_failed >= _VERSIONS:

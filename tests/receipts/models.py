@@ -7,7 +7,7 @@ model."""
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 
 class Sent(NamedTuple):
@@ -30,6 +30,8 @@ class Pending(NamedTuple):
 class Model(ABC):
     """A broker with one session, in which at most `window` messages are pending."""
 
+    away: ClassVar[bool] = False
+    """Before a connection it cannot be connected to, because it is started anew."""
     window: int = 2
     queue: tuple[int, ...] = ()
     pending: tuple[Pending, ...] = ()
@@ -133,6 +135,8 @@ class NewFirst(Model):
 class Restarted(NewFirst):
     """NATS that is started anew with each cut: what was pending comes again at any later time, with DUP and with ids of
     the same kind as new messages, which do not wait for it."""
+
+    away = True
 
     def connect(self) -> Model:
         pending = tuple(entry._replace(packet_id=0, again=True) for entry in self.pending)

@@ -47,7 +47,8 @@ class Known:
 
 @dataclass(frozen=True)
 class State:
-    """See the module. `acked` are PUBACKs that were written since the last question."""
+    """See the module. `acked` are PUBACKs that were written since the last question. `lived`: this life of the gateway
+    has had a connection."""
 
     broker: Model
     session: Known
@@ -61,12 +62,13 @@ class State:
     acked: tuple[int, ...] = ()
     asked: bool = False
     number: int = 0
+    lived: bool = False
     path: tuple[str, ...] = field(default=(), compare=False)
 
     def key(self) -> object:
         """What makes two states one."""
         rest = (self.counted, self.to_publish, self.cuts, self.connected, self.down, self.up, self.acked, self.asked)
-        return self.broker, self.session.essence, self.stored.essence, self.number, rest
+        return self.broker, self.session.essence, self.stored.essence, self.number, self.lived, rest
 
 
 def essence(session: Session) -> object:
@@ -97,6 +99,7 @@ def essence(session: Session) -> object:
         session.reuses,
         session._last_new,
         session._began_anew,
+        session._away,
         session._number,
         view,
         (*session._begins,),
@@ -185,8 +188,9 @@ def _steps(state: State, payloads: Sequence[str]) -> Iterator[tuple[str, State]]
     if not state.connected:
         if not state.broker.done or state.to_publish:
             session = state.session.copy()
-            session.connect(0.0, resumed=True)
-            yield "connected", replace(state, broker=state.broker.connect(), session=Known(session), connected=True)
+            session.connect(0.0, resumed=True, away=state.broker.away or (False if state.lived else None))
+            connected = replace(state, session=Known(session), connected=True, lived=True)
+            yield "connected", replace(connected, broker=state.broker.connect())
         return
     for broker, packet in state.broker.sends():
         yield f"sent {packet}", replace(state, broker=broker, down=(*state.down, packet))
@@ -200,7 +204,7 @@ def _steps(state: State, payloads: Sequence[str]) -> Iterator[tuple[str, State]]
     if state.cuts:
         gone = replace(state, connected=False, cuts=state.cuts - 1, down=(), up=(), acked=(), asked=False, number=0)
         yield "cut", gone
-        yield "killed", replace(gone, session=_loaded(state.stored))
+        yield "killed", replace(gone, session=_loaded(state.stored), lived=False)
 
 
 def _received(state: State, payloads: Sequence[str]) -> tuple[str, State]:

@@ -7,9 +7,10 @@ from dataclasses import replace as changed
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.receipt_blocks import JOINED, MOST_BLOCKS
 from gateway.receipt_rows import HEAD
 from gateway.receipt_table import DIGEST, ReceiptTable, Unconfirmed
-from gateway.receipts import JOINED, MOST_BLOCKS, Session
+from gateway.receipts import Session
 from tests.receipts.digests import digest, hashed
 
 MIB = 2**20
@@ -124,7 +125,7 @@ def test_p12_as_many_receipts_as_there_are_packet_ids_take_little_memory() -> No
         session = batch
         changes = session.take_changes()
         longest = max(longest, *(len(text) for text in changes.blocks.values() if text is not None))
-        blocks = max(blocks, len(session._blocks))
+        blocks = max(blocks, len(session._blocks.places))
     now, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(session) == 65_535

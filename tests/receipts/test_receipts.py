@@ -4,7 +4,9 @@ import pytest
 
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.store import Outbox
-from gateway.receipts import COMES_AGAIN, LEFTOVER, MOST_BLOCKS, STORED_LATE, Session, Verdict
+from gateway.receipt_blocks import MOST_BLOCKS
+from gateway.receipts import COMES_AGAIN, LEFTOVER, STORED_LATE, Session, Verdict
+from gateway.sources.base import Receipt
 from tests.outbox.floor import next_commit
 from tests.receipts.digests import digest, text
 
@@ -20,8 +22,8 @@ class Life:
         self.now = 0.0
         self.outbox = Outbox(self.rows)
 
-    def connect(self, *, resumed: bool = True, lost_at: float | None = None) -> None:
-        self.session.connect(self.now, resumed=resumed, lost_at=lost_at)
+    def connect(self, *, resumed: bool = True, lost_at: float | None = None, away: bool | None = None) -> None:
+        self.session.connect(self.now, resumed=resumed, lost_at=lost_at, away=away)
 
     def comes(self, *deliveries: tuple[int, str], dup: bool = False) -> list[Verdict]:
         """What the rule says of packet ids and payloads; each is committed where it is new."""
@@ -87,14 +89,14 @@ def test_p2_nats_sends_new_ones_first_and_old_ones_later(life: Life) -> None:
     assert life.comes((1, "a")) == ["new"]
 
 
-def _stopped_after(life: Life, seconds: float) -> None:
+def _stopped_after(life: Life, seconds: float, *, away: bool | None = True) -> None:
     """A broker that uses ids again has confirmed two messages, is stopped so many seconds later, and started anew."""
     assert life.comes((1, "a"), (1, "b")) == ["new", "new"]
     life.confirmed(1, 2)
     assert len(life.session) == 0
     lost_at = life.now + seconds
     life.now = lost_at + 60.0
-    life.connect(lost_at=lost_at)
+    life.connect(lost_at=lost_at, away=away)
 
 
 def test_p2_nats_sends_again_what_it_confirmed_while_it_stopped(life: Life) -> None:
@@ -114,6 +116,47 @@ def test_p2_what_nats_confirmed_long_before_it_stopped_is_stored(life: Life) -> 
     life.connect(resumed=False)
     _stopped_after(life, 0.0)
     assert life.comes((2, "b"), dup=True) == ["new"]
+
+
+@pytest.mark.parametrize(("away", "verdict"), [(False, "new"), (True, "again"), (None, "again")])
+def test_p2_nats_that_was_only_cut_has_kept_the_first_id(life: Life, away: bool, verdict: Verdict) -> None:
+    """Whatever was confirmed or not before, an equal message that was sent and never came is new, unless NATS may have
+    been started anew: where it could not be connected to, or the gateway was away itself."""
+    _stopped_after(life, 0.0, away=away)
+    assert life.comes((1, "b"), dup=True) == [verdict]
+    life.connect(resumed=False)
+    assert life.comes((1, "x"), (1, "y"), (1, "a"), (2, "a")) == ["new"] * 4
+    life.connect(lost_at=life.now, away=away)
+    assert life.comes((1, "c"), (3, "a"), dup=True) == ["new", verdict]
+
+
+def test_p2_a_gateway_that_was_killed_knows_nats_by_the_first_id(life: Life) -> None:
+    """One that was there all the time sends again what has the first of all ids: from then on only ids count."""
+    assert life.comes((1, "x"), (1, "y"), (1, "a"), (2, "b"), (3, "b")) == ["new"] * 5
+    life.killed()
+    life.connect()
+    assert life.comes((1, "a"), (4, "b"), (3, "b"), dup=True) == ["again", "new", "again"]
+
+
+def test_p2_nats_gives_the_first_id_when_it_is_done_with_all(life: Life) -> None:
+    """What earlier connections have left hides no equal message then, that was sent and never came, also not one with
+    its id; where NATS may have been started anew it does."""
+    for away, verdict in ((False, "new"), (True, "again")):
+        life.connect(resumed=False)
+        assert life.comes((1, "x"), (1, "y"), (1, "z"), (2, "a"), (3, "a")) == ["new"] * 5
+        life.connect(lost_at=life.now, away=away)
+        assert life.comes((1, "b")) == ["new"]
+        life.connect(lost_at=life.now, away=False)
+        assert life.comes((2, "a"), (3, "a"), dup=True) == [verdict, verdict]
+
+
+def test_p2_nats_that_was_started_anew_is_still_so_after_a_cut(life: Life) -> None:
+    """What it has yet to send again comes half a minute later, whatever becomes of the connection."""
+    assert life.comes((1, "x"), (1, "y"), (1, "a"), (2, "a")) == ["new"] * 4
+    life.connect(lost_at=life.now, away=True)
+    life.now += 10.0
+    life.connect(lost_at=life.now, away=False)
+    assert life.comes((1, "b"), (2, "a"), (3, "a"), dup=True) == ["new", "again", "again"]
 
 
 def test_p2_what_was_confirmed_before_an_earlier_cut_is_not_compared(life: Life) -> None:
@@ -170,6 +213,43 @@ def test_p2_rabbitmq_sends_again_from_one_of_several_equal_messages_on(life: Lif
     assert life.comes((4, "scrap"), dup=True) == ["new"]
     life.confirmed(1, 2, 3, 4)
     assert len(life.session) == 0
+
+
+def test_p2_rabbitmq_sends_what_never_came_and_some_of_it_equals_receipts(life: Life) -> None:
+    """It had processed all, which nobody knows, and two equal messages among others were on their way when the
+    connection was cut. One by one, the first are taken for receipts; what follows shows that none of these comes again,
+    and so each that came is known when it comes once more."""
+    coming = (("scrap", "again"), ("scrap", "again"), ("order 2", "new"), ("scrap", "new"))
+    life.comes((1, "scrap"), (2, "scrap"), (3, "scrap"), (4, "order 1"))
+    for verdicts in ([verdict for _, verdict in coming], ["again"] * len(coming)):
+        life.connect()
+        assert life.comes(*((at, payload) for at, (payload, _) in enumerate(coming, 1)), dup=True) == verdicts
+    life.killed()
+    life.connect()
+    assert life.comes(*((at, payload) for at, (payload, _) in enumerate(coming, 1)), dup=True) == ["again"] * 4
+
+
+@pytest.mark.parametrize("then", [("order 2", True), ("order 1", False)])
+def test_p2_rabbitmq_what_follows_shows_that_it_is_new(life: Life, then: tuple[str, bool]) -> None:
+    """The same, where what follows is there already, in one batch: nothing of it is lost."""
+    life.comes((1, "scrap"), (2, "scrap"), (3, "order 1"))
+    life.connect()
+    scrap = Receipt(1, digest("scrap"), dup=True, at=life.now)
+    life.session.foresee([scrap, Receipt(2, digest(then[0]), then[1], life.now)])
+    assert life.comes((1, "scrap"), dup=True) == ["new"]
+    assert life.comes((2, then[0]), dup=then[1]) == ["new"]
+    life.connect()
+    life.session.foresee([scrap])
+    assert life.comes((1, "scrap"), dup=True) == ["again"]
+
+
+def test_p2_rabbitmq_what_follows_shows_that_it_has_come(life: Life) -> None:
+    """What comes again up to the last receipt is none that is new, whatever comes then."""
+    life.comes((1, "scrap"), (2, "scrap"), (3, "order 1"))
+    life.connect()
+    coming = ["scrap", "order 1", "scrap"]
+    life.session.foresee(Receipt(at, digest(payload), True, life.now) for at, payload in enumerate(coming, 1))
+    assert life.comes(*enumerate(coming, 1), dup=True) == ["again", "again", "new"]
 
 
 def test_p2_aedes_never_says_dup(life: Life) -> None:

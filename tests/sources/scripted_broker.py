@@ -69,9 +69,12 @@ class ScriptedBroker:
         self._model = self._saved
 
     def cut(self) -> None:
-        """Break the connection, with whatever is on its way."""
+        """Break the connection, with whatever is on its way; a broker that is started anew ends it in order."""
         if self._writer is not None:
-            self._writer.transport.abort()
+            if self._model.away:
+                self._writer.write_eof()
+            else:
+                self._writer.transport.abort()
             self._writer = None
 
     def pump(self) -> None:
