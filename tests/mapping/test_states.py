@@ -112,9 +112,12 @@ def test_p2_known_state_is_no_change() -> None:
 
 
 def test_late_value_does_not_reach_behind_the_last_start() -> None:
-    """A state with a source time before the last start follows it by a second."""
-    played = play(STATES, tag(100, "State", 1), tick(110), tag(120, "State", 3, source=50), tick(130))
+    """A state with a source time before the last start follows it by a second; one of more than a second before what
+    the tag said last is of a clock that was set back, and begins when it arrives."""
+    played = play(STATES, tag(100, "State", 1), tick(110), tag(120, "State", 3, source=99.5), tick(130))
     assert played.texts[1:] == ["end STATE 1 at 101", "start STATE 2 at 101: Unplanned Downtime, Jam"]
+    played = play(STATES, tag(100, "State", 1), tick(110), tag(120, "State", 3, source=50), tick(130))
+    assert played.texts[1:] == ["end STATE 1 at 120", "start STATE 2 at 120: Unplanned Downtime, Jam"]
 
 
 def test_three_states_in_one_second() -> None:
