@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from gateway.sources.opcua.source import WINDOW
 from tests.peers import PATIENCE, wait_until
 from tests.processes import whole_lines
 from tests.real_peers.gateway_run import GatewayRun
@@ -191,9 +192,10 @@ class Story:
         return [body["name"] for body in self.run.intervals("RUN")], states
 
     async def until_as_made(self) -> None:
-        """AssertionError where it is not so in time, or does not stay so while what is under way is delivered."""
+        """AssertionError where it is not so in time, or does not stay so while what is under way is delivered. A server
+        to which a session was set up again and again is left alone until WINDOW has passed."""
         try:
-            await wait_until(self.as_made, PATIENCE / 5)
+            await wait_until(self.as_made, WINDOW + PATIENCE / 5)
         finally:
             assert self.as_made(), f"{self.told}: made {self.made}, {self.states}; at Oden {self.at_oden()}"
 
