@@ -21,8 +21,9 @@ from gateway.connection_steps import note_step
 from gateway.errors import SourceError
 from gateway.sources import mqtt_packets as packets
 from gateway.sources.mqtt_confirmation import PING, Confirmation, KeepAlive
-from gateway.sources.mqtt_packets import Connack, Disconnect, Incoming, Malformed, Pingresp, Suback, Unsuback, Version
+from gateway.sources.mqtt_packets import Connack, Disconnect, Incoming, Pingresp, Suback, Unsuback, Version
 from gateway.sources.mqtt_presence import announcement
+from gateway.sources.mqtt_reasons import Malformed
 from gateway.sources.mqtt_stream import CONNECT_TIMEOUT, FAREWELL, Stream, open_stream, unanswered
 
 WINDOW = 1_000
@@ -326,10 +327,8 @@ class MqttConnection:
                         break
                 else:
                     self._take(packet, at)
-        except Malformed as error:
-            self._lose(SourceError(f"the broker does not keep to MQTT: it sent {error}"))
         except Exception as error:  # noqa: BLE001  # not handled here: `pop` raises it in front of the supervisor
-            self._lose(error)
+            self._lose(SourceError(error.reason) if isinstance(error, Malformed) else error)
         if self._inbox:
             self._filled.set()
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from gateway.secret_forms import without
-from gateway.sources.mqtt_reasons import reason
+from gateway.sources.mqtt_reasons import Foreign, Malformed, reason
 
 Version = Literal["5", "3.1.1"]
 
@@ -45,10 +45,6 @@ _NUMBERS = {
 _TEXTS = {**dict.fromkeys((0x03, 0x08, 0x09, 0x12, 0x15, 0x16, 0x1A, 0x1C, 0x1F), 1), 0x26: 2}
 """How many texts a property has."""
 _WILL_QOS_1_RETAINED = 0x2C
-
-
-class Malformed(ValueError):
-    """What the broker sent is not what the specification allows."""
 
 
 class Connack(NamedTuple):
@@ -273,8 +269,10 @@ class Reader:
             payload = end + 1
         if payload > end:
             raise Malformed("PUBLISH that is longer inside than outside")
-        if qos > 1:
-            raise Malformed(f"PUBLISH at QoS {qos}, which nobody asked for")
+        if qos == 2:
+            raise Foreign("a message at QoS 2")
+        if qos > 2:
+            raise Malformed("PUBLISH at QoS 3, which there is not")
         if packet_id == 0:
             raise Malformed("PUBLISH with the packet id 0")
         topic = data[at + 2 : topic_end].decode("utf-8", "surrogateescape")

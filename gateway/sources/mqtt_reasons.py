@@ -1,4 +1,4 @@
-"""What brokers mean by the codes of their answers, in words."""
+"""What brokers mean by the codes of their answers, in words; and what is said where a packet makes no sense."""
 
 _CONNACK_3 = {
     1: "it does not speak this version of MQTT",
@@ -57,3 +57,24 @@ def reason(code: int, said: str = "", *, connack: bool = False) -> str:
     words = _CONNACK_3.get(code) if connack else None
     words = words or _REASONS.get(code) or f"code 0x{code:02X}"
     return f"{words} ({ascii(said[:_LONGEST])[1:-1]})" if said else words
+
+
+class Malformed(ValueError):
+    """What the broker sent is not what the specification allows."""
+
+    @property
+    def reason(self) -> str:
+        """That as a sentence."""
+        return f"the broker does not keep to MQTT: it sent {self}"
+
+
+class Foreign(Malformed):
+    """What the broker sent was asked for by somebody else who has used our session."""
+
+    @property
+    def reason(self) -> str:
+        """As a sentence, with what helps."""
+        return (
+            f"the broker sent {self}, which another program has subscribed under this client_id: "
+            "write one that no other program has used, or end its session at the broker"
+        )

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.sources import mqtt_packets as packets
-from gateway.sources.mqtt_packets import Malformed, Publish, Reader, Version
+from gateway.sources.mqtt_packets import Publish, Reader, Version
+from gateway.sources.mqtt_reasons import Malformed
 
 OTHER = "it does not speak this version of MQTT"
 VERSIONS: tuple[Version, ...] = ("3.1.1", "5")

@@ -1,15 +1,19 @@
 """The MQTT source and brokers that do not keep to MQTT, or whose answers say something else than expected."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
+from paho.mqtt.client import Client, MQTTv311
+from paho.mqtt.enums import CallbackAPIVersion
 
 from gateway.clock import AnchoredClock
 from gateway.errors import SourceError
 from gateway.sources.mqtt import MqttSource
-from tests.peers import wait_until
+from tests.peers import PATIENCE, Mosquitto, wait_until
 from tests.sources.harness import Intake, mqtt_config, running
 from tests.sources.scripted_broker import packet_of
 
@@ -80,6 +84,28 @@ async def test_p9_a_topic_for_which_the_broker_ends_the_connection_is_named_and_
     }
 
 
+async def test_p9_a_session_that_another_program_has_used_at_qos_2_is_told(tmp_path: Path) -> None:
+    """What it has subscribed waits there; nobody else can take it in, and what comes behind it neither."""
+    with Mosquitto(tmp_path / "broker") as broker:
+        other = Client(CallbackAPIVersion.VERSION2, "edge-test", clean_session=False, protocol=MQTTv311)
+        granted = threading.Event()
+        other.on_subscribe = lambda *_: granted.set()
+        other.connect("127.0.0.1", broker.port)
+        other.loop_start()
+        other.subscribe(ORDER, 2)
+        assert await asyncio.to_thread(granted.wait, PATIENCE)
+        other.disconnect()
+        other.loop_stop()
+        await broker.publish(ORDER, "1", qos=2)
+        source = MqttSource("floor", mqtt_config(broker.url, version="3.1.1"), [ORDER], AnchoredClock())
+        async with running(source, Intake()) as errors:
+            await wait_until(lambda: errors)
+    assert str(errors[0]) == (
+        "the broker sent a message at QoS 2, which another program has subscribed under this client_id: "
+        "write one that no other program has used, or end its session at the broker"
+    )
+
+
 @pytest.mark.parametrize("granted", [60, 604_800, None])
 async def test_p9_a_session_that_is_kept_for_less_than_asked_is_told(granted: int | None) -> None:
     """What comes later than that is lost at the broker; nobody would know. One that says nothing keeps to what it was
@@ -106,7 +132,7 @@ async def test_p9_a_session_that_is_kept_for_less_than_asked_is_told(granted: in
         (b"SSH-2.0-OpenSSH_9.2\r\n", "no MQTT is spoken there: it sent SSH-2.0"),
         (b"\x32\x06\x00\x01a\x00\x011", "no MQTT is spoken there: it sent 2"),
         (b"\x20\x02\x00\x00\x50\x02\x00\x07", "does not keep to MQTT: it sent PUBREC"),
-        (b"\x20\x02\x00\x00\x34\x06\x00\x01a\x00\x011", "does not keep to MQTT: it sent PUBLISH at QoS 2"),
+        (b"\x20\x02\x00\x00\x34\x06\x00\x01a\x00\x011", "sent a message at QoS 2, which another program has"),
         (b"\x20\x02\x00\x00\x32\x03\x00\x09a", "does not keep to MQTT: it sent PUBLISH that is longer inside"),
         (b"\x20\x02\x00\x00\x32\xff\xff\xff\xff\x7f", "does not keep to MQTT: it sent a length of more than four"),
         (b"\x20\x02\x00\x00\x20\x02\x00\x00", "does not keep to MQTT: it sent CONNACK a second time"),
