@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asyncua.ua.status_codes import StatusCodes
 
 from tests.peers import wait_until
 from tests.processes import status_json
@@ -107,6 +108,17 @@ async def test_p13_values_whose_clock_goes_back_are_no_late_ones(machine: Stampe
     assert machine.begins("STATE", "Unplanned Downtime") - machine.began["3"] == pytest.approx(0.0, abs=EXACT)
     [text] = [text for text in machine.rejects() if "was set back" in text]
     assert "it is 20 s behind, which is added to the times that it says" in text
+
+
+async def test_p2_an_uncertain_value_of_a_counter_counts_nothing(machine: Stamped) -> None:
+    """The last value of a sensor that has failed: taken for a reset, it would make 219 of 120."""
+    await machine.begin(L01__Order="A", L01__State=1, L01__Good=100)
+    await machine.opcua.write("L01.Good", 1, status=StatusCodes.UncertainLastUsableValue, time=datetime.now(UTC))
+    await asyncio.sleep(1)
+    await machine.stamp("Good", 220)
+    await asyncio.sleep(1)
+    await machine.stamp("Order", "B")
+    await wait_until(lambda: machine.output() == {"A": 120, "B": 0})
 
 
 async def test_p9_what_a_server_grants_stands_with_the_source(machine: Stamped) -> None:

@@ -66,8 +66,8 @@ def with_count(
 
     `last_heard` is when its source was last heard; `basis` what is known of the input with which the counter restarts,
     and `changed` the reading by which that has just changed. Where both are in one message, what the counter shows was
-    counted since; where they are two tags of one moment, that is so if it shows less than before. One that counts down
-    is set anew when that changes, unless it was just before.
+    counted since; where they are two tags of one moment, in one response or two, that is so if it shows less than
+    before. One that counts down is set anew when that changes, unless it was just before.
     """
     sample = reading.sample
     before, memory = reading.before, reading.memory
@@ -91,8 +91,9 @@ def with_count(
     gap_began = before.bad_since if before.bad_since is not None else last_heard if away else None
     known_bases = None not in (restart_basis, before.restart_basis)
     is_less = counter.restarts_with is not None and counters.is_before(counter, value, last)
-    begins = changed is not None and known_bases and (changed.sample is sample or is_less)
     is_other = known_bases and restart_basis != before.restart_basis
+    is_one_moment = changed is not None or (is_other and basis is not None and basis.at == memory.at)
+    begins = known_bases and is_one_moment and (is_less or (changed is not None and changed.sample is sample))
     was_set = basis is not None and memory.reset_at is not None and 0 <= basis.at - memory.reset_at <= SEAM
     restarted = begins or (is_other and (gap_began is not None or (counter.direction == "down" and not was_set)))
     delta = counters.delta(
