@@ -6,9 +6,8 @@ Theory of operation
 records and notices that it caused, in order. The caller commits both together: after a crash the step is taken again.
 
 *Time* is the gateway's: `now` is the newest `received` or tick that was seen, and never goes back. Before a sample
-counts, every timer that is due by then fires, in order and each at its own time; a tick does only that. So the records
-are the same however time is cut. When something was so is the plant's time (`inputs.plant_time`). A timer that rests on
-what inputs say waits until that is known, where their source is not heard (`hearing`).
+counts, every timer that is due by then fires, in order and each at its own time; a tick does only that. When something
+was so is the plant's time. A timer that rests on inputs whose source is not heard waits for that (`hearing`).
 
 *A step* takes a sample, or the samples of one moment together, through the stages that `LineSteps.take` lists:
 
@@ -16,14 +15,13 @@ what inputs say waits until that is known, where their source is not heard (`hea
 2. The inputs that it feeds are found. A message that the broker had kept and newer ones have followed is left out, and
    so is one that comes again after newer ones, but for inputs of which each message counts for itself.
 3. The inputs are read: all that the sample feeds, then what counters have counted, then what is derived from these.
-4. Changes of runs, batches and intervals that the sample shows to be overdue are settled, by what was known before it.
+4. What the sample shows to be overdue is settled, by what was known before it: changes of intervals, and windows.
 5. What it says becomes what is known, and each part evaluates it in the order that `LineSteps.evaluate` lists: amounts
    are kept for their owners, then intervals end and begin, then states, rules, and windows of output.
 6. Timers that are due at once fire: a change that need not settle is recorded in the same step.
 
-*Timers* are not stored as such: each part says from its state what is due when (`LineSteps.timers`). What is due at
-one time fires in the order: intervals (runs, batches, custom ones), states, windows of output, rules, inputs that turn
-quiet. After each, starts and tests that had to wait are tried again, and what is owed is taken where it can be.
+*Timers* are not stored: each part says what is due when (`LineSteps.timers`). What is due at one time fires in the
+order: intervals, states, windows of output, rules, inputs that turn quiet. After each, what had to wait is tried again.
 
 The stored state
 ----------------
@@ -304,6 +302,8 @@ class LineSteps:
             track.settle_overdue(readings)
             for name in inputs_of_previous(track.plan, fed, readings):
                 memory[name] = replace(memory[name], value=None)
+        for output in self.outputs:
+            output.settle_overdue(readings)
 
     def evaluate(self, memory: Mapping[str, InputMemory], readings: Readings) -> None:
         """`memory` is what is known from now on: each part of the line evaluates what that means."""

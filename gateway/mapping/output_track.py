@@ -62,8 +62,6 @@ class OutputTrack:
     def on_sample(self, readings: Readings) -> None:
         """Keep what the inputs counted until it is reported. To be called before what the same
         moment means for runs is carried out."""
-        if self.plan.between == "unassigned" and self.state.pending:
-            self._end_overdue(readings)
         if self.plan.restarts:
             self._move_to_change(readings)
         for name, reading in readings.items():
@@ -278,9 +276,11 @@ class OutputTrack:
             self.track.open_stand_in(nextafter(min(amount.at for amount in amounts), inf))
             self._end_window(until)
 
-    def _end_overdue(self, readings: Readings) -> None:
-        """Where a message says by its own time that the window of what is nobody's was over before it, as in a backlog,
-        end that first."""
+    def settle_overdue(self, readings: Readings) -> None:
+        """Before what a moment said is known: where it says by its own time that the window of what is nobody's was
+        over before it, as in a backlog, end that."""
+        if self.plan.between != "unassigned" or not self.state.pending:
+            return
         plans, amounts = self.context.plans, unassigned_amounts(self.state, self.intervals)
         said = max((one.memory.at for name, one in readings.items() if plans[name].time is not None), default=-inf)
         if amounts and min(amount.at for amount in amounts) < said:
@@ -305,6 +305,8 @@ class OutputTrack:
         now, recorder = self.context.now, self.context.recorder
         self.state = report(self.state, self.intervals, self.plan, ended, now, recorder)
         self.state = keeping(self.state, self.intervals, ended)
+        if self.plan.between == "unassigned":
+            self.open_window()  # what was made since is nobody's yet
 
     def on_opened(self, begun: float) -> None:
         """An interval has begun."""
