@@ -1,5 +1,7 @@
 """What is inside runs and changes before it is known which run is on: what has to be kept of it. Pure."""
 
+from math import inf
+
 from gateway.frozen import replace
 from gateway.mapping.context import StepContext
 from gateway.mapping.intervals import (
@@ -8,12 +10,23 @@ from gateway.mapping.intervals import (
     IntervalPlan,
     IntervalsState,
     PendingChange,
+    PendingEnd,
     PendingStart,
     is_undecided,
 )
 from gateway.mapping.passed_starts import MOST_PASSED, PassedStart, said_by
 from gateway.mapping.templates import Resolver
 from gateway.mapping.times import clock
+
+
+def as_inside(state: IntervalsState, runs: IntervalsState) -> IntervalsState:
+    """What is known of intervals inside runs, as far as their output is concerned: where it settles whether the run has
+    ended, that is so of them too."""
+    ends = [] if runs.pending_change is None else [runs.pending_change.previous_end]
+    ends += [end.since for end in (runs.pending_end, state.pending_end) if end is not None]
+    if runs.pending_change is None and runs.pending_end is None:
+        return state
+    return replace(state, pending_end=PendingEnd(min(ends), inf))
 
 
 def with_said(

@@ -71,8 +71,7 @@ class IntervalTrack:
         listener: IntervalListener | None,
         host: "IntervalTrack | None",
     ) -> None:
-        """`host` is the track of runs, for intervals that are inside them. The listener holds this track, so it is not
-        held here: memory is free at once, not when it is looked for."""
+        """`host` is the track of runs, for intervals inside them. The listener holds this track, so it is not held."""
         self.plan = plan
         self.state = as_planned(plan, state)
         self.context = context
@@ -115,7 +114,7 @@ class IntervalTrack:
         if timer == "settle" and state.pending_change is not None:
             self._settle(state.pending_change)
         elif timer == "end" and state.pending_end is not None and isinstance(end, ByCondition | ByIdleness):
-            self._carry_out(on_end_held(state, state.pending_end, keyed=self._keyed))
+            self._carry_out(on_end_held(state, state.pending_end, end.hold, keyed=self._keyed))
         elif timer == "correct":
             self._correct()
 
@@ -129,8 +128,9 @@ class IntervalTrack:
         """Before what a moment said is known: settle what it shows to have held for long enough by then."""
         if (change := overdue_change(self.plan, self.state, self.context, readings)) is not None:
             self._settle(change)
-        if (ended := overdue_end(self.plan, self.state, self.context, readings)) is not None:
-            self._carry_out(on_end_held(self.state, ended, keyed=self._keyed))
+        ended, end = overdue_end(self.plan, self.state, self.context, readings), self.plan.end
+        if ended is not None and isinstance(end, ByCondition | ByIdleness):
+            self._carry_out(on_end_held(self.state, ended, end.hold, keyed=self._keyed))
         if self.state.correction_due is not None and correction_is_overdue(self.plan, self.context, readings):
             self._correct()
 
@@ -230,7 +230,7 @@ class IntervalTrack:
         """The end condition `holds` or not since `at`; `watched`: what was known of it until then was seen to be so."""
         pending_end = self.state.pending_end
         if watched and not holds and pending_end is not None and at - pending_end.since >= hold:
-            self._carry_out(on_end_held(self.state, pending_end, keyed=self._keyed))
+            self._carry_out(on_end_held(self.state, pending_end, hold, keyed=self._keyed))
         self._carry_out(on_end_condition(self.state, holds, at, self.context.now + wait))
 
     def _event(self, way: StartPlan | EndPlan | None, readings: Readings) -> Reading | None:

@@ -323,14 +323,14 @@ def on_end_condition(state: IntervalsState, holds: bool, at: float, due: float) 
     return Decision(after, begin=at if begins_anew else None)
 
 
-def on_end_held(state: IntervalsState, pending_end: PendingEnd, *, keyed: bool) -> Decision:
+def on_end_held(state: IntervalsState, pending_end: PendingEnd, hold: float, *, keyed: bool) -> Decision:
     """The end condition has held for long enough: the interval ended when it became true.
 
-    While a change of the key from before that time is settling, it is not known yet which interval that is: wait for
-    it. One that could not be recorded yet has ended too.
+    While a change of the key from before it had held is settling, it is not known yet whether another interval had
+    begun by then: wait for it. One that could not be recorded yet has ended too.
     """
     change = state.pending_change
-    if change is not None and change.at <= pending_end.since:
+    if change is not None and (change.at <= pending_end.since or change.at < pending_end.since + hold):
         return Decision(replace(state, pending_end=PendingEnd(pending_end.since, change.due)))
     if state.current is None and (state.pending_start is None or state.pending_start.begun > pending_end.since):
         return Decision(replace(state, pending_end=None))

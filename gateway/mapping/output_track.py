@@ -13,6 +13,7 @@ from gateway.mapping.context import Readings, StepContext
 from gateway.mapping.counters import displayed, less_credit
 from gateway.mapping.events import is_event
 from gateway.mapping.inputs import InputPlan, Reading
+from gateway.mapping.inside_runs import as_inside
 from gateway.mapping.interval_track import IntervalTrack
 from gateway.mapping.intervals import EndedInterval, IntervalsState
 from gateway.mapping.output import (
@@ -55,7 +56,10 @@ class OutputTrack:
     @property
     def intervals(self) -> IntervalsState:
         """What is known of the intervals now."""
-        return self.track.state if self.track is not None else self._intervals
+        track = self.track
+        if track is None:
+            return self._intervals
+        return track.state if track.host is None else as_inside(track.state, track.host.state)
 
     # What a sample counts
 
