@@ -33,6 +33,12 @@ class Amendments:
     def __init__(self, poke: Callable[[], None]) -> None:
         self._poke = poke
         self._asked: deque[tuple[str, Change, Within, asyncio.Future[None]]] = deque()
+        self._awaited = 0
+        """Changes that are asked for and not stored yet."""
+
+    def are_awaited(self) -> bool:
+        """Whether a change is yet to be stored: what waits in the outbox may be waiting for it."""
+        return self._awaited > 0
 
     async def make(self, line: str, change: Change, within: Within = ()) -> None:
         """Change what is remembered of the line with the key `line`, and take out what waits and is at Oden `within`
@@ -42,7 +48,11 @@ class Amendments:
         stored = asyncio.get_running_loop().create_future()
         self._asked.append((line, change, within, stored))
         self._poke()
-        await stored
+        self._awaited += 1
+        try:
+            await stored
+        finally:
+            self._awaited -= 1
 
     def carry_out(self, lines: MutableMapping[str, Feed], committer: Committer) -> None:
         """Carry out what is asked for, and hand it over to be stored at once."""

@@ -58,9 +58,11 @@ class Committer:
         on_stored: Callable[[Sequence[Record]], None],
         on_noticed: Callable[[Sequence[Notice]], None],
         on_end: Callable[[], None],
+        is_awaited: Callable[[], bool],
     ) -> None:
         """`on_stored` is called with the records of each commit that held any, `on_noticed` with its notices,
-        `on_end` when a commit is over or was given up."""
+        `on_end` when a commit is over or was given up. While what is to be stored `is_awaited` by something by which
+        the outbox may get room, nothing is refused because that is full."""
         self._ask = ask
         self._repeats = repeats
         self._horizon = horizon
@@ -68,6 +70,7 @@ class Committer:
         self._on_stored = on_stored
         self._on_noticed = on_noticed
         self._on_end = on_end
+        self._is_awaited = is_awaited
         self._rows: dict[str, StateRows] = {}
         self._windows: dict[str, AckWindow] = defaultdict(AckWindow)
         self._number = 0
@@ -249,8 +252,14 @@ class Committer:
         self._task = asyncio.create_task(self._store(under_way))
         self._task.add_done_callback(lambda _: self._on_end())
 
+    def _stored_in(self, outbox: Outbox, commit: Commit) -> None:
+        if self._is_awaited():
+            outbox.commit(commit, takes_in=False)
+        else:
+            outbox.commit(commit)
+
     async def _store(self, under_way: _UnderWay) -> None:
-        await self._ask(Outbox.commit, under_way.commit)
+        await self._ask(self._stored_in, under_way.commit)
         # From here on nothing is repeated. The next lines only assign.
         self._under_way, self.last_stored = None, under_way.commit.number
         self._after += under_way.done

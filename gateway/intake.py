@@ -85,10 +85,9 @@ class Intake:
         self._fence = fence or Fence()
         self._repeats = Repeats(self._patiently)
         self._horizon = Horizon(self._patiently, late_limit, self._turned)
-        self._committer = Committer(
-            self._patiently, self._repeats, self._horizon, clock, on_stored, on_noticed, self._poke.set
-        )
         self.amendments = Amendments(self._poke.set)
+        own, told = (self._patiently, self._repeats, self._horizon, clock), (on_stored, on_noticed, self._poke.set)
+        self._committer = Committer(*own, *told, lambda: self._asked is not None or self.amendments.are_awaited())
         self.health = IntakeHealth()
         self.provenance = ProvenanceLog()
         self.lateness = LatenessLog()

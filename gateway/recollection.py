@@ -258,7 +258,8 @@ class _Memory:
             _, notices, _ = change(LineState(), ())
             number = await self._outbox(Outbox.last_commit) + 1
             if notices or within:
-                await self._outbox(Outbox.commit, Commit(number=number, notices=notices, within=within))
+                commit = Commit(number=number, notices=notices, within=within)
+                await self._outbox(Outbox.commit, commit, takes_in=False)
             return
         after, notices, records = change(line.state, [each.sample for each in line.late])
         if after is line.state:
@@ -276,7 +277,7 @@ class _Memory:
             heard_since=heard.since,
             within=within,
         )
-        await self._outbox(Outbox.commit, commit)
+        await self._outbox(Outbox.commit, commit, takes_in=False)
 
 
 def _held(plan: LinePlan, number: int, state: LineState, late: Sequence[Sample]) -> Changed:

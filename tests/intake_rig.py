@@ -39,8 +39,8 @@ PLAN = compile_line(LINE, ("lines", 0))
 EPOCH = 1_800_000_000.0
 
 
-def opened(directory: Path) -> Outbox:
-    return open_outbox(directory, limit=2**30, min_free=0.0, span=900.0)
+def opened(directory: Path, limit: int = 2**30) -> Outbox:
+    return open_outbox(directory, limit=limit, min_free=0.0, span=900.0)
 
 
 class SetClock(LoopClock):
@@ -53,9 +53,10 @@ class SetClock(LoopClock):
 
 
 class Rig:
-    """One life of an intake on an outbox directory."""
+    """One life of an intake on an outbox directory, which may take `limit` bytes."""
 
-    def __init__(self, directory: Path, plan: LinePlan = PLAN) -> None:
+    def __init__(self, directory: Path, plan: LinePlan = PLAN, limit: int = 2**30) -> None:
+        self.limit = limit
         self.outbox = OutboxThread()
         self.plan = plan
         self.directory = directory
@@ -66,7 +67,7 @@ class Rig:
     @asynccontextmanager
     async def running(self, *, connected: bool = True) -> AsyncIterator[Intake]:
         """With a broker that has kept the session, unless `connected` is false."""
-        await self.outbox.open(lambda: opened(self.directory))
+        await self.outbox.open(lambda: opened(self.directory, self.limit))
         self.clock = SetClock(EPOCH)
 
         def stored(_: Sequence[Record]) -> None:

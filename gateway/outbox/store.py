@@ -202,13 +202,13 @@ class Outbox:
         """The number of the last commit; 0 where there is none, or the last was of a version that had no numbers."""
         return self._cache.last_commit.number
 
-    def commit(self, commit: Commit) -> None:
+    def commit(self, commit: Commit, *, takes_in: bool = True) -> None:
         """Make line states, records, notices and receipts durable, all or none.
 
         `commit.number` must be `last_commit() + 1`, or the last number again with the same content: then nothing is
         done, because it is there. So a commit whose outcome was not learned can be made again as it is. Raises
         CommitConflict where the last number comes with other content, or any other number; OutboxFull where there is
-        no room.
+        no room, but never of what `takes_in` nothing: what waits may be waiting for it.
         """
         mark, last = commit.mark(), self._cache.last_commit
         if mark == last:
@@ -217,10 +217,10 @@ class Outbox:
             raise CommitConflict(f"commit {mark.number} was made before, with another content")
         if mark.number != last.number + 1:
             raise CommitConflict(f"commit {mark.number} does not follow the last one, which is {last.number}")
-        self._make_room(commit)
-        full = statistics.full(self._cache, self._rows)
-        if full is not None:
-            raise OutboxFull(full)
+        if takes_in:
+            self._make_room(commit)
+            if (full := statistics.full(self._cache, self._rows)) is not None:
+                raise OutboxFull(full)
         with self.transaction() as transaction:
             transaction.commit_mark = mark
             transaction.put["commit"] = COMMIT_MARK.dump_json(mark).decode()
