@@ -73,7 +73,7 @@ class RejectHandlers:
         """Replay what a person wanted replayed while no gateway ran."""
         wanted = [known.number async for known in self._all(Question()) if known.wanted]
         for number in sorted(wanted):
-            await self._replayed(number)
+            await self._replayed(number, waits=True)
 
     # Commands
 
@@ -120,7 +120,9 @@ class RejectHandlers:
         if self._replay_one is not None:
             log.info("operator_acted", command=command, by=question.by, **answer)
 
-    async def _replayed(self, number: int) -> Answer:
+    async def _replayed(self, number: int, *, waits: bool = False) -> Answer:
+        """What has become of it. Where nothing is taken in, that is the answer, unless it `waits` until something is:
+        that can be for days."""
         if number in self._under_way:
             return {"taken": False, "reason": "it is being replayed already"}
         self._under_way.add(number)
@@ -129,6 +131,9 @@ class RejectHandlers:
             if self._replay_one is None:
                 await self._outbox(_want, number)
                 return {"taken": False, "reason": "no gateway runs: it is replayed when it starts"}
+            full = (await self._outbox(Outbox.summary, 0)).full
+            if full is not None and not waits:
+                raise OutboxError(f"nothing is taken in at present: {full}")
             of = known.source, known.address, payload, known.at, known.reason
             reject = Reject(*of, known.lines, known.retained, known.part, known.read_as)
             await self._replay_one(number, reject)

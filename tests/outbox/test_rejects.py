@@ -1,5 +1,6 @@
 """The store of messages that could not be used: durable with the commit, bounded, and rebuilt after damage."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from gateway.outbox.reject_handlers import REJECTS, RejectHandlers
 from gateway.outbox.rejects import MOST_BYTES, SLOTS
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
-from tests.outbox.floor import next_commit
+from tests.outbox.floor import Floor, commit, next_commit
 
 NOW = 1_800_000_000.0
 
@@ -135,4 +136,29 @@ async def test_p4_what_is_wanted_while_nothing_runs_is_replayed_at_the_start(tmp
     items = [item async for item in running.answer(f"{REJECTS}list", {})]
     assert [json.loads(json.dumps(item))["reject"]["number"] for item in items if "reject" in item] == [2]
     assert items[-1] == {"store": {"number": 1, "bytes": 9, "dropped": 0, "left_out": 0}}
+    await thread.close()
+
+
+async def test_p9_where_nothing_is_taken_in_a_replay_says_so() -> None:
+    """Room may come in days. What was to be replayed at the start waits for it."""
+    rows, replayed, taken_in = MemoryStore(limit=2_000), list[int](), asyncio.Event()
+    outbox = Outbox(rows)
+    keep(outbox, reject(b"x" * 2_000))
+    commit(outbox, Floor().start())
+    thread = OutboxThread()
+    await thread.open(lambda: Outbox(rows))
+
+    async def replay(number: int, _: Reject) -> None:
+        await taken_in.wait()
+        replayed.append(number)
+
+    handlers = RejectHandlers(thread, replay)
+    [said] = [item async for item in handlers.answer(f"{REJECTS}replay", {"numbers": [1]})]
+    assert said["taken"] is False
+    assert str(said["reason"]).startswith("nothing is taken in at present: the outbox holds")
+    _ = [item async for item in RejectHandlers(thread).answer(f"{REJECTS}replay", {"numbers": [1]})]
+    starting = asyncio.create_task(handlers.replay_wanted())
+    taken_in.set()
+    await starting
+    assert replayed == [1]
     await thread.close()
