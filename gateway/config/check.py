@@ -132,8 +132,8 @@ def _sources(sources: Mapping[str, OpcuaConfig | MqttConfig]) -> Iterator[Config
         if first != name:
             problem = "has this client_id at the same broker, which would cut off each in turn; write another"
             yield ConfigFault((*loc, "client_id"), f"{quoted(first)} {problem}")
-        if source.password is not None and source.username is None and source.version != "5":
-            text = "a password needs 'username' beside it; only a broker of MQTT 5 (`version: \"5\"`) may take it alone"
+        if source.password is not None and source.username is None and source.version == "3.1.1":
+            text = "a password needs 'username' beside it; only MQTT 5 takes it alone"
             yield ConfigFault((*loc, "password"), text)
 
 

@@ -58,7 +58,8 @@ KEY = re.compile(r"\b[0-9A-HJKMNP-TV-Z]{26}\b")
 def in_its_terms(state: LineState) -> LineState:
     """The state with the times of amounts in milliseconds: what a counter moved by is just before the moment at
     which it was read, which an earlier version did not say. Nor did it remember how far a
-    counter usually moves, or take what is null for empty, or remember what it had told of output.
+    counter usually moves, or take what is null for empty, or remember what it had told of output, or hold
+    back that of a batch while the order of its run settles.
     """
 
     def rounded(output: OutputState) -> OutputState:
@@ -69,6 +70,8 @@ def in_its_terms(state: LineState) -> LineState:
         for name, memory in state.inputs.items()
     }
     output, batch_output = rounded(state.output), rounded(state.batch_output)
+    if state.runs.pending_change is not None:
+        batch_output = replace(batch_output, flush_at=None)
     return replace(state, inputs=inputs, output=output, batch_output=batch_output, told=())
 
 
