@@ -41,6 +41,7 @@ OPERATIONS = (
     Typed("oden-gateway outbox list"),
     Typed("oden-gateway outbox list --where dead"),
     Typed("oden-gateway outbox list --where unsettled"),
+    Typed("oden-gateway outbox list --where again"),
     Typed("oden-gateway outbox list --where deleted"),
     Typed("oden-gateway outbox stats", "records"),
     Typed("oden-gateway outbox pause"),
