@@ -74,10 +74,7 @@ async def machine(tmp_path: Path) -> AsyncIterator[Stamped]:
     try:
         yield machine
     finally:
-        for name in list(machine.processes):
-            machine.end(name)
-        machine.mosquitto.stop()
-        await machine.opcua.stop()
+        await machine.close()
 
 
 async def test_p13_values_whose_clock_goes_back_are_no_late_ones(machine: Stamped) -> None:

@@ -197,6 +197,13 @@ class Machine(Line):
         runs = self.oden().intervals("RUN", "Factory A", "Line 01")
         return [(str(run.name), run.product, run.end is not None) for run in runs]
 
+    async def close(self) -> None:
+        """End all that it has started."""
+        for name in list(self.processes):
+            self.end(name)
+        self.mosquitto.stop()
+        await self.opcua.stop()
+
 
 @pytest.fixture
 async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
@@ -204,10 +211,7 @@ async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
     try:
         yield machine
     finally:
-        for name in list(machine.processes):
-            machine.end(name)
-        machine.mosquitto.stop()
-        await machine.opcua.stop()
+        await machine.close()
 
 
 def int16(value: int) -> ua.Variant:

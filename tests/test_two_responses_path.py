@@ -65,10 +65,7 @@ async def machine(tmp_path: Path) -> AsyncIterator[Scanned]:
     try:
         yield machine
     finally:
-        for name in list(machine.processes):
-            machine.end(name)
-        machine.mosquitto.stop()
-        await machine.opcua.stop()
+        await machine.close()
 
 
 @pytest.mark.parametrize(("first", "second"), [("250ms", "250ms"), ("100ms", "2s"), ("2s", "100ms")])
