@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from gateway.config.near_files import did_you_mean
+from gateway.config.near_words import did_you_mean
 from gateway.config.schema import Config, Oden, OpcuaConfig
 from gateway.config.schema_mqtt import MqttConfig
 from gateway.config.schema_process import PageTls

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from gateway.config.invisible import CURLY_QUOTES, foreign_letter, in_curly_quotes
-from gateway.config.near_words import called_elsewhere, meant_key, nearest, suggestion
+from gateway.config.near_words import called_elsewhere, meant_key, meant_security, nearest, suggestion
 from gateway.config.schema import PREPROCESSED_KEYS, Line, Oden, OpcuaConfig
 from gateway.config.schema_base import Duration, Rate
 from gateway.config.schema_io import Entry
@@ -33,7 +33,6 @@ from gateway.config.schema_walk import (
     tag_of,
     tag_values,
 )
-from gateway.config.security_words import meant_security
 from gateway.config.tree import quoted
 from gateway.errors import ConfigFault
 

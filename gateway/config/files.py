@@ -20,11 +20,12 @@ from typing import Any, TypeVar
 
 from gateway.config.csv_tables import Sheet, read_csv
 from gateway.config.misplaced import put_in_place
-from gateway.config.near_files import did_you_mean, meant_file, meant_pattern
+from gateway.config.near_words import did_you_mean, meant_file, meant_pattern
+from gateway.config.places import fits
 from gateway.config.schema import Config
 from gateway.config.spoilt_cells import doubtful_cells, doubtful_columns
-from gateway.config.tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, printable, quoted
-from gateway.config.yaml_file import read_yaml
+from gateway.config.tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, once_a_line, printable, quoted
+from gateway.config.yaml_tree import compose, without_other_documents
 from gateway.errors import GatewayError
 
 
@@ -336,3 +337,27 @@ def as_named(path: Path, folder: Path) -> Path:
     """The absolute `path` as it is told to people: where it is in `folder`, as that is written."""
     inside = folder.absolute()
     return folder / path.relative_to(inside) if path.is_relative_to(inside) else path
+
+
+def read_yaml(text: str, file: Path, annotation: Any = None) -> tuple[Node, list[Finding]]:
+    """The tree of `text`, the content of `file`, and all that is wrong with it.
+
+    What could not be read is left out, and the mapping or list around it is incomplete. No message repeats the text.
+    Of a file that holds what the schema has at `annotation`, where that is known, and does not fit it, lines that are
+    moved are put back.
+    """
+    text, others = without_other_documents(text, file)
+    root: Node | None
+    # The service, whose file is right, does not hold in memory what mends one.
+    try:
+        root, faults = compose(text, file)
+    except BrokenFileError:
+        from gateway.config.yaml_repair import repaired  # noqa: PLC0415
+
+        root, faults = repaired(text, file, annotation)
+    else:
+        if annotation is not None and (faults or (root is not None and not fits(root, annotation))):
+            from gateway.config.yaml_repair import put_in_order  # noqa: PLC0415
+
+            root, faults = put_in_order(text, file, annotation) or (root, faults)
+    return root or Node(Position(1, 1, file), {}, incomplete=True), [*others, *once_a_line(faults)]

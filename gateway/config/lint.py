@@ -9,12 +9,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from gateway.config.lint_expressions import find_doubtful_comparisons
-from gateway.config.lint_fields import find_lost_fields
+from gateway.config.lint_fields import find_lost_fields, find_unfit_fields
 from gateway.config.lint_inputs import find_doubtful_inputs, find_doubtful_tables, find_near_topics
-from gateway.config.lint_never import find_never
+from gateway.config.lint_never import find_doubtful_ranges, find_never
 from gateway.config.lint_purpose import find_other_purposes
-from gateway.config.lint_ranges import find_doubtful_ranges
-from gateway.config.lint_schemas import find_unfit_fields
 from gateway.config.lint_sense import find_doubtful_codes, find_meant_as_text, find_senseless
 from gateway.config.lint_sources import find_doubtful_sources
 from gateway.config.lint_texts import find_doubtful_texts, find_near_misses

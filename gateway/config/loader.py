@@ -29,8 +29,7 @@ from gateway.config.environment import (
     with_values,
 )
 from gateway.config.files import Files, NoFileError, all_may_read
-from gateway.config.lint_numbers import find_thousands
-from gateway.config.lint_truths import find_truths
+from gateway.config.lint_files import find_thousands, find_truths
 from gateway.config.lookups import gather_lookups
 from gateway.config.message_schemas import Schemas, gather_schemas
 from gateway.config.near_words import nearest, one_slip_apart

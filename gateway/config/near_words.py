@@ -1,14 +1,30 @@
-"""Which of the known words an unknown one is most likely a slip of, or which other programs call so."""
+"""What is most likely meant by a word that is not known, or by the name of a file that is not there: of which one it is
+a slip, and what other programs call so.
+"""
 
 import difflib
+import glob
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 from gateway.config.tree import quoted
 
 _SHORTEST = 4
 """Letters of words that are compared letter by letter: more than so many, on the average of two."""
 _WORD = re.compile(r"[^\W_]+")
+
+
+POLICIES = ("Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss")
+_OLD = re.compile(r"basic(256|128rsa15)(?!sha256)")
+"""Policies that are broken, and no longer taken (Part 7)."""
+_NONE = frozenset({"none", "off", "no", "false", "nonenone", "disabled", "without"})
+_MODES = {"sign": "Sign", "signencrypt": "SignAndEncrypt", "encrypt": "SignAndEncrypt"}
+_NEAR_WORD_OF_SECURITY = 0.7
+
+_NEAR_FILE = 0.75
+"""How alike two names are of which one is most likely a slip of the other."""
 
 
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
@@ -159,3 +175,85 @@ def meant_key(word: str, known: Sequence[str]) -> str | None:
 def called_elsewhere(word: str, known: Sequence[str]) -> str | None:
     """The known key that other programs call `word`."""
     return next((key for key, others in _SYNONYMS.items() if key in known and _folded(word) in others), None)
+
+
+def meant_security(written: str) -> str:
+    """The end of a message about `written`, which is no policy and mode: what is meant by it, if clear."""
+    folded = _SIGNS.sub("", written.rpartition("#")[2]).casefold().replace("and", "")
+    if folded in _NONE:
+        return "; did you mean 'none'?"
+    policy = next((each for each in POLICIES if each.casefold() in folded), None)
+    rest = folded.replace(policy.casefold(), "") if policy is not None else _OLD.sub("", folded)
+    mode = _MODES[near] if (near := nearest(rest, _MODES, _NEAR_WORD_OF_SECURITY)) is not None else None
+    if rest and mode is None:
+        return "; did you mean 'none'?" if nearest(folded, ["none"], _NEAR_WORD_OF_SECURITY) is not None else ""
+    mode = mode or "SignAndEncrypt"
+    if policy is None and _OLD.match(folded):
+        return f": this policy is broken, and not taken any more; where the server has it, '{POLICIES[0]}/{mode}'"
+    return f"; did you mean '{policy or POLICIES[0]}/{mode}'?"
+
+
+def meant_file(path: Path) -> Path | None:
+    """The file that is most likely meant by `path`, which is not there; None: there is none like it."""
+    if not _is_missing(path):
+        return None
+    there = _nearest_there(path)
+    missing = path.relative_to(there).parts
+    if len(missing) == 1:
+        near = _near_name(there, missing[0], is_folder=False)
+        return near if near is None or near.is_file() else None
+    folder = _near_name(there, missing[0], is_folder=True)
+    candidates = [there / path.name] if folder is None else [folder.joinpath(*missing[1:]), there / path.name]
+    return next((file for file in candidates if file.is_file()), None)
+
+
+def meant_pattern(folder: Path, pattern: str) -> str | None:
+    """The pattern in `folder` that is most likely meant by one that matches nothing; None: there is none like it."""
+    first, *rest = Path(pattern).parts
+    others = [re.sub(r"\.ya?ml\Z", suffix, pattern) for suffix in (".yaml", ".yml")]
+    near = _near_name(folder, first, is_folder=True) if rest and not glob.has_magic(first) else None
+    if near is not None:
+        others += [str(Path(near.name, *rest))]
+    found = (other for other in others if glob.glob(other, root_dir=folder))  # noqa: PTH207 - as those of include
+    return next(found, None)
+
+
+def did_you_mean(path: Path) -> str:
+    """The end of what is said of a file that is not there: which one is most likely meant."""
+    near = meant_file(path)
+    if near is None:
+        return ""
+    return f"; did you mean {quoted(near.relative_to(_nearest_there(path)))}?"
+
+
+def _nearest_there(path: Path) -> Path:
+    """The innermost folder on the way to `path` that is there."""
+    return next((folder for folder in path.parents if not _is_missing(folder)), path)
+
+
+def _is_missing(path: Path) -> bool:
+    """Whether it is known not to be there."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):  # which may not be looked at, or is no name of a file
+        return False
+    return False
+
+
+def _near_name(folder: Path, name: str, *, is_folder: bool) -> Path | None:
+    """What is in `folder` and is most likely meant by `name`: another number is another file."""
+    alike = {entry.name: entry for entry in _listed(folder, is_folder=is_folder) if _kind(entry.name) == _kind(name)}
+    near = nearest(name, alike, _NEAR_FILE)
+    return None if near is None else alike[near]
+
+
+def _kind(name: str) -> tuple[str, str]:
+    suffix = Path(name).suffix.lower()
+    return ".yaml" if suffix == ".yml" else suffix, re.sub(r"\D", "", name)
+
+
+def _listed(folder: Path, *, is_folder: bool) -> Iterator[Path]:
+    with suppress(OSError):
+        yield from (entry for entry in sorted(folder.iterdir()) if entry.is_dir() == is_folder)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from gateway.config.csv_tables import Row, Sheet, doubtful_headings, empty_columns, misspelt_key, row_as_section
 from gateway.config.files import Files, resolve_path
-from gateway.config.lint_templates import find_written_out
+from gateway.config.lint_files import find_written_out
 from gateway.config.near_words import meant_key, nearest, one_slip_apart, suggestion
 from gateway.config.schema import Config, Line, LineKeys, TopLevelKeys
 from gateway.config.schema_walk import child_annotation, section_keys

@@ -26,8 +26,7 @@ from gateway.config.yaml_lines import (
     repairs_at,
     without_value,
 )
-from gateway.config.yaml_parts import begins_of_parts, part_around
-from gateway.config.yaml_siblings import Surroundings, moved
+from gateway.config.yaml_siblings import Surroundings, begins_of_parts, moved, part_around
 from gateway.config.yaml_tree import compose, stopped
 from gateway.config.yaml_words import NO_COLON
 

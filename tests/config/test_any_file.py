@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.__main__ import main
-from gateway.config.yaml_file import read_yaml
+from gateway.config.files import read_yaml
 from tests.config.command import EXAMPLES, GOOD, written
 
 LINES = GOOD.splitlines(keepends=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from gateway.config import yaml_brackets, yaml_lines, yaml_repair
+from gateway.config.files import read_yaml
 from gateway.config.tree import BrokenFileError, Position
-from gateway.config.yaml_file import read_yaml
 from gateway.config.yaml_repair import _Repaired
 from gateway.config.yaml_tree import stopped
 from tests.config.factory import HEAD as HEAD_OF_PLANT

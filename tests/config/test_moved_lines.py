@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from gateway.config import moved_lines, outline
+from gateway.config.files import read_yaml
 from gateway.config.moved_lines import put_back
 from gateway.config.outline import Frame, Row, Trial
 from gateway.config.schema import Config
-from gateway.config.yaml_file import read_yaml
 from tests.config.factory import HERE, places_of
 
 FILE = Path("gateway.yaml")

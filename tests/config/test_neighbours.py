@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config.yaml_file import read_yaml
+from gateway.config.files import read_yaml
 from gateway.config.yaml_repair import MOST_FAULTS
 from tests.config.factory import HEAD, HERE, LINE, Slip, places_of
 from tests.config.test_slips import SYNTAX, SYNTAX_2
