@@ -7,6 +7,11 @@ PUBACK that was written before. Whatever the answer says will do. One question i
 GAP. Where the UNSUBSCRIBE is not answered, pings ask; and a broker that twice ended the connection right after one gets
 pings only.
 
+A broker that uses packet ids again (NATS) begins with the first once nothing waits for its PUBACK. What it sends then
+cannot be told from what it had sent with the same ids, where that is equal and the connection is cut before the answer.
+So there the PUBACK of the last message is written only when those of the others are confirmed: until then the ids go
+on, and a cut leaves at most one message of which that is open.
+
 A broker is dead that sends nothing at all for an interval after it was asked for a sign of life. What waits in the
 kernel is such a sign, and while nothing is read from the socket nothing can be known: behind many messages the answer
 to a PINGREQ comes last.
@@ -22,6 +27,8 @@ ANSWER = 5.0
 TOLD = 60.0
 """Seconds without an answer after which that is a problem."""
 MOST_STRIKES = 2
+_HALF = 0x7FFF
+"""Up to here the ids of a session cannot have come round."""
 PING = 0
 """What a PINGREQ is known by; an UNSUBSCRIBE is by its packet id."""
 
@@ -38,10 +45,16 @@ class Confirmation:
 
     def __init__(self) -> None:
         self._strikes = 0
+        self._uses_again = False
+        """It has given a low packet id to a new message."""
         self.begin()
 
     def begin(self) -> None:
         """A connection begins: nothing was written on it."""
+        self._last_id = 0
+        """Of the last new message."""
+        self._held: tuple[int, int] | None = None
+        """Packet id and number of the last message, whose PUBACK is written when those of the others are confirmed."""
         self._written: list[range] = []
         """The messages whose PUBACKs no question has asked about. The answer to the one before may come behind a long
         queue, so that these are many; nearly always they follow each other."""
@@ -55,8 +68,36 @@ class Confirmation:
         """Whether this broker bears no UNSUBSCRIBE of what was never subscribed."""
         return self._strikes >= MOST_STRIKES
 
-    def wrote(self, number: int, now: float) -> None:
-        """The PUBACK of a message was written, by its number on this connection."""
+    def came(self, packet_id: int | None, *, dup: bool) -> None:
+        """A message was read; None: at QoS 0."""
+        if packet_id is not None and not dup:
+            self._uses_again |= packet_id <= self._last_id <= _HALF
+            self._last_id = packet_id
+
+    def acknowledge(self, packet_id: int, number: int, now: float) -> tuple[int, ...]:
+        """The message of this packet id, and number on this connection, is stored; the packet ids of which the PUBACKs
+        are to be written now."""
+        written: tuple[tuple[int, int], ...] = ((packet_id, number),)
+        if self._uses_again and (self._held is not None or self._is_open):
+            written, self._held = (self._held,) if self._held is not None else (), (packet_id, number)
+        for _, each in written:
+            self._wrote(each, now)
+        return tuple(each for each, _ in written)
+
+    def due(self, now: float) -> tuple[int, ...]:
+        """The same of what was held back, after an answer."""
+        if self._held is None or self._is_open:
+            return ()
+        (packet_id, number), self._held = self._held, None
+        self._wrote(number, now)
+        return (packet_id,)
+
+    @property
+    def _is_open(self) -> bool:
+        """PUBACKs were written that are not confirmed."""
+        return bool(self._written) or any(question.numbers for question in self._questions)
+
+    def _wrote(self, number: int, now: float) -> None:
         last = self._written[-1] if self._written else range(0)
         if number == last.stop and last:
             self._written[-1] = range(last.start, number + 1)
@@ -102,7 +143,7 @@ class Confirmation:
                 break
         if packet_id != PING:
             self._answered, self._strikes = True, 0
-        self._since = now if self._written or any(question.numbers for question in self._questions) else None
+        self._since = now if self._is_open else None
         return tuple(numbers)
 
     def lost(self, now: float) -> None:

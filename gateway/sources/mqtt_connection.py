@@ -196,12 +196,12 @@ class MqttConnection:
             self._send(self._announced.hello(self._version, self._free_id()))
 
     def acknowledge(self, packet_id: int, number: int) -> None:
-        """Send the PUBACK of a message; none if this connection is gone, because its packet ids may mean other
-        messages by now. All of a turn of the event loop are sent together, and then the broker is asked about them.
+        """A message is stored: send the PUBACKs that are due; none if this connection is gone, because its packet ids
+        may mean other messages by now. All of a turn of the loop go together, and then the broker is asked about them.
         """
         if self._lost is None and self._stream is not None:
-            self._confirmation.wrote(number, self._clock.monotonic())
-            self._send(packets.puback(packet_id))
+            due = self._confirmation.acknowledge(packet_id, number, self._clock.monotonic())
+            self._send(b"".join(map(packets.puback, due)))
 
     async def close(self) -> None:
         """Say farewell, after which the broker keeps the session, and end the connection; returns once it has ended."""
@@ -320,6 +320,7 @@ class MqttConnection:
             while self._lost is None and (packet := self._reader.next()) is not None:
                 if isinstance(packet, packets.Publish):
                     self._number += packet.packet_id is not None
+                    self._confirmation.came(packet.packet_id, dup=packet.dup)
                     self._inbox.append(Publish(packet, now, self._number, at))
                     self._held_bytes += len(packet.payload)
                     if len(self._inbox) >= HELD_MESSAGES or self._held_bytes >= HELD_BYTES:
@@ -356,7 +357,7 @@ class MqttConnection:
         numbers = self._confirmation.answered(packet_id, now)
         if numbers:
             self._inbox.append(Confirmed(numbers))
-        self._send(b"")
+        self._send(b"".join(map(packets.puback, self._confirmation.due(now))))
 
     def _pause(self, now: float) -> None:
         if self.paused_since is None and self._stream is not None:

@@ -253,6 +253,25 @@ async def test_p2_with_an_id_a_broker_that_was_restored_doubles_nothing(model: M
         assert await _settled(gateway, broker, ["equal"]) == {"code equal": 40}
 
 
+async def test_p2_a_burst_of_equal_ones_at_a_broker_that_uses_ids_again(tmp_path: Path) -> None:
+    """NATS, cut before it has said that it took our acknowledgements, with as many on their way, which never come: they
+    have other ids, because not all were acknowledged."""
+    async with ScriptedBroker(NewFirst(window=40, repeats=0)) as broker:
+        gateway = Gateway(broker, tmp_path)
+        async with gateway.alive() as intake:
+            for message in (BEGIN, *scrap(0, 1)):
+                broker.publish(message)
+                await wait_until(lambda: broker.done and not any(map(len, intake._repeats.sessions.values())))
+            broker.answers, before = False, broker.pubacks
+            broker.publish(*scrap(*["equal"] * 20))
+            await wait_until(lambda: broker.pubacks >= before + 19)
+            broker.swallow = True
+            broker.publish(*scrap(*["equal"] * 20))
+            broker.answers = True
+            broker.cut()
+        assert (await _settled(gateway, broker, ["equal"]))["code equal"] == 40
+
+
 async def test_p2_old_ones_that_come_half_a_minute_after_new_ones(tmp_path: Path) -> None:
     """NATS: the new ones are counted and confirmed before the old ones come again."""
     async with ScriptedBroker(NewFirst(window=20, repeats=0)) as broker:
@@ -262,7 +281,7 @@ async def test_p2_old_ones_that_come_half_a_minute_after_new_ones(tmp_path: Path
             await wait_until(lambda: broker.done)
             broker.deaf, before = True, broker.pubacks
             broker.publish(*scrap(*range(5)))
-            await wait_until(lambda: broker.pubacks == before + 5)
+            await wait_until(lambda: broker.pubacks >= before + 4)
             broker.holds = True
             broker.cut()
             broker.publish(*scrap(*range(5, 10)))
