@@ -3,6 +3,7 @@ subscriptions alone, one whose node was deleted. Each is noticed and told, and g
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -116,5 +117,6 @@ async def test_p9_a_counter_whose_node_is_back_within_an_audit_is_heard_again(se
         await wait_until(lambda: told(intake, STATE)[-1] == count)
         assert source.health.failed == {}
     values = told(intake, STATE)
-    assert values[values.index(heard) :] == [*range(heard, count + 1)]
+    once = [value for value, after in pairwise([*values, None]) if value != after]  # the first of an item may be known
+    assert once[once.index(heard) :] == [*range(heard, count + 1)]
     assert {(notice.kind, notice.address) for notice in intake.notices} <= {("gap", STATE)}
