@@ -259,8 +259,7 @@ class Again:
         for key in dict.fromkeys((*told.stamps, *(key for output in outputs for key in output.stamps))):
             stamps[key] = self._taken(key, {key: stamps.pop(key, ())})  # what is derived now can have others
         moves = facts.moved(told, now)
-        outputs_now = (self.plan.output, self.state.output), (self.plan.batch_output, self.state.batch_output)
-        pending = waiting((plan.type, output) for plan, output in outputs_now if plan is not None)
+        pending = waiting(LineSteps(self.plan, self.state).outputs)
         gone = {start.key for start in facts.vanished(told, now)}
         moves_now, owed_later = split(moves, self.line.state.owed, pending, gone, at)
 

@@ -235,10 +235,16 @@ class _Move:
         return ahead + turn if ahead < 0 and may_roll_over and turn is not None else ahead
 
     def _dips(self, excursion: Excursion) -> bool:
-        """Whether it has shown nothing but zero, and not for long, since it fell to that by more than it can make."""
+        """Whether it has shown nothing but what it fell to, and not for long, since it fell by more than it can make:
+        to zero, and it comes back by more than it usually moves; or to what it can hardly have made since a reset."""
         usual = 0 if self.counter.max_rate is not None else self.memory.usual
-        is_short = self.last == 0 and not excursion.possible and excursion.away <= EXCURSION
-        return is_short and usual is not None and self.end - self.begin > usual
+        if usual is None or excursion.possible or excursion.away > EXCURSION:
+            return False
+        if self.last == 0:
+            return self.end - self.begin > usual
+        is_reset = excursion.counted and (self.counter.max_rate is not None or excursion.counted <= usual)
+        fell = self.begin < _count(self.counter, excursion.value)
+        return fell and not is_reset and self.counter.restarts_with is None
 
     def _explains(self, excursion: Excursion) -> bool:
         """Whether what it has made since the excursion, or that it was set anew, explains the move as well."""
@@ -314,7 +320,7 @@ class _Move:
             none = "not a reset to zero, for so many cannot have been made since; nothing counted"
             return self._doubtful(0, f"{self.went}: {none}")
         taken = None if counter.restarts_with is not None else f"{self.went}: taken as a reset, {self.end} counted"
-        return self._doubtful(self.end, taken)
+        return self._doubtful(self.end, taken, is_usual=False)
 
     def _plausible(self, amount: Number) -> CounterDelta:
         if self.most is None or abs(amount) <= self.most:
@@ -335,9 +341,12 @@ class _Move:
             return self._doubtful(0, f"{self.went} {how}: not counted")
         return self._doubtful(amount, f"{self.went} {how}: counted")
 
-    def _doubtful(self, amount: Number, gap: str | None, *, possible: bool = False) -> CounterDelta:
-        """A move after which it may come back."""
-        memory = self.memory.with_move(amount) if amount > 0 and self.counter.max_rate is None else self.memory
+    def _doubtful(
+        self, amount: Number, gap: str | None, *, possible: bool = False, is_usual: bool = True
+    ) -> CounterDelta:
+        """A move after which it may come back; `is_usual`: where it does not, it shows how far it moves."""
+        is_usual = is_usual and amount > 0 and self.counter.max_rate is None
+        memory = self.memory.with_move(amount) if is_usual else self.memory
         before = _later(memory.excursion, amount, self.elapsed, REMEMBERED_EXCURSIONS - 1)
         excursion = Excursion(self.last, amount, self.elapsed, before, possible)
         return CounterDelta(amount, gap, replace(memory, excursion=excursion))

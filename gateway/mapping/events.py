@@ -22,6 +22,7 @@ from gateway.mapping.intervals import (
     IntervalsState,
     key_text,
 )
+from gateway.mapping.output import STAND_IN
 from gateway.mapping.templates import Reference, Resolver
 from gateway.mapping.values import ABSENT, digest, excerpt, find, flaw, number, scalar, text
 from gateway.model import Sample, Scalar
@@ -123,6 +124,12 @@ def event_by(way: ByEvent, state: IntervalsState, context: StepContext, readings
         return None
     context.taken.add(plan.name)
     return reading
+
+
+def is_free(state: IntervalsState) -> bool:
+    """Whether nothing is on, or what stands in for that."""
+    current = state.current
+    return current is None or (current.begun is None and current.name == STAND_IN)
 
 
 def events_with(state: IntervalsState, reading: Reading) -> tuple[tuple[float, str], ...]:

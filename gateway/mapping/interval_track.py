@@ -17,6 +17,7 @@ from gateway.mapping.events import (
     ends_another,
     event_by,
     events_with,
+    is_free,
     is_older_repeat,
     name_at_start,
     with_missed,
@@ -50,7 +51,7 @@ from gateway.mapping.intervals import (
     with_open,
 )
 from gateway.mapping.output import STAND_IN
-from gateway.mapping.overdue import correction_is_overdue, last_said, overdue_change, overdue_end
+from gateway.mapping.overdue import is_overdue, last_said, overdue_change, overdue_end
 from gateway.mapping.passed_starts import BATCH_NUMBER, PassedStart, Said, resolver_before, resolver_by
 from gateway.mapping.shifts import ShiftCalendar
 from gateway.mapping.templates import Resolver, filled_mapping
@@ -131,7 +132,7 @@ class IntervalTrack:
         ended, end = overdue_end(self.plan, self.state, self.context, readings), self.plan.end
         if ended is not None and isinstance(end, ByCondition | ByIdleness):
             self._carry_out(on_end_held(self.state, ended, end.hold, keyed=self._keyed))
-        if self.state.correction_due is not None and correction_is_overdue(self.plan, self.context, readings):
+        if self.state.correction_due is not None and is_overdue(self.plan, self.context, readings):
             self._correct()
 
     def on_sample(self, readings: Readings) -> None:
@@ -184,7 +185,7 @@ class IntervalTrack:
 
     def _on_start_condition(self, start: ByCondition, at: float, *, holds: bool) -> None:
         state = self.state
-        if holds and not state.start_holds and (state.current is None or self.plan.end is None):
+        if holds and not state.start_holds and (is_free(state) or self.plan.end is None):
             due = self.context.now + max(start.wait, self.plan.settle)
             state = replace(state, pending_change=PendingChange(KEYLESS, at, due))
         elif not holds and state.pending_change is not None:
@@ -214,8 +215,7 @@ class IntervalTrack:
             case ByEvent():
                 reading = self._event(end, readings)
                 if reading is not None and began_later(self.plan, end, self.state, self.context, reading.memory.at):
-                    kind = self.plan.type.lower()
-                    text = f"{end.input} ends an earlier {kind} than the one that is on, which goes on"
+                    text = f"{end.input} ends an earlier {self.plan.type.lower()} than the one that is on: it goes on"
                     self.context.notice("reject", end.input, text)
                 elif reading is not None and (other := ends_another(end, self.state, self.context.resolve)) is not None:
                     text = f"{end.input} ends {other}, which is not the {self.plan.type.lower()} that is on"
@@ -256,7 +256,7 @@ class IntervalTrack:
         if waiting is not None and decision.end is not None and self.plan.needed and self.state.pending_start is None:
             self._report_untold(waiting, decision.end)
         # One that stands in goes on until another begins.
-        end = decision.end if decision.end is not None else decision.begin
+        end = decision.begin if decision.end is None or is_free(self.state) else decision.end
         if end is not None:
             self.close(end)
         if decision.begin is not None:
@@ -340,7 +340,7 @@ class IntervalTrack:
         self.state = replace(self.state, correction_due=None)
         if current is None or current.metadata is None:
             return
-        correctable = 0 < plan.correct >= last_said(plan, self.context) - current.start
+        correctable = 0 < plan.correct >= last_said(plan.inputs, self.context) - current.start
         stand_ins = plan.until_known or {}
         resolve = self._resolver(self.state.number)
         metadata = {

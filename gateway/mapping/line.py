@@ -45,8 +45,8 @@ told          the newest output that was told, by interval (`told_amounts.ToldAm
 
 `dump` writes it as JSON, `load` reads it. The names in JSON (an `alias` where it is another) are a promise to stores
 that exist; a field that is absent has its default. When the configuration changes, the state goes on with the new plan:
-`load` forgets inputs that the plan does not have or derives otherwise; an input that is read from elsewhere starts anew
-with a notice; what a section knew that was taken out stays, without timers, but what waits for its run is reported.
+`load` forgets inputs that the plan has not or derives otherwise; one that is read from elsewhere starts anew, which is
+listed; what a section knew that was taken out stays, without timers, but what waits for its run is reported.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -68,7 +68,7 @@ from gateway.mapping.inputs import InputMemory, InputPlan
 from gateway.mapping.interval_track import IntervalTrack
 from gateway.mapping.intervals import EndedInterval, IntervalsState, OwnerKind
 from gateway.mapping.output import OutputState
-from gateway.mapping.output_track import output_track
+from gateway.mapping.output_track import OutputTrack, output_track
 from gateway.mapping.owed import Owed, settle, waiting
 from gateway.mapping.rules import RulesState, RulesTrack
 from gateway.mapping.shifts import ShiftCalendar
@@ -136,8 +136,7 @@ def dump(state: LineState) -> str:
 
 
 def load(plan: LinePlan, text: str) -> LineState:
-    """The state from JSON text, without inputs that `plan` does not have or derives otherwise. Raises ValueError where
-    it is not one."""
+    """The state from JSON text, without inputs that `plan` does not have or derives otherwise. Raises ValueError."""
     state = LINE_STATE.validate_json(text)
     origins = {derived.name: derived.origin for derived in plan.derived}
     inputs = {
@@ -177,7 +176,7 @@ class LineSteps:
     __slots__ = (
         "__weakref__", "at", "batch_output", "batches", "by_calendar", "context", "custom", "inputs", "inside_run",
         "is_begun", "is_planned", "missed", "output", "outputs", "owed", "plan", "rests_until", "rules", "run", "state",
-        "states", "told", "tracks",
+        "states", "tellers", "told", "tracks",
     )  # fmt: skip
 
     def __init__(self, plan: LinePlan, state: LineState, full: Full = ()) -> None:
@@ -207,6 +206,7 @@ class LineSteps:
         self.states = StateTrack(plan.states, state.states, context) if plan.states is not None else None
         owners: Mapping[OwnerKind, IntervalTrack | None] = {"run": self.run, "batch": self.batches}
         self.rules = RulesTrack(plan.rules, state.rules, context, owners) if plan.rules else None
+        self.tellers: Sequence[OutputTrack | RulesTrack] = [*self.outputs, *filter(None, [self.rules])]
 
     @property
     def runs(self) -> IntervalsState:
@@ -243,8 +243,7 @@ class LineSteps:
     def _settle_owed(self) -> None:
         """Take what is owed, where what was just told allows that: at the time of that, however time is cut."""
         if self.owed:
-            waits = waiting((output.plan.type, output.state) for output in self.outputs)
-            self.owed = settle(self.owed, waits, self.context.recorder, self.context.now)
+            self.owed = settle(self.owed, waiting(self.outputs), self.context.recorder, self.context.now)
 
     def _known(self) -> LineState:
         before, context = self.state, self.context
@@ -302,8 +301,8 @@ class LineSteps:
             track.settle_overdue(readings)
             for name in inputs_of_previous(track.plan, fed, readings):
                 memory[name] = replace(memory[name], value=None)
-        for output in self.outputs:
-            output.settle_overdue(readings)
+        for teller in self.tellers:
+            teller.settle_overdue(readings)
 
     def evaluate(self, memory: Mapping[str, InputMemory], readings: Readings) -> None:
         """`memory` is what is known from now on: each part of the line evaluates what that means."""
@@ -389,8 +388,8 @@ class LineSteps:
             self.output.on_closed(ended)
 
     def on_untold(self, begun: float, ended: float, start: int) -> str:
-        """A run will never be recorded: what was made in it is nobody's."""
-        return self.output.on_untold(begun, ended, start) if self.output is not None else ""
+        """A run will never be recorded: what was made and tested in it, and in its batches, is of no other."""
+        return ", ".join(filter(None, [teller.on_untold(begun, ended, start) for teller in self.tellers]))
 
     def on_opened(self, begun: float) -> None:
         """A run has begun."""

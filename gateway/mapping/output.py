@@ -281,6 +281,14 @@ def unassigned_amounts(state: OutputState, intervals: IntervalsState) -> tuple[A
     return tuple(amount for amount in state.pending if owner_of(state, intervals, amount.at) is None)
 
 
+def awaited_amounts(state: OutputState, intervals: IntervalsState, plan: OutputPlan) -> tuple[Amount, ...]:
+    """The amounts that are yet to be told: where what is nobody's is only listed, without what is that for all that is
+    known."""
+    if plan.between != "report" or intervals.passed or not unassigned_amounts(state, intervals):
+        return state.pending
+    return tuple(amount for amount in state.pending if owner_of(state, intervals, amount.at) is not None)
+
+
 def without_unowned(state: OutputState, intervals: IntervalsState, begun: float) -> tuple[OutputState, Number]:
     """Without what was made before the run that is on began at `begun` and after the one before it
     had ended; how much that was."""

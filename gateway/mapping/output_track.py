@@ -324,7 +324,9 @@ class OutputTrack:
         self.open_window()
 
     def on_untold(self, begun: float, ended: float, start: int) -> str:
-        """An interval will never be recorded: what was made in it is taken out. Answers what becomes of that."""
+        """A run will never be recorded: what was made in it is taken out. Answers what becomes of that."""
+        if self.plan.type != "RUN" and (self.track is None or self.track.host is None):
+            return ""  # batches that have nothing to do with runs
         run = begun, ended, start
         self.state, words = without_untold(self.state, self.intervals, self.plan, run, self.context.now)
         return words

@@ -15,7 +15,8 @@ from typing import NamedTuple
 from gateway.frozen import replace
 from gateway.mapping.context import Recorder
 from gateway.mapping.facts import SumKey
-from gateway.mapping.output import OutputState
+from gateway.mapping.output import awaited_amounts
+from gateway.mapping.output_track import OutputTrack
 from gateway.mapping.values import DECIMALS, Number, total, whole
 from gateway.model import IntervalType, Output, Scalar
 
@@ -57,11 +58,13 @@ class Owed(NamedTuple):
         return self.interval, self.type, self.raw_data, self.amount_names
 
 
-def waiting(outputs: Iterable[tuple[IntervalType, OutputState]]) -> Pending:
+def waiting(outputs: Iterable[OutputTrack]) -> Pending:
     """What waits to be told to intervals of which type, also where it is yet to be found out whether it was."""
     found: dict[Kind, list[tuple[float, Number]]] = {}
-    for kind, output in outputs:
-        for at, amount, key in (*output.pending, *(held.amount for held in output.held)):
+    for track in outputs:
+        kind, output = track.plan.type, track.state
+        pending = awaited_amounts(output, track.intervals, track.plan)
+        for at, amount, key in (*pending, *(held.amount for held in output.held)):
             found.setdefault((kind, key.raw_data, key.amount_names), []).append((at, amount))
         for untold in output.untold:
             for raw_data, names, amount in untold.made:

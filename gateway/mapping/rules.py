@@ -18,6 +18,7 @@ from gateway.mapping.events import is_event
 from gateway.mapping.expressions import Condition
 from gateway.mapping.interval_track import IntervalTrack
 from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval, OwnerKind, is_undecided
+from gateway.mapping.overdue import is_overdue
 from gateway.mapping.templates import Pattern, Reference, Template, filled_mapping
 from gateway.mapping.values import digest
 from gateway.model import Scalar, SettingType
@@ -101,6 +102,13 @@ class RulesTrack:
 
     # Facts
 
+    def settle_overdue(self, readings: Readings) -> None:
+        """Before what a moment said is known: record the facts that it shows to have been so for long enough by then,
+        as in a backlog."""
+        for plan in self.plans if self.state.due else ():
+            if plan.key in self.state.due and is_overdue(plan, self.context, readings):
+                self.fire(plan)
+
     def timers(self) -> Iterator[tuple[float, RulePlan]]:
         """When which fact is looked at. What never changes is recorded before anything that could need it."""
         for plan in self.plans:
@@ -162,6 +170,16 @@ class RulesTrack:
             self._keep_waiting(plan, WaitingTest(at, event, plan.of, named, plan.schema, plain, plan.key))
 
     # Quality tests
+
+    def on_untold(self, begun: float, ended: float, start: int) -> str:
+        """A run that was on from `begun` to `ended` will never be recorded: what was tested in it is no other's."""
+        for test in self.state.waiting_tests:
+            if test.named is None and begun <= test.at < ended:
+                text = f"a quality test is not told: no {test.of} that is known was on at its time"
+                self.context.notice("reject", test.input, text)
+        left = (test for test in self.state.waiting_tests if test.named is not None or not begun <= test.at < ended)
+        self.state = replace(self.state, waiting_tests=tuple(left))
+        return ""
 
     def _keep_waiting(self, plan: RulePlan, test: WaitingTest) -> None:
         if plan.named is not None and test.named is None:

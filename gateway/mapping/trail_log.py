@@ -63,10 +63,11 @@ def addition(before: Feed | None, line: Feed) -> dict[str, Any]:
     """What is to be stored of the line after `before` was; empty where nothing is."""
     if line.plan is None:
         return {}
-    numbered = before.numbered if before is not None else 0
+    numbered, is_begun = (before.numbered, _is_known(line.base, before)) if before is not None else (0, False)
     routes = {route: place for place, route in enumerate(_routes(line.plan))}
     as_before = before is not None and before.corrected == line.corrected
-    said: dict[str, Any] = {"e": [*_entries(line, numbered, routes, appended=as_before)]}
+    since = numbered if is_begun else 0  # in what is stored nothing follows an entry that is not there
+    said: dict[str, Any] = {"e": [*_entries(line, since, routes, appended=as_before)]}
     if before is not None and as_before:
         late = line.late[len(before.late) :]
     else:
@@ -89,6 +90,11 @@ def addition(before: Feed | None, line: Feed) -> dict[str, Any]:
     if (ahead := _clocks_ahead(line)) != _clocks_ahead(before):
         said["f"] = ahead
     return said | {"b": numbered} if said else said
+
+
+def _is_known(base: Entry | None, before: Feed) -> bool:
+    """Whether the trail begins behind an entry that was there `before`, not one that was made since."""
+    return base is None or base.number <= before.numbered
 
 
 def _is_timely_now(before: Entry, entry: Entry | None) -> bool:

@@ -34,15 +34,15 @@ def without_untold(
 ) -> tuple[OutputState, str]:
     """Without what is of a `run` that is not recorded, which began and ended at these times and would have started at
     that second; and in words what becomes of it. A run is to stand in for it where the plan says so. What was made
-    before it, while none was on, is its, as that of any run."""
+    before it, while none was on, is its, as that of any run; of batches, what was made in it is of none."""
     begun, ended, start = run
     before = intervals.last.ended if intervals.last is not None else 0.0
-    passed = Passed(begun if plan.between == "report" else before, ended, start)
+    passed = Passed(begun if plan.between == "report" or plan.type != "RUN" else before, ended, start)
     made, rest = _parted(state.pending, passed)
     state = replace(state, pending=rest, passed=(*state.passed, passed)[-MOST_PASSED:])
     words = _words(made)
     if plan.untold_after is None:
-        return state, words and f"nor is what was made in it: {words}"
+        return state, words and f"nor is what was made in {'it' if plan.type == 'RUN' else 'its batches'}: {words}"
     stand_in = Untold(now + plan.untold_after, start, max(floor(ended), start + 1), made)
     state = replace(state, untold=(*state.untold, stand_in))
     return state, words and f"and {STAND_IN} gets what was made in it: {words}"

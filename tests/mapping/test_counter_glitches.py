@@ -94,6 +94,10 @@ def test_p2_p4_a_dip_to_zero_is_none_also_where_all_can_have_been_made_since(
         ([3, 0, 2, 4], 1.0, 4, "taken as a reset"),  # it counts on from zero
         ([10, 4, 0, 11], 3.0, 1, "after 10, 9 s before: a glitch, 1 counted"),
         ([5, 0, 3, 0, 6], 1.0, 6, "after 3, 2 s before: a glitch, 3 counted"),  # the dip after a reset
+        ([1000, 999, 1001], 1.0, 1, "after 1000, 2 s before: a glitch, 1 counted"),
+        ([1000, 999, 999, 1000, 1002], 1.0, 2, "a glitch, 0 counted"),
+        ([1000, 990, 992, 1001], 1.0, 11, "not a reset to zero"),  # it counts on from there
+        ([1000, 999, 999, 1001], 31.0, 2, "not a reset to zero"),  # which it shows for more than a minute
     ],
 )
 def test_p2_a_dip_is_told_from_a_reset_by_where_it_comes_back_and_when(
@@ -114,6 +118,9 @@ def test_p2_a_dip_is_told_from_a_reset_by_where_it_comes_back_and_when(
         ([20, 22, 24, 0, 23], True, 27),
         ([3, 23, 0, 20], True, 40),  # as it always moves
         ([3, 0, 3], True, 3),  # nothing is known of how it moves
+        ([1000, 1020, 1019, 1021], True, 21),  # 1,019 can have been made since a reset, and were not
+        ([1000, 1020, 1019, 1041], True, 1061),  # farther than it usually moves
+        ([40, 60, 20, 70], True, 90),  # as it always moves, from zero too
         ([20, 22, 24, 0, 24], False, 4),
         ([20, 22, 24, 0, 25], False, 29),  # nobody watched
     ],

@@ -11,7 +11,7 @@ from gateway.mapping.compile import LinePlan
 from gateway.mapping.context import Recorder
 from gateway.mapping.facts import SumKey
 from gateway.mapping.feeder import time_of
-from gateway.mapping.line import LineState, Tick, dump, load
+from gateway.mapping.line import LineState, LineSteps, Tick, dump, load
 from gateway.mapping.output import Amount, AmountKey, Held, OutputState, Untold
 from gateway.mapping.owed import Kind, Owed, settle, split, waiting
 from gateway.model import Output, Record, Sample
@@ -85,7 +85,8 @@ def test_p13_what_is_held_until_it_is_known_what_was_told_waits_too() -> None:
     key = AmountKey(0, (), ("yield",))
     held = OutputState(pending=(Amount(T0, 1, key),), held=(Held(Amount(T0 + 1, 2, key)),))
     untold = (Untold(T0 + 900, int(T0) + 2, int(T0) + 9, (((), ("yield",), 4),)),)
-    assert waiting([("RUN", replace(held, untold=untold))]) == {KINDS[0]: [(T0, 1), (T0 + 1, 2), (T0 + 2, 4)]}
+    line = LineSteps(plan(), replace(LineState(), output=replace(held, untold=untold)))
+    assert waiting(line.outputs) == {KINDS[0]: [(T0, 1), (T0 + 1, 2), (T0 + 2, 4)]}
 
 
 def orders(**output: str) -> LinePlan:
@@ -172,12 +173,12 @@ def of_first(records: list[Record]) -> float:
     return sum(float(str(one.raw_data["yield"])) for one in outputs if one.interval == outputs[0].interval)
 
 
-def test_p13_what_is_owed_goes_with_what_is_nobodys() -> None:
-    """Where the parts turn out to be told to none, nothing is owed any more."""
+def test_p13_what_is_nobodys_and_only_listed_is_taken_at_once() -> None:
+    """Where the parts are told to none, nothing waits for the next order: there may be none for long."""
     line = orders(between_runs="report")
     events: list[Sample | Tick] = [said(1, "X", of=1), tag(2, "Good", 0), tag(30, "Good", 20), tag(50, "Good", 60)]
     events += [tag(70, "Good", 60), said(71, "", of=40), tick(200)]
-    assert [debt.amount for debt in fed(line, *events).state.owed] == [40]
+    assert amounts(fed(line, *events).records) == [60, -40]
     played = fed(line, *events, said(300, "B", of=300), tick(400))
     assert not played.state.owed
     assert amounts(played.records) == [60, -40]

@@ -115,6 +115,37 @@ def test_p13_what_comes_late_after_a_restart_shows_no_wrong_clock() -> None:
         assert not [notice for notice in store.notices if "behind" in notice.text]
 
 
+def test_p13_a_trail_that_begins_with_a_late_message_is_whole_after_a_restart() -> None:
+    """The first that is remembered has come late, and was put between two that had been stored before."""
+    counts = {"good": {"source": "mes", "topic": "count", "field": "n", "time": "at", "counter": {}}}
+    order_by_time = {"order": {"source": "mes", "topic": "order", "field": "number", "time": "at"}}
+    by_key, output = (
+        {"key": "order", "product": "P", "name": "{order}"},
+        [{"count": "good", "raw_data": {"yield": "{n}"}}],
+    )
+    line = plan(inputs={**counts, **order_by_time}, run=by_key, states=None, scrap_yield={"entries": output})
+
+    def said(at: float, heard: float, topic: str, value: dict[str, object]) -> Sample:
+        return message(heard, topic, {**value, "at": T0 + at})
+
+    begun = [said(10, 10, "order", {"number": "A"}), said(60, 60, "count", {"n": 30})]
+    begun += [said(100, 100, "order", {"number": "B"}), said(200, 200, "count", {"n": 40})]
+    late = [said(20, 500, "count", {"n": 5}), said(910, 925, "count", {"n": 45})]
+    store = Store(line)
+    for event in begun:
+        store.take(event)
+    store.commit(anew=False)
+    for event in late:
+        store.take(event)
+    store.commit(anew=True)
+    assert store.line.base is not None
+    assert store.line.base.at == T0 + 20
+    store.restart()
+    store.take(tick(990))
+    assert [entry.at - T0 for entry in store.line.trail()] == [60, 100, 200, 910]
+    assert store.records == run([*begun, *late, tick(990)], (), (), line).records
+
+
 def without_stamp(record: Record) -> Record:
     return replace(record, timestamp=0) if isinstance(record, Output) else record
 
