@@ -17,6 +17,7 @@ from gateway import clock_watch, control, control_places, ntp, ways
 from gateway.build import described
 from gateway.children import EDGES, SOURCES, core_child, edge_child, make_drain, make_sources, source_child
 from gateway.clock import AnchoredClock
+from gateway.clock_evidence import KnownTime
 from gateway.clock_watch import ClockWatch, Witnesses
 from gateway.config.difference import in_effect, marks
 from gateway.config.loader import Loaded
@@ -26,7 +27,6 @@ from gateway.errors import GatewayError
 from gateway.fence import Fence
 from gateway.health import Condition, Problems
 from gateway.intake import Intake
-from gateway.known_time import KnownTime
 from gateway.live import control_handlers as live_handlers
 from gateway.live.tail import Onlookers, Present
 from gateway.mapping.compile import LinePlan

@@ -1,11 +1,8 @@
-"""What confirms a time, and in which rank: NTP, Oden's own clock, the machine's sleep, the clocks of devices. Pure.
-
-Oden's clock is told by the `Date` of its answers: several over a minute that agree, so that no single one is believed.
-
-A machine's clock can be set wrong by anybody, and one wrong hour at Oden is an hour of work for somebody. So neither
-the clock at boot nor a leap of it is believed for itself: something else has to say the same.
+"""What confirms a time, and in which rank: NTP, Oden's own clock, the machine's sleep, the clocks of devices; and what
+is remembered of that from one life of the gateway to the next. Pure.
 """
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -127,3 +124,34 @@ class ServerTime:
         distances = [distance for _, distance in self._seen]
         middle = median(distances)
         return middle if all(abs(distance - middle) <= SPREAD for distance in distances) else None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTime:
+    """The last time that was `confirmed`; `since` when what was stamped is not confirmed, None where all is, and from
+    when on that was by the same clock (`begun`); that clock's time when the machine was `started`, in the start named
+    `boot`. Seconds since 1970."""
+
+    confirmed: float = 0.0
+    since: float | None = None
+    begun: float | None = None
+    started: float = 0.0
+    boot: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Retiming:
+    """Times from `since` on, a whole second, are to be `by` seconds later, or earlier where that is negative."""
+
+    since: int
+    by: float
+
+
+def of_what_is_ahead(known: KnownTime, seen_until: float, now: float) -> Retiming | None:
+    """What is to be mended at a start by another clock than that of the life before, where the latest time that was
+    stored, `seen_until`, is yet to come: that clock was ahead, or this one is behind, and nobody has confirmed either.
+    What was stamped by it ends `now`; what was stamped before it by others, too, if all of that is yet to come."""
+    if seen_until <= now:
+        return None
+    first = known.since if known.since is not None and (known.since > now or known.begun is None) else known.begun
+    return Retiming(math.floor(now if first is None else first), now - seen_until)

@@ -27,10 +27,9 @@ from typing import Literal
 import structlog
 
 from gateway.clock import AnchoredClock, ClockMoves
-from gateway.clock_evidence import DRIFT, By, Evidence, Verdict, judge
+from gateway.clock_evidence import DRIFT, By, Evidence, KnownTime, Retiming, Verdict, judge, of_what_is_ahead
 from gateway.errors import GatewayError
 from gateway.health import Condition, Problems
-from gateway.known_time import KnownTime, Retiming, of_what_is_ahead
 
 log = structlog.get_logger()
 

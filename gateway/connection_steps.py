@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import structlog
 
-from gateway.shown_address import shown_address
+from gateway.secret_forms import shown_address
 
 log = structlog.get_logger()
 

@@ -12,8 +12,8 @@ from typing import Any
 import structlog
 from pydantic import TypeAdapter
 
+from gateway.clock_evidence import KnownTime, Retiming
 from gateway.frozen import replace
-from gateway.known_time import KnownTime, Retiming
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import LineState
 from gateway.mapping.state_rows import StateRows

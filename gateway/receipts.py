@@ -32,8 +32,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 from typing import Literal, Protocol
 
-from gateway.receipt_blocks import Blocks
-from gateway.receipt_rows import BLOCK, HEAD, Changes, Head
+from gateway.receipt_rows import BLOCK, HEAD, Blocks, Changes, Head
 from gateway.receipt_table import DIGEST, NOTHING, ReceiptTable, Unconfirmed
 
 LEFTOVER = 600.0

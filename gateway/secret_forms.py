@@ -1,8 +1,9 @@
-"""A secret however it is written: whoever repeats what he was told in confidence may have escaped it on the way.
+"""What must not be shown: a secret, however it is written, and of an address who it names and what its query says.
 
-Each of its characters is looked for as it is, and as an address (`%2F`, `%2f`, `+`), a page (`&quot;`, `&#39;`,
-`&#x27;`) and JSON or Python (`\\"`, `\\u00fc`, `\\xfc`) write it, also where an address, a page or JSON has that in it;
-and all of it in base 64, of either alphabet. What of it is escaped is for each writer to choose, so any mixture counts.
+Whoever repeats what he was told in confidence may have escaped it on the way. Each character of a secret is looked for
+as it is, and as an address (`%2F`, `%2f`, `+`), a page (`&quot;`, `&#39;`, `&#x27;`) and JSON or Python (`\\"`,
+`\\u00fc`, `\\xfc`) write it, also where an address, a page or JSON has that in it; and all of it in base 64, of either
+alphabet. What of it is escaped is for each writer to choose, so any mixture counts.
 """
 
 import base64
@@ -20,6 +21,13 @@ _NEVER_ESCAPED = re.compile(r"[A-Za-z0-9]+")
 _NAMES = codepoint2name | {ord("'"): "apos"}
 _BACKSLASH = r"(?:\\|%(?:25)*5[cC]|&(?:amp;)*(?:#0*92|#[xX]0*5[cC]|bsol);)"
 _SHORT = {"\b": "b", "\f": "f", "\n": "n", "\r": "r", "\t": "t"}
+
+_USER = re.compile(r"(?<=://)[^?]*@")
+"""Who is named before the host, also where a password has a `/` or `#` that should have been escaped: `me:1/word@host`
+reads as a host with a port and a path.
+"""
+_PART = re.compile(r"(?<![^&;#])([^&;#=]*=|)[^&;#]+")
+"""A part of a query: its name with the sign behind it, or nothing, and what it says."""
 
 
 def without(text: str, secret: str, shown: str) -> str:
@@ -101,3 +109,17 @@ def _percent(content: bytes) -> str:
 def _hex(content: bytes) -> str:
     """`content` in hexadecimal digits, small or large."""
     return "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in content.hex())
+
+
+def shown_address(url: str) -> str:
+    """`url` without what may be a secret: who it names before the host, and the values of its query."""
+    before, mark, query = _USER.sub("***@", url).partition("?")
+    return before + mark + _PART.sub(r"\1***", query)
+
+
+def not_shown(url: str) -> Iterator[str]:
+    """What of `url` is not shown."""
+    for user in _USER.findall(url):
+        yield user.removesuffix("@")
+    for part in _PART.finditer(url.partition("?")[2]):
+        yield part[0].removeprefix(part[1])

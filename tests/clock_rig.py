@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from typing import Any, Literal
 
 from gateway.clock import AnchoredClock
+from gateway.clock_evidence import KnownTime
 from gateway.clock_watch import EARLIEST, ClockWatch, Witnesses
 from gateway.health import Problems
-from gateway.known_time import KnownTime
 from tests.campaign.virtual import simulate
 
 RIGHT = EARLIEST + 86_400.0

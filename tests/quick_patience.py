@@ -5,9 +5,9 @@ import sys
 
 from gateway import health
 from gateway.__main__ import main
-from gateway.status import standstill
+from gateway.status import findings
 
 if __name__ == "__main__":
-    standstill.STANDS /= 60
+    findings.STANDS /= 60
     health.PATIENCE /= 60
     sys.exit(main())

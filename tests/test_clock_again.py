@@ -5,8 +5,8 @@ import math
 
 import pytest
 
+from gateway.clock_evidence import KnownTime, Retiming, of_what_is_ahead
 from gateway.clock_watch import LASTING, LONGEST_WAIT
-from gateway.known_time import KnownTime, Retiming, of_what_is_ahead
 from tests.clock_rig import NOTHING, RIGHT, YEAR, Machine, in_simulated_time, kinds
 
 

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from gateway.clock import ClockMoves
+from gateway.clock_evidence import KnownTime
 from gateway.clock_watch import LASTING, LONGEST_WAIT
 from gateway.health import Problems
-from gateway.known_time import KnownTime
 from tests.clock_rig import NOTHING, RIGHT, YEAR, Machine, in_simulated_time, kinds, running
 
 # At boot

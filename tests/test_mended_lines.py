@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.clock_evidence import Retiming
 from gateway.config.schema import Line
 from gateway.intake import Intake
-from gateway.known_time import Retiming
 from gateway.mapping.compile import compile_line
 from gateway.mending import mend
 from gateway.model import Moment, Output, Sample

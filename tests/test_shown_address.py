@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.shown_address import not_shown, shown_address
+from gateway.secret_forms import not_shown, shown_address
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from gateway.errors import ConfigError, Diagnostic
 from gateway.live.findings import Finding, Level
 from gateway.mapping.compile import LinePlan
 from gateway.model import CREATED_ONCE
-from gateway.shown_address import shown_address
+from gateway.secret_forms import shown_address
 
 HOUR = 3600.0
 HOURS_A_WEEK = 168.0

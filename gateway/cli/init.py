@@ -19,11 +19,10 @@ from gateway.config.environment import VARIABLE_PREFIX
 from gateway.config.schema import OpcuaConfig
 from gateway.config.schema_process import Log
 from gateway.errors import ConfigError, GatewayError
-from gateway.live.branches import Branch, one_branch
 from gateway.live.browse import SECONDS, BrowseQuestion, browse, number_names
-from gateway.live.first_config import FirstLine, first_configuration, state_of
+from gateway.live.first_config import Branch, FirstLine, first_configuration, one_branch, state_of
 from gateway.live.offer import Offer, Offers
-from gateway.shown_address import shown_address
+from gateway.secret_forms import shown_address
 
 COMMAND = "oden-gateway"
 SCHEMA = "gateway.schema.json"

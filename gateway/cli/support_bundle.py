@@ -29,8 +29,8 @@ from gateway.config.environment import VARIABLE_PREFIX
 from gateway.config.loader import Loaded
 from gateway.control_places import places
 from gateway.errors import ConfigError, GatewayError
-from gateway.secret_forms import without
-from gateway.shown_address import not_shown
+from gateway.oden.exchange import iso
+from gateway.secret_forms import not_shown, without
 
 LINES_OF_LOG = 20_000
 LONGEST = 20.0
@@ -162,7 +162,7 @@ def _about(config: Path) -> str:
     rows = {
         "gateway": described(),
         "configuration": str(config.absolute()),
-        "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "written": iso(int(time.time())),
         "user": str(os.geteuid()),
         "system": system.get("PRETTY_NAME", "unknown"),
         "machine": " ".join(platform.uname()[2:5]),
@@ -177,7 +177,7 @@ def _files(directory: Path) -> Iterator[str]:
     try:
         for path in sorted(directory.rglob("*")):
             seen = path.lstat()
-            changed = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seen.st_mtime))
+            changed = iso(int(seen.st_mtime))
             yield f"{seen.st_mode:o} {seen.st_uid} {seen.st_size:>12} {changed} {path}"
     except OSError as error:
         raise GatewayError(f"{directory} cannot be read: {error.strerror}") from None

@@ -21,7 +21,7 @@ from gateway.config.schema_mqtt import MqttConfig
 from gateway.config.schema_walk import Loc
 from gateway.config.tree import quoted
 from gateway.errors import ConfigFault, characters_of
-from gateway.shown_address import shown_address
+from gateway.secret_forms import shown_address
 
 DERIVED_KEYS: Mapping[str, tuple[str, ...]] = {
     "expr": ("edge", "counter"),

@@ -18,7 +18,7 @@ from gateway.config.schema_process import PageTls
 from gateway.config.schema_walk import Loc
 from gateway.config.tree import quoted
 from gateway.errors import ConfigFault
-from gateway.shown_address import shown_address
+from gateway.secret_forms import shown_address
 
 _SECURE = ("mqtts:", "wss:")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from gateway.config.addresses import JSON_PATH, SPARKPLUG, meant_node_id, own_path
 from gateway.config.invisible import CURLY_QUOTES, TYPESET, in_curly_quotes, name_of
-from gateway.config.lint_paths import doubts_of_path
+from gateway.config.lint_sources import doubts_of_path
 from gateway.config.lint_texts import joined_by, texts_of
 from gateway.config.near_words import is_turned, look_alike, one_slip_apart, suggestion
 from gateway.config.schema import Line, LookupTable

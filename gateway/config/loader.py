@@ -42,7 +42,7 @@ from gateway.config.tree import BrokenFileError, Node, Tree
 from gateway.config.yaml_words import WORD_ALONE
 from gateway.errors import ConfigError, ConfigFault, Diagnostic
 from gateway.model import Lookups, Scalar
-from gateway.shown_address import shown_address
+from gateway.secret_forms import shown_address
 
 if TYPE_CHECKING:
     from gateway.config.stand_ins import Mended

@@ -27,7 +27,7 @@ from gateway.config.schema_io import Input, ScrapYield
 from gateway.config.schema_mqtt import MqttConfig
 from gateway.config.schema_process import Log, OutboxConfig, Status
 from gateway.config.schema_rules import Rule
-from gateway.shown_address import shown_address
+from gateway.secret_forms import shown_address
 
 MAX_RATE = 1.0
 """Requests per second that Oden permits."""

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gateway.clock import Clock
 from gateway.model import SPARED
-from gateway.shown_address import shown_address
+from gateway.secret_forms import shown_address
 
 AGAIN = 86_400.0
 """Seconds after which it is tried anew whether Oden still wants what costs more requests."""

@@ -21,6 +21,7 @@ from gateway.live.browse import BROWSE_QUESTION, BrowseQuestion, answer_browse, 
 from gateway.live.look import SOURCE_LOOK, LookQuestion, differing, look
 from gateway.live.tail import Present, as_json, tail
 from gateway.mapping.inputs import InputMemory
+from gateway.mapping.values import scalar
 from gateway.sources.base import Source
 from gateway.sources.found import Found, Metric, Topic, is_within
 from gateway.sources.mqtt_topics import scalars_in
@@ -35,7 +36,7 @@ def remembered(present: Present, question: BrowseQuestion, heard: Sequence[Found
     found: dict[tuple[str, ...], Topic | Metric] = {}
     for given, memory in _inputs(present, question.source):
         if given.device is not None and given.metric is not None:
-            metric = Metric(given.device, given.metric, "", _scalar(memory.value), known_at=memory.received)
+            metric = Metric(given.device, given.metric, "", scalar(memory.value), known_at=memory.received)
             if not question.start and matches(f"{metric.device} {metric.metric}"):
                 found[place_of(metric)] = metric
         elif given.topic is not None and is_within(given.topic, question.start) and matches(given.topic):
@@ -67,13 +68,9 @@ def _inputs(present: Present, source: str) -> Iterator[tuple[Input, InputMemory]
 
 def _add(topic: Topic, given: Input, memory: InputMemory) -> None:
     topic.known_at = max(topic.known_at or 0.0, memory.received)
-    fields = {given.field: _scalar(memory.value)} if given.field is not None else dict(scalars_in(memory.value))
+    fields = {given.field: scalar(memory.value)} if given.field is not None else dict(scalars_in(memory.value))
     topic.fields = {**topic.fields, **fields}
     topic.said = json.dumps(topic.fields[""], ensure_ascii=False) if "" in topic.fields else ""
-
-
-def _scalar(value: object) -> str | int | float | None:
-    return value if isinstance(value, str | int | float) else None
 
 
 BROWSE = "browse"

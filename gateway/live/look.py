@@ -17,7 +17,7 @@ from gateway.config.difference import AFTER_A_RESTART, Marks, Names, names_betwe
 from gateway.config.schema import OpcuaConfig
 from gateway.errors import SourceError
 from gateway.live.tail import InputReading, Present, known, readings
-from gateway.shown_address import shown_address
+from gateway.secret_forms import shown_address
 from gateway.sources.base import Arrival, Source
 from gateway.ways import Ways
 

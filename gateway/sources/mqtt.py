@@ -24,7 +24,7 @@ from gateway.errors import SourceError
 from gateway.health import KindName
 from gateway.model import Moment, Notice, Reject, Sample
 from gateway.receipt_table import DIGEST
-from gateway.shown_address import shown_address
+from gateway.secret_forms import shown_address
 from gateway.sources.base import TURN, Arrival, Connected, Receipt, Source, SourceHealth, Take, moments_of
 from gateway.sources.mqtt_confirmation import TOLD, Confirmation
 from gateway.sources.mqtt_connection import (

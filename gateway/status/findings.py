@@ -1,9 +1,9 @@
-"""What is wrong, as conditions for the registry of problems, and what was lately, as sentences. Pure, from a
-snapshot's parts.
+"""What is wrong, as conditions for the registry of problems, and what was lately, as sentences: from a snapshot's parts
+alone, but for how long Oden has taken nothing, which `Standstill` remembers.
 """
 
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from gateway.batch import IntakeHealth
@@ -12,9 +12,11 @@ from gateway.delivery.breaker import REFUSES
 from gateway.errors import CERTIFICATE_DATES
 from gateway.health import Condition, KindName
 from gateway.model import Notice
+from gateway.oden.exchange import iso
 from gateway.oden.http_answer import UNREACHABLE
 from gateway.outbox.directory import REMOVED
 from gateway.outbox.entries import Pause
+from gateway.outbox.statistics import Summary
 from gateway.status.snapshot import LineStatus, OdenStatus, OutboxStatus, SourceStatus, counted
 
 MOST_NAMED = 3
@@ -23,6 +25,10 @@ LATELY = 3600.0
 """Seconds for which a notice counts as something that was lately."""
 SILENT = 20.0
 """Seconds without an answer of Oden's to anything that was sent, after which that is said."""
+
+STANDS = 60.0
+"""Seconds without a record that is done with, after which a request that has failed meanwhile is why nothing is
+delivered."""
 
 
 def intake(health: IntakeHealth, full: str | None) -> Iterator[Condition]:
@@ -94,7 +100,7 @@ def delivery(
         wait = None if oden.retry_at is None or not oden.held else max(0.0, oden.retry_at - now)
         again = "by itself" if wait is None else f"in {wait:.0f} s" if wait >= 0.5 else "now"
         if any(words in held for words in CERTIFICATE_DATES):
-            shown = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            shown = iso(int(now))
             yield Condition("certificate_dates", "", f"{reason}; for the gateway it is {shown}; {kept}.")
         yield Condition("oden_held", "", f"{reason}; {kept}; tried again {again}.")
     for line in lines:
@@ -234,3 +240,27 @@ def hints(notices: Sequence[Notice], total: int, now: float) -> Iterator[str]:
 
 def _times(number: int) -> str:
     return "once" if number == 1 else f"{number:,} times"
+
+
+class Standstill:
+    """Looked at whenever the outbox has been read."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._done = 0
+
+    def look(self, summary: Summary, held: Collection[str], monotonic: float) -> None:
+        """What the outbox holds now. What waits of lines that are `held` by themselves does not count, nor does what
+        waits because a person has paused delivery."""
+        counts, totals = summary.counts, summary.totals
+        waits = counts.waiting + counts.sending + counts.in_doubt > sum(counts.by_line.get(line, 0) for line in held)
+        done = totals.delivered + totals.dead
+        if not waits or summary.pause is not None:
+            self._since = None
+        elif self._since is None or done != self._done:
+            self._since = monotonic
+        self._done = done
+
+    def seconds(self, monotonic: float) -> float | None:
+        """For how long something has waited and nothing was done with; None where nothing waits."""
+        return None if self._since is None else monotonic - self._since

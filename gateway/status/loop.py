@@ -15,12 +15,12 @@ from gateway.outbox.control_handlers import ControlHandlers
 from gateway.outbox.statistics import Summary
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
+from gateway.status.findings import Standstill
 from gateway.status.history_file import Chronicle
 from gateway.status.journal import Journal
 from gateway.status.notify import Systemd
 from gateway.status.picture import Parts, beside_amounts, on_now, snapshot
 from gateway.status.snapshot import Snapshot, as_json
-from gateway.status.standstill import Standstill
 from gateway.supervisor import Supervisor
 
 log = structlog.get_logger()

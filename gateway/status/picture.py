@@ -27,7 +27,7 @@ from gateway.outbox.entries import DeadLetter as StoredLetter
 from gateway.outbox.statistics import Summary
 from gateway.outbox.words import began, in_words
 from gateway.sources.base import Source
-from gateway.status import findings, standstill
+from gateway.status import findings
 from gateway.status.history import Amounts, History, Span, detail_of, with_amount
 from gateway.status.snapshot import (
     DeadLetter,
@@ -379,7 +379,7 @@ def _outbox(summary: Summary, oden: OdenStatus, gap: float, limit: int) -> Outbo
 def _oden(parts: Parts, now: float, stands: float | None) -> OdenStatus:
     state = parts.drain.health
     held, refuses = state.api.reason if state.api else None, state.refuses(now)
-    if held is None and refuses is None and stands is not None and stands >= standstill.STANDS:
+    if held is None and refuses is None and stands is not None and stands >= findings.STANDS:
         # Searches may be answered all the while, and other requests fail each in a way of its own.
         held = state.last_error if (state.last_error_at or 0.0) > now - stands else None
     return OdenStatus(

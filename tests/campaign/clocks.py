@@ -11,10 +11,9 @@ from email.utils import formatdate
 from typing import Literal
 
 from gateway.clock import AnchoredClock
-from gateway.clock_evidence import OVER, WITHIN, ServerTime
+from gateway.clock_evidence import OVER, WITHIN, KnownTime, ServerTime
 from gateway.clock_watch import EARLIEST, LASTING, LONGEST_WAIT, NEAR, TOLERATED, ClockWatch, Leap, Witnesses
 from gateway.health import Problems
-from gateway.known_time import KnownTime
 from tests.campaign.virtual import simulate
 
 LENGTH = 3600.0

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway import recollection
-from gateway.known_time import Retiming
+from gateway.clock_evidence import Retiming
 from gateway.mending import mend
 from gateway.oden.requests import Wording
 from tests.delivery.harness import Oden, Rig

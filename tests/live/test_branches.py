@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.live.branches import Branch, one_branch
+from gateway.live.first_config import Branch, one_branch
 from gateway.live.offer import Offer, Offers
 from gateway.model import Scalar
 from gateway.sources.found import Topic

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from gateway.known_time import KnownTime
+from gateway.clock_evidence import KnownTime
 from gateway.mending import keep_time, known_time, retime
 from gateway.model import Output, StartInterval, UpdateInterval
 from gateway.outbox.entries import Attempt, Commit

@@ -7,8 +7,7 @@ from dataclasses import replace as changed
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.receipt_blocks import JOINED, MOST_BLOCKS
-from gateway.receipt_rows import HEAD
+from gateway.receipt_rows import HEAD, JOINED, MOST_BLOCKS
 from gateway.receipt_table import DIGEST, ReceiptTable, Unconfirmed
 from gateway.receipts import Session
 from tests.receipts.digests import digest, hashed

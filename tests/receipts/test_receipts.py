@@ -4,7 +4,7 @@ import pytest
 
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.store import Outbox
-from gateway.receipt_blocks import MOST_BLOCKS
+from gateway.receipt_rows import MOST_BLOCKS
 from gateway.receipts import COMES_AGAIN, LEFTOVER, STORED_LATE, Session, Verdict
 from gateway.sources.base import Receipt
 from tests.outbox.floor import next_commit

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from gateway.outbox.entries import Pause, Totals
 from gateway.outbox.statistics import Counts, Summary
-from gateway.status.standstill import Standstill
+from gateway.status.findings import Standstill
 
 NOTHING = Summary(Counts(0, 0, 0, 0, 0, None), Totals(), (), (), 0, None, ())
 

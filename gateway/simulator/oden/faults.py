@@ -283,13 +283,14 @@ def _text(value: object) -> str:
 
 def _range(text: str) -> tuple[float, float]:
     low, dots, high = text.partition("..")
-    result = (_seconds(low), _seconds(high if dots else low))
+    result = (seconds(low), seconds(high if dots else low))
     if result[1] < result[0]:
         raise ValueError(text)
     return result
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """The seconds that `text` says. ValueError where these are none."""
     value = float(text)
     if not 0 <= value < math.inf:
         raise ValueError(text)
@@ -297,7 +298,7 @@ def _seconds(text: str) -> float:
 
 
 def _commit_after(text: str) -> float | None:
-    return {"no": None, "yes": 0.0}[text] if text in {"no", "yes"} else _seconds(text)
+    return {"no": None, "yes": 0.0}[text] if text in {"no", "yes"} else seconds(text)
 
 
 def _yes(text: str) -> bool:
@@ -377,8 +378,8 @@ _OPTIONS: Mapping[str, _Option] = {
     "at": _Option(_endpoint, "an endpoint such as interval/set, with * for anything"),
     "line": _Option(_not_empty, "a line's name or id"),
     "holding": _Option(_not_empty, "a text that the body must hold"),
-    "since": _Option(_seconds, "seconds, 0 or more"),
-    "until": _Option(_seconds, "seconds, 0 or more"),
+    "since": _Option(seconds, "seconds, 0 or more"),
+    "until": _Option(seconds, "seconds, 0 or more"),
     "chance": _Option(_probability, "a probability such as 0.2 or 20%"),
     "times": _Option(_count, "a whole number, 1 or more"),
 }

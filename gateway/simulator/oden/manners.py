@@ -11,7 +11,6 @@ So a client can be tried against each possibility. Pure.
 """
 
 import json
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -28,7 +27,7 @@ from gateway.simulator.oden.bodies import (
     to_internal_ids,
     without_ids,
 )
-from gateway.simulator.oden.faults import SHAPES, SUCCESSES
+from gateway.simulator.oden.faults import SHAPES, SUCCESSES, seconds
 from gateway.simulator.oden.store import BUILT_IN, Interval, Line, Store
 
 UPDATES = ("/v2/interval/set", "/v2/interval/update", "/v2/intervals/update")
@@ -70,13 +69,6 @@ class Manner:
 
 def _manner(default: T, row: Manner) -> T:
     return field(default=default, metadata={"row": row})
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < math.inf:
-        raise ValueError(text)
-    return value
 
 
 def _nothing(value: str, call: Call, answer: Answer) -> Answer:
@@ -214,7 +206,7 @@ class Manners:
         Manner(
             "how many seconds after a write the searches see it; `model.LaggingModel` asks",
             "seconds, 0 or more",
-            _seconds,
+            seconds,
         ),
     )
     errors: str = _manner(

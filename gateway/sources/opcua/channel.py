@@ -26,7 +26,7 @@ from gateway.config.schema import OpcuaConfig
 from gateway.connection_steps import note_step
 from gateway.errors import SourceError
 from gateway.health import KindName
-from gateway.shown_address import shown_address
+from gateway.secret_forms import shown_address
 from gateway.sources.opcua.certificates import split_chain
 from gateway.sources.opcua.greeting import connect, greet
 from gateway.sources.opcua.renewal import Stamps

@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from gateway.own_files import write_anew
-from gateway.shown_address import shown_address
+from gateway.secret_forms import shown_address
 
 log = structlog.get_logger()
 
