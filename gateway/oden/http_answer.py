@@ -337,7 +337,7 @@ def _said(part: object) -> object:
 
 def _retry_after(value: str | None) -> float | None:
     """Seconds; the date form is left aside, our own backoff serves then (RFC 9110, 10.2.3)."""
-    return float(value) if value and value.isdigit() else None
+    return float(value) if value and value.isascii() and value.isdigit() else None
 
 
 def why_no_answer(error: Exception, *, sent: bool) -> str:

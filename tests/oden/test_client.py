@@ -107,6 +107,15 @@ async def test_retry_after_and_words_of_the_server() -> None:
     assert (answer.retry_after, answer.error) == (7.0, "429: slow down (rate)")
 
 
+@pytest.mark.parametrize("pause", ["²", "-5", "1.5", "soon", "Thu, 03 Dec 2026 12:00:00 GMT"])
+async def test_a_retry_after_that_is_no_number_of_seconds_is_none(pause: str) -> None:
+    """A digit that is not ASCII is none: the request failed without a word."""
+    raw = http("429 Too Many", b'{"error": "slow down", "retryable": true}', f"Retry-After: {pause}")
+    async with server(reply(raw)) as url:
+        answer = await post(url)
+    assert (answer.status, answer.retry_after) == (429, None)
+
+
 async def test_p12_an_endless_answer_is_cut_off() -> None:
     """More than the largest answer is not read into memory, and counts as unreadable."""
 
