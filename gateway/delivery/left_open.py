@@ -14,6 +14,7 @@ from typing import Concatenate, ParamSpec
 import structlog
 
 from gateway.delivery.adoption import MINUTE, STATE, Shown, ended_at, is_of, shown_in, told_start, verdict
+from gateway.delivery.apart import SHOWN_AFTER
 from gateway.delivery.breaker import backoff
 from gateway.delivery.limited import LimitedClient
 from gateway.delivery.outcome import Outcome, outcome_of
@@ -37,6 +38,7 @@ MOST_LOOKS = 20
 """Answers that settle nothing, after which a start is sent although nobody knows what is open."""
 MOST_REFUSED = 3
 """The same, where Oden itself refuses the search for good: asking again does not help, and nothing must wait for it."""
+WAITS = "what is open at Oden cannot be looked up"
 MOST_PAST = 1_000
 """Starts of the past of which it is remembered that they are not there."""
 WITNESSES = ("RUN", STATE)
@@ -101,6 +103,8 @@ class LeftOpenAtOden:
             pause = backoff(max(looks, 1)) if error.answered else 1.0
             self._again_at[key] = settlement.clock.now() + max(pause, error.retry_after)
             if looks < (MOST_REFUSED if error.refused else MOST_LOOKS):
+                if looks >= SHOWN_AFTER:
+                    settlement.breaker.hold_line(record.line, f"{WAITS}: {error}")
                 return
             if self._is_past(record):
                 del self._looks[key]

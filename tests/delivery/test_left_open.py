@@ -7,6 +7,7 @@ from gateway.delivery.left_open import MOST_REFUSED
 from gateway.model import StartInterval
 from gateway.oden.requests import Wording
 from gateway.outbox.key_value import MemoryStore
+from gateway.simulator.oden.bodies import Answer
 from gateway.simulator.oden.manners import Manners
 from gateway.simulator.oden.store import Interval
 from tests.delivery.simulated import Plant, T, live
@@ -371,3 +372,25 @@ def test_p4_what_is_known_of_one_type_is_not_known_of_another() -> None:
     assert shown(plant.intervals("STATE")) == [(0, 1), (2 * DAY, None)]
     assert shown(plant.intervals("RUN")) == [(0, None), (2 * DAY, None)]
     assert not any("the run A" in text and "stays as it is" in text for text in plant.notices())
+
+
+def test_p9_the_page_says_that_nothing_is_told_because_a_search_is_not_understood() -> None:
+    """All was well, for as long as half an hour."""
+    said: list[str] = []
+
+    async def story(plant: Plant) -> None:
+        answer = plant.oden.model.answer
+
+        def odd(path: str, body: bytes) -> Answer:
+            return Answer(200, {}) if path == "/v2/interval/search" else answer(path, body)
+
+        await lost(plant, PLAIN, 60)
+        plant.oden.model.answer = odd  # type: ignore[method-assign]
+        plant.commit(plant.start(60, "STATE"))
+        await plant.until(lambda: plant.paths.count("interval/search") == 4)
+        said.extend(hold.reason for hold in plant.drain.health.lines.values())
+        await plant.drained()
+
+    plant = live(story)
+    assert said == ["what is open at Oden cannot be looked up: Oden's answer to the search was not understood"]
+    assert [state.start for state in plant.intervals("STATE")] == [T + 60]
