@@ -110,6 +110,10 @@ class DeliveryHealth:
             return f"{REFUSES} ({self.cause}), and has taken none for {(now - self.refused_since) / 60:.0f} minutes"
         return None
 
+    def say(self, error: str, now: float) -> None:
+        """Keep why nothing came of the last request."""
+        self.last_error, self.last_error_at = error, now
+
     def count(self, path: str, outcome: str, seconds: float, now: float) -> None:
         """One request ended."""
         noun, action = path.split("/")
@@ -156,7 +160,7 @@ class CircuitBreaker:
             health.lines.pop(line, None)
             self._forbidden.discard(line)
         else:
-            health.last_error, health.last_error_at = outcome.reason, now
+            health.say(outcome.reason, now)
             reasons = {"reason": outcome.reason, **({"detail": answer.detail} if answer.detail else {})}
             log.warning(
                 "request_failed", request=answer.request, endpoint=path, line=line, fate=outcome.fate, **reasons

@@ -10,8 +10,9 @@ import structlog
 from gateway.delivery.bulk import Bulk
 from gateway.delivery.changes import is_change
 from gateway.delivery.changing import MOST_UNSEEN, Changing
+from gateway.delivery.completeness import Completeness, known_beside
 from gateway.delivery.limited import LimitedClient
-from gateway.delivery.outcome import EMPTY, Outcome, look_up_result, outcome_of
+from gateway.delivery.outcome import EMPTY, LookUpResult, Outcome, look_up_result, outcome_of
 from gateway.delivery.searches import searched, searched_for_one
 from gateway.delivery.settlement import Settlement, unsaid
 from gateway.model import Notice, Output, Record, Setting, StartInterval, UpdateInterval
@@ -44,6 +45,7 @@ class LookUps:
         self._changing = changing
         self._client = client
         self._bulk = bulk
+        self._completeness = Completeness(settlement, client)
         self._strangers: set[str] = set()
         """Intervals of others that were told of."""
 
@@ -70,13 +72,13 @@ class LookUps:
         wording = settlement.options.wording
         listed = await self._waiting(work, attempt, wording)
         waiting = [one.record for one in listed if isinstance(one.record, Output) and one.is_from_before]
+        is_start = isinstance(work.records[0], StartInterval)
+        known = await settlement.known_starts(work) if is_start else {}
         if isinstance(work.records[0], Setting):
             answer, outcome, _ = await searched_for_one(settlement, self._client, work, request, written)
         else:
-            keeps = _concerned(work.records, waiting, wording)
+            keeps = _concerned(work.records, waiting, wording, known if is_start else known_beside(work))
             answer, outcome = await searched(settlement, self._client, work, request, written, keeps)
-        is_start = isinstance(work.records[0], StartInterval)
-        known = await settlement.known_starts(work) if is_start else {}
         undecided = ""
         if is_start and outcome.fate == "delivered":
             await self._notice_strangers(work, answer, known)
@@ -87,8 +89,15 @@ class LookUps:
             return
         step = settlement.learned.start_step
         result = look_up_result(work, attempt, answer, wording, step, known, waiting)
+        if outcome.fate == "delivered" and attempt.body and result.missing and result.ids:
+            result = await self._looked_closer(work, attempt, result, known, written)
+        if outcome.fate == "delivered" and result.missing and not (result.unsettled or undecided):
+            failed, undecided = await self._completeness.judge(work, attempt, answer, known, written)
+            outcome = failed or outcome
         if outcome.fate != "delivered" or result.unsettled or undecided:
             reason = outcome.reason or result.unsettled or undecided
+            if outcome.fate == "delivered":
+                settlement.breaker.health.say(reason, settlement.clock.now())
             answered = outcome.fate in ("dead", "delivered") or outcome.foreign
             if answered and isinstance(work.records[0], UpdateInterval) and attempt.looks + 1 >= MOST_UNSEEN:
                 await settlement.put_off(work, attempt, phase="retry", not_before=0.0, reason=reason)
@@ -113,6 +122,28 @@ class LookUps:
             await settlement.give_up(work, attempt)
         else:
             await settlement.put_off(work, attempt, phase="retry", not_before=0.0, reason=attempt.reason)
+
+    async def _looked_closer(
+        self, work: Work, attempt: Attempt, result: LookUpResult, known: Mapping[str, int], written: asyncio.Event
+    ) -> LookUpResult:
+        """Of several starts that were sent together some are at Oden, which may show a part of them only: look closer
+        for the others, as long as that shows more of them. What is said then of all."""
+        settlement = self._settlement
+        step, wording = settlement.learned.start_step, settlement.options.wording
+        while result.missing and not result.unsettled:
+            pairs = zip(work.positions, work.records, strict=True)
+            left = [(position, record) for position, record in pairs if position not in result.ids]
+            rest = replace(work, positions=tuple(at for at, _ in left), records=tuple(record for _, record in left))
+            request = requests.look_up(rest.records, settlement.line_id(work.line), None, max(1, step))
+            keeps = _concerned(rest.records, (), wording)
+            answer, outcome = await searched(settlement, self._client, work, request, written, keeps)
+            if outcome.fate != "delivered":
+                return replace(result, unsettled=outcome.reason)
+            closer = look_up_result(rest, attempt, answer, wording, step, known)
+            if not closer.ids:
+                return replace(result, unsettled=closer.unsettled)
+            result = replace(closer, ids={**result.ids, **closer.ids})
+        return result
 
     async def _learn_rounding(
         self,
@@ -238,13 +269,16 @@ class LookUps:
             settlement.breaker.hold_line(line, why)
 
 
-def _concerned(records: Sequence[Record], waiting: Sequence[Output], wording: Wording) -> Keeps | None:
-    """Which entries of the answer to their look-up say something of `records`; None: all."""
+def _concerned(
+    records: Sequence[Record], waiting: Sequence[Output], wording: Wording, beside: Collection[object] = ()
+) -> Keeps | None:
+    """Which entries of the answer to their look-up say something of `records`, or of what is `beside` them: output with
+    such a time stamp, an interval with such an id. None: all."""
     if isinstance(records[0], Output):
         output = [*(one for one in records if isinstance(one, Output)), *waiting]
-        return answers.concerns_output(output, wording.reference)
+        return answers.concerns_output(output, wording.reference, beside, MINUTE)
     starts = [one for one in records if isinstance(one, StartInterval)]
-    return answers.concerns_starts(starts, MINUTE) if starts else None
+    return answers.concerns_starts(starts, MINUTE, beside) if starts else None
 
 
 def _is_unsure(listed: Listed) -> bool:

@@ -4,13 +4,43 @@ import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
+_OF_ENTRIES = {"start_time", "raw_data"}
+"""What an interval, or an entry of output or of a test has, and nothing that is around a list of them."""
+
 
 def entries_of(answer: object) -> list[object] | None:
-    """The list that an answer is, or that it wraps; None where there is no such list."""
-    if isinstance(answer, Mapping):
-        lists = [value for value in answer.values() if isinstance(value, list)]
-        return lists[0] if len(lists) == 1 else None
-    return answer if isinstance(answer, list) else None
+    """The list that an answer is, or that it wraps, once or twice; of one that shows a single thing, that. None where
+    there is no such list. Of several, such as one of warnings beside that of entries, it is the one that has things in
+    it, or anything at all."""
+    if not isinstance(answer, Mapping):
+        return answer if isinstance(answer, list) else None
+    lists = _lists_in(answer)
+    full = [found for found in lists if found]
+    if not _OF_ENTRIES.isdisjoint(answer) or ("id" in answer and not full):
+        return [answer]
+    of_things = [found for found in full if any(isinstance(item, Mapping) and _is_thing(item) for item in found)]
+    found = of_things or full or lists
+    return found[0] if len(found) == 1 else None
+
+
+def id_of(thing: Mapping[str, object]) -> str | None:
+    """The id of a thing; None where it has none."""
+    found = thing.get("id")
+    return None if found is None or found == "" else str(found)
+
+
+def _is_thing(item: Mapping[str, object]) -> bool:
+    return "id" in item or not _OF_ENTRIES.isdisjoint(item)
+
+
+def _lists_in(wrapper: Mapping[str, object]) -> list[list[object]]:
+    """The lists in an object, or where it has none, in the objects in it that are not things themselves."""
+    inner = [value for value in wrapper.values() if isinstance(value, Mapping) and "id" not in value]
+    return _lists(wrapper) or [found for value in inner for found in _lists(value)]
+
+
+def _lists(wrapper: Mapping[str, object]) -> list[list[object]]:
+    return [value for value in wrapper.values() if isinstance(value, list)]
 
 
 def objects_in(answer: object) -> Iterator[Mapping[str, object]]:

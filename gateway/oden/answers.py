@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from gateway.model import IDENTITY, Output, Setting, StartInterval, UpdateInterval
 from gateway.oden import orders
-from gateway.oden.answer_parts import entries_of, epoch_of, objects_in, plain, reference_of
+from gateway.oden.answer_parts import entries_of, epoch_of, id_of, objects_in, plain, reference_of
 from gateway.oden.http_answer import Keeps
 
 LONGEST_REASON = 500
@@ -72,8 +72,8 @@ def interval_id(answer: object, record: StartInterval, reference: str | None = N
     """
     for item in objects_in(answer):
         is_ours = reference_of(item, reference) in (None, record.key)
-        if is_ours and "id" in item and epoch_of(item.get("start_time")) == record.start:
-            return str(item["id"])
+        if is_ours and id_of(item) is not None and epoch_of(item.get("start_time")) == record.start:
+            return id_of(item)
     return None
 
 
@@ -85,7 +85,7 @@ def created_id(answer: object, record: StartInterval) -> str | None:
     sole = _sole(answer)
     if isinstance(sole, Mapping):
         named = [sole[name] for name in ("id", "interval_id") if isinstance(sole.get(name), str | int)]
-        return str(named[0]) if named else None
+        return (str(named[0]) or None) if named else None
     return str(sole) if isinstance(sole, str | int) and isinstance(answer, list | Mapping) else None
 
 
@@ -170,7 +170,7 @@ def _is_as_told(entry: Mapping[str, object], record: UpdateInterval) -> bool:
 def shown_interval(answer: object, oden_id: str) -> Mapping[str, Any] | Literal["none"] | None:
     """The interval with that id, as the answer to a search shows it; "none" where it shows none, and None where the
     answer cannot be told to mean either."""
-    entries = [answer] if isinstance(answer, Mapping) and "id" in answer else entries_of(answer)
+    entries = entries_of(answer)
     if entries is None or any(not isinstance(entry, Mapping) or "id" not in entry for entry in entries):
         return None
     found = (entry for entry in entries if isinstance(entry, Mapping) and str(entry["id"]) == oden_id)
@@ -231,26 +231,42 @@ def output_times(entry: object) -> set[int]:
     return {time for item in objects_in(entry) if (time := epoch_of(item.get("timestamp"))) is not None}
 
 
-def concerns_output(records: Collection[Output], reference: str | None = None) -> Keeps:
-    """Which entries of the answer to a search say something of any of `records`."""
+def concerns_output(
+    records: Collection[Output], reference: str | None = None, beside: Collection[object] = (), step: int = 1
+) -> Keeps:
+    """Which entries of the answer to a search say something of any of `records`, whose time stamps Oden may move by
+    less than `step` seconds, or have a time stamp that is one of those `beside` them."""
     stamps, keys = {record.timestamp for record in records}, {record.key for record in records}
 
     def keeps(entry: object) -> bool:
         times = output_times(entry)
-        return not times or not times.isdisjoint(stamps) or reference_of(entry, reference) in keys
+        is_near = any(abs(time - stamp) < step for time in times for stamp in stamps)
+        return not times or is_near or any(time in beside for time in times) or reference_of(entry, reference) in keys
 
     return keeps
 
 
-def concerns_starts(records: Collection[StartInterval], step: int = 1) -> Keeps:
-    """The same of intervals whose starts Oden may round to `step` seconds; and those that have begun before any of
-    them, which can be somebody else's."""
+def shows_moved(answer: object, record: Output, beside: Collection[int], reference: str | None, step: int) -> bool:
+    """Whether the answer to a search has an entry that says what the record does, less than `step` seconds from its
+    time stamp, and that is none of those `beside` it."""
+    return any(
+        time not in beside
+        and 0 < abs(time - record.timestamp) < step
+        and (reference is None or reference not in raw)
+        and all(says_same(raw.get(name), value) for name, value in record.raw_data.items())
+        for time, raw in shown_output(answer) or ()
+    )
+
+
+def concerns_starts(records: Collection[StartInterval], step: int = 1, beside: Collection[object] = ()) -> Keeps:
+    """The same of intervals whose starts Oden may round to `step` seconds; those that have begun before any of them,
+    which can be somebody else's; and those with an id that is one of those `beside` them."""
     starts, step = sorted({record.start for record in records}), max(1, step)
 
     def keeps(entry: object) -> bool:
         times = {epoch_of(item.get("start_time")) for item in objects_in(entry)} - {None}
         start = next(iter(times)) if len(times) == 1 else None
-        if start is None:
+        if start is None or (isinstance(entry, Mapping) and str(entry.get("id")) in beside):
             return True
         place = bisect_left(starts, start)
         return place == 0 or any(abs(start - one) < step for one in starts[place - 1 : place + 1])
@@ -272,14 +288,22 @@ def shown_output(answer: object) -> list[tuple[int, Mapping[str, object]]] | Non
     return None if entries_of(answer) is None else found
 
 
+def shows_open(answer: object) -> bool:
+    """Whether the answer to a search has an interval that is open: without an end, or with one before its start."""
+    entries = [entry for entry in entries_of(answer) or () if isinstance(entry, Mapping)]
+    spans = [(epoch_of(entry.get("start_time")), shown_end(entry)) for entry in entries]
+    return any(start is not None and (end is None or end <= start) for start, end in spans)
+
+
 def shown_starts(answer: object) -> list[tuple[str, int]] | None:
     """The intervals in the answer to a search, each with its id and start; None where one cannot be read."""
     found = []
     for entry in entries_of(answer) or ():
         start = epoch_of(entry.get("start_time")) if isinstance(entry, Mapping) else None
-        if start is None or not isinstance(entry, Mapping) or entry.get("id") is None:
+        oden_id = id_of(entry) if isinstance(entry, Mapping) else None
+        if start is None or oden_id is None:
             return None
-        found.append((str(entry["id"]), start))
+        found.append((oden_id, start))
     return None if entries_of(answer) is None else found
 
 
@@ -325,7 +349,8 @@ def _things_of(answer: object, record: Setting) -> list[Mapping[str, object]]:
 def line_id(answer: object) -> str | None:
     """The id in the answer to a search for a line: its own, not that of its factory or of anything else it names."""
     entries = [answer] if isinstance(answer, Mapping) and "id" in answer else entries_of(answer) or []
-    return next((str(entry["id"]) for entry in entries if isinstance(entry, Mapping) and "id" in entry), None)
+    ids = (id_of(entry) for entry in entries if isinstance(entry, Mapping))
+    return next((found for found in ids if found is not None), None)
 
 
 def _shows_time(answer: object, name: str, wanted: int, key: str, reference: str | None) -> bool | None:

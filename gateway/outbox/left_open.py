@@ -120,6 +120,12 @@ def known_as(outbox: Outbox, line: str, interval_type: str, shown: tuple[str, in
     return next((key for key, one in _intervals(outbox) if (one.line, one.type, one.oden_id) == place), None)
 
 
+def open_at_oden(outbox: Outbox, line: str) -> list[tuple[str, str, int]]:
+    """The intervals of a line that Oden has and that are on, each with type, id and start."""
+    known = (one for _, one in _intervals(outbox) if one.line == line and not (one.ended or one.closed or one.gone))
+    return [(one.type, one.oden_id, one.start) for one in known if one.oden_id is not None]
+
+
 def ended_there(outbox: Outbox, work: Work, end: int, notice: Notice) -> None:
     """Oden has the interval of the update in `work` as ended at `end`, by somebody else: that stays."""
     (record,) = work.records

@@ -59,6 +59,14 @@ def known_starts(outbox: Outbox, line: str, interval_type: str) -> dict[str, int
     return {one.oden_id: one.start for one in known if one.oden_id is not None}
 
 
+def with_entries(outbox: Outbox, line: str, interval_type: str) -> str | None:
+    """The id at Oden of an interval of a line and type that has several entries of output from here, at times that
+    differ; None where none is known."""
+    known = _known(outbox, line, interval_type).values()
+    several = (one for one in known if one.oden_id is not None and len({*(one.sent or {}).values()}) > 1)
+    return next((one.oden_id for one in several), None)
+
+
 def _known(outbox: Outbox, line: str, interval_type: str) -> dict[str, Interval]:
     """The same, by their keys. Runs and batches have their lanes together, and those of one second may have one id at
     Oden."""

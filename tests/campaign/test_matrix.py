@@ -5,6 +5,7 @@ import pytest
 from tests.campaign.matrix import Row, measure, rows
 
 SAMPLE = (
+    "range=within",
     "ids=no",
     "errors=detail, one run and one entry refused",
     "overlap=409",

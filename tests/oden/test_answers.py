@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.model import Output, StartInterval
-from gateway.oden.answers import created_ids, interval_id, line_id, refused_ids, shows_output, shows_start
+from gateway.oden.answer_parts import entries_of
+from gateway.oden.answers import created_id, created_ids, interval_id, line_id, refused_ids, shows_output, shows_start
 
 START, END = 1_800_000_000, 1_800_000_060
 T0, T1, T20 = "2027-01-15T08:00:00Z", "2027-01-15T08:01:00Z", "2027-01-15T08:00:20Z"
@@ -156,3 +157,36 @@ def test_p4_an_update_that_is_not_understood_is_not_believed(answer: object) -> 
 def test_the_id_of_a_line(answer: object, found: str | None) -> None:
     """Its own, never that of its factory: with that everything sent for the line would be refused."""
     assert line_id(answer) == found
+
+
+ONE = {"id": "a", "start_time": T0, "tags": ["night"]}
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        ([ONE], [ONE]),
+        ({"results": [ONE], "errors": []}, [ONE]),
+        ({"intervals": [ONE], "warnings": [{"message": "old"}]}, [ONE]),
+        ({"status": "ok", "data": {"items": [ONE], "meta": {"total": 1}}}, [ONE]),
+        ({"id": "request", "data": [ONE]}, [ONE]),
+        ({"data": {"items": []}}, []),
+        (ONE, [ONE]),
+        ({"id": "a", "tags": []}, [{"id": "a", "tags": []}]),
+        ({"one": [ONE], "other": [ONE]}, None),
+        ({"name": "Line 01", "factory": {"id": "f", "lines": []}}, None),
+        ({"code": 404, "message": "not found"}, None),
+        ({}, None),
+        (None, None),
+    ],
+)
+def test_the_entries_of_an_answer_are_found_however_they_are_wrapped(answer: object, found: object) -> None:
+    """And what is no list of them is not taken for "none"."""
+    assert entries_of(answer) == found
+
+
+@pytest.mark.parametrize("named", [None, ""])
+def test_an_id_that_says_nothing_is_none(named: object) -> None:
+    """It was taken for an id, under which Oden knew nothing."""
+    answer = [{"id": named, "start_time": T0, "name": "wash"}]
+    assert (created_id(answer, WASH), interval_id(answer, WASH), line_id(answer)) == (None, None, None)

@@ -3,7 +3,8 @@
 Where the document is silent, this stand-in has chosen, and says so here.
 
 A range finds what overlaps it, ends included, and an interval without end overlaps everything after its start (or, by
-manner, what starts in the range). Results are ordered by start. A STATE cannot be made without a category. The previous
+manner, what starts in the range, or what starts and ends in it). Results are ordered by start.
+A STATE cannot be made without a category. The previous
 interval is not closed when the next one starts. Times are kept in whole seconds. A batch keeps its place where its run
 is deleted, and the output and tests of an interval go with it. A RUN maps its product to the line, and its target
 becomes that of product and line.
@@ -16,6 +17,7 @@ that does not exist is 400. An item may repeat the type and the line; in both, a
 `hard_delete` is checked and makes no difference.
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -99,7 +101,7 @@ def search_intervals(store: Store, body: Fields) -> object:
             interval.id == wanted_id
             if wanted_id is not None
             else name in {None, interval.name}
-            and (before is None or interval.start <= before)
+            and (before is None or _reaches(store, interval) <= before)
             and (after is None or (last := _last_in_range(store, interval)) is None or last >= after)
         )
     ]
@@ -202,7 +204,14 @@ def update(store: Store, body: Fields, old: Interval) -> Interval:
 
 def _last_in_range(store: Store, interval: Interval) -> int | None:
     """The last second by which a range finds `interval`; None where there is none."""
-    return interval.start if store.manners.range == "start" else interval.end
+    return interval.end if store.manners.range == "overlap" else interval.start
+
+
+def _reaches(store: Store, interval: Interval) -> float:
+    """The second until which a range has to last to find `interval`."""
+    if store.manners.range != "within":
+        return interval.start
+    return math.inf if interval.end is None else interval.end
 
 
 def _check_order(fields: Fields, start: int | None, end: int | None) -> None:

@@ -176,10 +176,11 @@ class Manners:
     range: str = _manner(
         "overlap",
         Manner(
-            "which intervals a range finds: those of which a part lies in it (overlap), or those that start in it "
-            "(start); `intervals.search_intervals` asks",
-            "overlap or start",
-            {text: text for text in ("overlap", "start")}.__getitem__,
+            "which intervals a range finds: those of which a part lies in it (overlap), those that start in it "
+            "(start), or those that start and end in it, so that none is open (within); `intervals.search_intervals` "
+            "asks",
+            "overlap, start or within",
+            {text: text for text in ("overlap", "start", "within")}.__getitem__,
         ),
     )
     ids: str = _manner(

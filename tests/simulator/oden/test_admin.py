@@ -89,7 +89,7 @@ async def test_manners_are_changed_and_shown(client: Client) -> None:
         ("POST", "/faults", {"kind": "close", "commit": [5]}, 400),
         ("POST", "/faults", {"kind": "close", "line": {"name": "Line 01"}}, 400),
         ("DELETE", "/faults/7", None, 404),
-        ("POST", "/modes", {"range": "within"}, 400),
+        ("POST", "/modes", {"range": "inside"}, 400),
         ("POST", "/modes", [], 400),
     ],
 )

@@ -33,7 +33,7 @@ REQUESTS = st.lists(
 
 @pytest.mark.parametrize(
     "given_",
-    [{"range": "within"}, {"nothing": 200}, {"ids": "maybe"}, {"bulk_update": 500}, {"search_lag": -1}, {"more": 1}],
+    [{"range": "inside"}, {"nothing": 200}, {"ids": "maybe"}, {"bulk_update": 500}, {"search_lag": -1}, {"more": 1}],
 )
 def test_a_wrong_mode_is_refused(given_: Mapping[str, object]) -> None:
     """The message names the mode and what it can be."""

@@ -165,7 +165,7 @@ def test_custom_types_and_bulk_requests_are_there_after_a_kill(start: Start, tmp
     [
         ("--fault", "explode"),
         ("--fault", "close commit=soon"),
-        ("--manner", "range=within"),
+        ("--manner", "range=inside"),
         ("--manner", "range"),
         ("--interval-type", "RUN"),
         ("--seed", "x"),
