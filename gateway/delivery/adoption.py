@@ -15,6 +15,7 @@ from ulid import ULID
 
 from gateway.model import StartInterval
 from gateway.oden import answers
+from gateway.oden.answer_parts import epoch_of
 from gateway.oden.shown_starts import says_as
 
 Verdict = Literal["adopt", "end", "leave"]
@@ -53,7 +54,7 @@ def shown_in(answer: object, reference: str | None) -> list[Shown] | None:
         if not isinstance(entry, Mapping):
             return None
         end = answers.shown_end(entry)
-        if end is None and entry.get("end_time") is not None:
+        if entry.get("end_time") not in (None, "") and epoch_of(entry["end_time"]) is None:
             return None
         metadata = entry.get("metadata")
         details = metadata if isinstance(metadata, Mapping) else {}

@@ -14,6 +14,8 @@ from gateway.oden import orders
 from gateway.oden.answer_parts import entries_of, epoch_of, id_of, objects_in, plain, reference_of
 from gateway.oden.http_answer import Keeps
 
+NEVER = 253_370_764_800
+"""The year 9999, in seconds since 1970."""
 LONGEST_REASON = 500
 """Characters of Oden's reason for a refusal that are kept."""
 SHORTENED = 16
@@ -178,8 +180,11 @@ def shown_interval(answer: object, oden_id: str) -> Mapping[str, Any] | Literal[
 
 
 def shown_end(shown: Mapping[str, Any]) -> int | None:
-    """The end of an interval that Oden shows; None where it is open, or that cannot be read."""
-    return epoch_of(shown.get("end_time"))
+    """The end of an interval that Oden shows; None where it is open, or that cannot be read. There are those who write
+    that it has none yet as a time before its start, such as the year 1, or as the year 9999."""
+    start, end = epoch_of(shown.get("start_time")), epoch_of(shown.get("end_time"))
+    is_none = end is None or end >= NEVER or (start is not None and end < start)
+    return None if is_none else end
 
 
 def strangers(answer: object, start: int, known: Collection[str]) -> list[str]:
@@ -191,7 +196,7 @@ def strangers(answer: object, start: int, known: Collection[str]) -> list[str]:
         for entry in entries
         if (begun := epoch_of(entry.get("start_time"))) is not None
         and begun < start
-        and ((end := epoch_of(entry.get("end_time"))) is None or end > start)
+        and ((end := shown_end(entry)) is None or end > start)
     ]
     return [str(entry["id"]) for entry in on if str(entry["id"]) not in known]
 
@@ -289,10 +294,9 @@ def shown_output(answer: object) -> list[tuple[int, Mapping[str, object]]] | Non
 
 
 def shows_open(answer: object) -> bool:
-    """Whether the answer to a search has an interval that is open: without an end, or with one before its start."""
+    """Whether the answer to a search has an interval that is open."""
     entries = [entry for entry in entries_of(answer) or () if isinstance(entry, Mapping)]
-    spans = [(epoch_of(entry.get("start_time")), shown_end(entry)) for entry in entries]
-    return any(start is not None and (end is None or end <= start) for start, end in spans)
+    return any("start_time" in entry and shown_end(entry) is None for entry in entries)
 
 
 def shown_starts(answer: object) -> list[tuple[str, int]] | None:
