@@ -132,9 +132,9 @@ def _left_behind(others: set["asyncio.Task[Any]"]) -> list[str]:
 
 
 def opcua_config(url: str, **settings: Any) -> OpcuaConfig:
-    return OpcuaConfig.model_validate(
-        {"type": "opcua", "url": url, "publishing_interval": "50ms", "security": "none", **settings}
-    )
+    """A source at `url`; a setting that is None is left out."""
+    whole = {"type": "opcua", "url": url, "publishing_interval": "50ms", "security": "none", **settings}
+    return OpcuaConfig.model_validate({name: value for name, value in whole.items() if value is not None})
 
 
 def mqtt_config(url: str, **settings: Any) -> MqttConfig:

@@ -62,6 +62,7 @@ class Auditor:
         self._suspected: dict[str, _Suspicion] = {}
         self._different: dict[str, _Differences] = {}
         self._replaced: dict[str, tuple[object, object]] = {}
+        self._mute: set[str] = set()
         self._takes_from = -math.inf
         self._waits_from = math.inf
 
@@ -70,6 +71,8 @@ class Auditor:
         self._told[node] = reading
         if self._suspected:
             self._suspected.pop(node, None)
+        if self._mute:
+            self._mute.discard(node)
 
     def told(self, node: str) -> Reading | None:
         """What came of `node` last."""
@@ -123,9 +126,15 @@ class Auditor:
                 self._different[node] = _Differences(told, now, 2 * differences.needed, replaced=True)
             return is_deaf
         if self._replaced.get(node) == seen:  # a new item has said the same as the one before: it is no help
+            if told is None:
+                self._mute.add(node)
             return False
         self._replaced[node] = seen
         return True
+
+    def is_mute(self, node: str) -> bool:
+        """Whether nothing ever came of `node`, also after it was watched anew, although it can be read."""
+        return node in self._mute
 
     def _agrees(self, node: str, read: Decoded) -> None:
         """What was told of `node` is so: its item lives, if it is a new one, unless it has moved and is so again."""

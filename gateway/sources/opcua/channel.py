@@ -5,6 +5,7 @@ The library's own `connect` starts a supervisor, a watchdog and a publish loop b
 """
 
 import asyncio
+import math
 import shlex
 import socket
 import time
@@ -41,7 +42,8 @@ from gateway.sources.opcua.security import (
 )
 from gateway.sources.opcua.services import WELL, LinkLost, service_level, state_of
 from gateway.sources.opcua.session_key import KeyFile, SessionKey
-from gateway.sources.opcua.translation import SESSION_GONE, in_session, reason_of, translated
+from gateway.sources.opcua.translation import SESSION_GONE, reason_of, translated
+from gateway.sources.opcua.transport import is_cut, keep_channel, open_channel, send
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -56,7 +58,6 @@ one behind, which is gone before anybody is told that there is no connection."""
 LOOK_AROUND = 60.0
 """Seconds between two looks whether another server is better, while the one that is used says that it is not well."""
 
-_RENEW_AFTER = 0.75  # of the lifetime: Part 4, 5.6.2
 _EXPORT = "what this prints: oden-gateway pki export"
 _DISTRUST = ("BadSecurityChecksFailed", "BadCertificate")
 _CLOSING = 2.0  # seconds that a server gets for a farewell
@@ -84,6 +85,8 @@ class Channel:
         self._to_try = lasts and config.user_certificate is not None
         self._session_timeout = SHORT_SESSION if self._to_try else SESSION_TIMEOUT
         self._client = self._new_client()
+        self._room = math.inf
+        """Bytes that a request may have."""
         self._at = 0.0
         """When it was connected last, in seconds since 1970."""
         self._protected: Protected | None = None
@@ -103,8 +106,10 @@ class Channel:
 
     @property
     def session_timeout(self) -> float:
-        """Seconds without a request from us after which the server drops the session, as it has decided."""
-        return float(self._client.session_timeout) / 1000
+        """Seconds without a request from us after which the server drops the session, as it has decided; as we have
+        asked where it says nothing sensible."""
+        told = float(self._client.session_timeout) / 1000
+        return told if 0 < told < math.inf else self._session_timeout
 
     def concerns(self, now: float) -> dict[KindName, str]:
         """See `security.concerns`; and why certificates that were renewed are not used."""
@@ -230,13 +235,13 @@ class Channel:
                 async with asyncio.timeout(self._config.timeout):
                     await connect(client)
                     note_step(self._config.url, "tcp")
-                    await greet(client, self._config.timeout)
+                    self._room = await greet(client, self._config.timeout)
                     note_step(self._config.url, "hello")
-                    await client.open_secure_channel()
+                    await open_channel(client)
                     note_step(self._config.url, "secure_channel", lifetime=client.secure_channel_timeout / 1000)
                     return await then()
             except (OSError, UaError) as error:
-                lost = isinstance(error, OSError)
+                lost = isinstance(error, OSError) or is_cut(client)
                 raise (LinkLost if lost else SourceError)(await self._explained(error)) from error
 
     async def _replace(self) -> None:
@@ -335,20 +340,11 @@ class Channel:
 
     async def request(self, request: Any, limit: float | None = None) -> Buffer:
         """See `services.Link`."""
-        protocol = self._client.uaclient.protocol
-        if protocol is None:
-            raise ConnectionError("the connection is closed")
-        with in_session():
-            return await protocol.send_request(request, limit)
+        return await send(self._client, request, limit, self._room)
 
     async def keep(self) -> None:
-        """Renew the channel's keys in time, for ever. Raises SourceError where that fails."""
-        while True:
-            await asyncio.sleep(_RENEW_AFTER * self._client.secure_channel_timeout / 1000)
-            with translated("the channel could not be renewed"):
-                await self._client.open_secure_channel(renew=True)
-                self._client.uaclient.revolve_security_token()
-                note_step(self._config.url, "renewed")
+        """See `Connection.keep`."""
+        await keep_channel(self._client, self._lifetime, self._config.url)
 
     def drop(self) -> None:
         """See `Connection.drop`."""

@@ -41,7 +41,7 @@ class Connection(Link, Protocol):
         LinkLost where another is to be begun, to which what is watched can be moved."""
 
     async def keep(self) -> None:
-        """Do what must be done in time so that the session stands, for ever. Raises SourceError where that fails."""
+        """Do what must be done in time so that the connection stands, for ever. Raises LinkLost where that fails."""
 
     def drop(self) -> None:
         """End the connection and leave the session to be taken up again."""

@@ -25,6 +25,8 @@ _LARGEST = sys.float_info.max
 _DECIMAL = ua.NodeId(ua.Int32(50), ua.Int16(0))
 _NO_TIME = datetime(1601, 1, 1, tzinfo=UTC)
 """How the wire says that there is no time."""
+_NO_END = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+"""How it says that a time is later than any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,8 @@ def plain(value: Scalar | Raw) -> Scalar:
 
 def scalar_of(value: object, kind: object) -> Scalar:
     """`value`, which the library has read as one of the type `kind`, in plain terms. Enumerations arrive as Int32 and
-    stay numbers; times become ISO 8601 text. Raises ValueError for one that nothing can be made of."""
+    stay numbers; times become ISO 8601 text, empty where there is none. Raises ValueError for one that nothing can be
+    made of."""
     match value:
         case ua.LocalizedText():
             value = value.Text or ""
@@ -119,7 +122,7 @@ def scalar_of(value: object, kind: object) -> Scalar:
     if isinstance(value, str):
         return _unicode(value)
     if isinstance(value, datetime):
-        return _utc(value).isoformat().replace("+00:00", "Z")
+        return _utc(value).isoformat().replace("+00:00", "Z") if _utc(value) > _NO_TIME else ""
     name = kind.name if isinstance(kind, ua.VariantType) else type(value).__name__
     raise ValueError(f"the tag holds a {name}; name a tag that holds a number, a bool, a text or a time")
 
@@ -157,8 +160,8 @@ def _unicode(text: str) -> str:
 
 
 def epoch(time: datetime | None) -> float | None:
-    """Seconds since 1970; None for the wire's word for no time."""
-    if time is None or _utc(time) <= _NO_TIME:
+    """Seconds since 1970; None for the wire's words for no time."""
+    if time is None or not _NO_TIME < _utc(time) < _NO_END:
         return None
     return _utc(time).timestamp()
 

@@ -9,6 +9,7 @@ from asyncua.ua.uaerrors import UaError
 
 from gateway.errors import SourceError
 from gateway.sources.opcua.services import LinkLost
+from gateway.sources.opcua.transport import open_channel, say_hello
 
 HELLO = 0.5
 """The part of a source's `timeout` in which a server has to answer our first message, for which it has nothing to do:
@@ -27,14 +28,14 @@ async def connect(client: Client) -> None:
             raise asyncio.CancelledError
 
 
-async def greet(client: Client, patience: float) -> None:
+async def greet(client: Client, patience: float) -> float:
     """Say hello over the connection that `client` has opened; `patience` is the `timeout` of the source, in seconds.
-    Raises SourceError where the answer is that of another service, LinkLost where there is none: a server can hang,
-    too."""
+    How many bytes a request may have. Raises SourceError where the answer is that of another service, LinkLost where
+    there is none: a server can hang, too."""
     limit = HELLO * patience
     try:
         async with asyncio.timeout(limit):
-            await client.send_hello()
+            return await say_hello(client)
     except TimeoutError:
         raise LinkLost(
             f"cannot connect: the connection is taken there, but no OPC UA server has answered within {limit:g} s"
@@ -50,7 +51,7 @@ async def endpoints_of(discovery: Client, patience: float) -> Sequence[ua.Endpoi
     try:
         await connect(discovery)
         await greet(discovery, patience)
-        await discovery.open_secure_channel()
+        await open_channel(discovery)
         try:
             offered: Sequence[ua.EndpointDescription] = await discovery.get_endpoints()
         finally:

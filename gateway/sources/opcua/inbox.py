@@ -13,9 +13,11 @@ MOST_KEPT = 16 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What the audit found: tags of which nothing comes although they have changed, and tags that can be read again."""
+    """What the audit found: tags of which nothing comes although they have changed; of these, such of which nothing
+    came at all since they are watched anew; and tags that can be read again."""
 
     deaf: tuple[str, ...] = ()
+    mute: tuple[str, ...] = ()
     readable: tuple[str, ...] = ()
 
 

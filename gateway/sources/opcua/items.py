@@ -31,7 +31,7 @@ from gateway.sources.opcua.services import (
     value_of,
 )
 from gateway.sources.opcua.tags import Tag
-from gateway.sources.opcua.views import Path, from_root, node_id, translate
+from gateway.sources.opcua.views import Path, ends_of, from_root, node_id
 
 log = structlog.get_logger()
 
@@ -40,6 +40,13 @@ MOST_SUBSCRIPTIONS = 16
 
 REFRESH_REST = 60.0
 """Seconds between two times that a server is asked for the conditions of a subscription."""
+
+SELDOM = 10.0
+"""Seconds between two looks, or two messages, that are a problem although nobody has asked for more."""
+SHORT = 5.0
+"""Seconds for which a server keeps a subscription that are too few for a connection that is cut."""
+MOST_NAMED = 5
+"""Nodes that are named where a path leads to several."""
 
 _CURRENT_TIME = 2258
 _FULL = {StatusCodes.BadTooManyMonitoredItems}
@@ -54,7 +61,7 @@ _NO_FILTER = {
 @dataclass(slots=True)
 class Subscription:
     """One subscription, with what the server has made of the wishes; seconds. `asked` is the publishing interval that
-    was asked for. `full`: it takes no more items.
+    was asked for; after `lifetime` without our asking it ends. `full`: it takes no more items.
 
     `unsure`: of its conditions something may have been missed, so they are to be asked for, from `refresh_from` on.
     `refreshed` is when they were, on the server's clock.
@@ -63,6 +70,7 @@ class Subscription:
     id: int
     asked: float
     publishing: float
+    lifetime: float
     pulse: Pulse
     items: dict[str, int] = field(default_factory=dict)
     full: bool = False
@@ -110,6 +118,8 @@ class WatchedItems:
         """How many values of each such tag it keeps, as it has decided."""
         self.otherwise: dict[str, str] = {}
         """What the server does of a tag instead of what was asked."""
+        self.first_only: dict[str, str] = {}
+        """The same of tags of whose changes it does not tell."""
         self._undamped: set[str] = set()
         """Tags with a deadband that the server does not know for them."""
         self.subscriptions: dict[int, Subscription] = {}
@@ -152,10 +162,11 @@ class WatchedItems:
     @property
     def concern(self) -> str | None:
         """Which tags are not watched as asked; None where all are."""
-        if not self.otherwise:
+        told = {**self.first_only, **self.otherwise}
+        if not told:
             return None
-        node, text = next(iter(self.otherwise.items()))
-        others = f", and {len(self.otherwise) - 1} more" if len(self.otherwise) > 1 else ""
+        node, text = next(iter(told.items()))
+        others = f", and {len(told) - 1} more" if len(told) > 1 else ""
         return f"not watched as asked: {node} ({text}){others}"
 
     def tag(self, node: str) -> Tag:
@@ -247,11 +258,12 @@ class WatchedItems:
                     found[node] = node_id(place, known)
             except LookupError as error:
                 self._failed[node] = error.args[0]
-        for node, id_ in zip(paths, await translate(self._link, list(paths.values()), self.limits), strict=True):
-            if id_ is not None:
-                found[node] = id_
+        ends = await ends_of(self._link, list(paths.values()), self.limits, known)
+        for node, ids in zip(paths, ends, strict=True):
+            if len(ids) == 1:
+                found[node] = ids[0]
             else:
-                self._failed[node] = "the server has no node at this path"
+                self._failed[node] = _no_end(ids)
         tags = [(self._tags[node], id_) for node, id_ in found.items()]
         values = [(tag, id_) for tag, id_ in tags if tag.events is None]
         self.meanings.update(await meanings_of(self._link, self.limits, values))
@@ -347,18 +359,42 @@ class WatchedItems:
         if result.StatusCode.is_bad() or beat > 3 * self._heartbeat:  # refused, or too seldom to judge by
             beat = 0.0
         pulse = Pulse(beat, given.RevisedMaxKeepAliveCount * revised, self._limit, now)
-        subscription = Subscription(given.SubscriptionId, publishing, revised, pulse)
+        lifetime = given.RevisedLifetimeCount * revised
+        subscription = Subscription(given.SubscriptionId, publishing, revised, lifetime, pulse)
         self.subscriptions[given.SubscriptionId] = subscription
         log.info("opcua_subscribed", subscription=subscription.id, publishing=revised, heartbeat=beat)
         return subscription
 
 
 def _coarser(tag: Tag, subscription: Subscription, result: ua.MonitoredItemCreateResult) -> Iterator[str]:
-    """Where the server tells or looks more seldom, or keeps less, than somebody has asked for."""
-    if "publishing_interval" in tag.asked and subscription.publishing > 1.001 * tag.publishing:
-        yield f"told every {subscription.publishing:g} s instead of {tag.publishing:g} s"
+    """Where the server tells or looks more seldom, or keeps less, than somebody has asked for, or than anybody wants
+    who has not."""
+    told = subscription.publishing
+    if told > (1.001 * tag.publishing if "publishing_interval" in tag.asked else max(SELDOM, tag.publishing)):
+        yield f"told every {told:g} s instead of {tag.publishing:g} s"
     sampling = result.RevisedSamplingInterval / 1000
-    if "sampling" in tag.asked and tag.sampling and sampling > 1.001 * tag.sampling:
+    asked = "sampling" in tag.asked
+    if sampling > (1.001 * tag.sampling if asked and tag.sampling else max(SELDOM, tag.sampling)):
         yield f"sampled every {sampling:g} s instead of {tag.sampling:g} s"
-    if "queue" in tag.asked and result.RevisedQueueSize < tag.queue:
-        yield f"{result.RevisedQueueSize} values kept instead of {tag.queue}"
+    kept = result.RevisedQueueSize
+    if kept <= 1 < tag.queue and told > sampling and tag.events is None:
+        yield (
+            f"one value kept instead of {tag.queue}, so what changes and changes back within {told:g} s is not told, "
+            f"nor that it is lost: `publishing_interval: {max(1, round(1000 * sampling))}ms` helps, and `queue: 1` "
+            "where that does not matter"
+        )
+    elif "queue" in tag.asked and kept < tag.queue:
+        yield f"{kept} values kept instead of {tag.queue}"
+    if 0 < subscription.lifetime < SHORT:
+        yield (
+            f"nothing kept once nobody has asked for {subscription.lifetime:g} s, so an outage of the connection loses "
+            "what changes and changes back"
+        )
+
+
+def _no_end(ids: Sequence[ua.NodeId]) -> str:
+    """Why the end of a path is no node that can be watched."""
+    if not ids:
+        return "the server has no node at this path"
+    named = ", ".join(id_.to_string() for id_ in ids[:MOST_NAMED])
+    return f"the path leads to {len(ids)} nodes: name the one that is meant by its node id, of {named}"

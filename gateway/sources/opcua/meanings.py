@@ -63,7 +63,7 @@ class Meaning:
 
 def _element(variant: ua.Variant, index: str) -> object:
     """The one element that is meant. Some servers send the whole array whatever is asked for."""
-    elements = list(_flat(variant.Value))
+    elements = list(_flat(variant.Value)) if variant.Value is not None else []
     if len(elements) == 1:
         return elements[0]
     if ":" in index:

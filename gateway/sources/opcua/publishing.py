@@ -9,9 +9,10 @@ Messages have numbers (Part 4, 5.14.1.1): what is new, known and missing by them
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 
 import structlog
 from asyncua import ua
@@ -43,25 +44,38 @@ class Sequence:
 
     def __init__(self) -> None:
         self._newest: int | None = None
-        self._seen: OrderedDict[int, None] = OrderedDict()
+        self._seen: OrderedDict[int, int] = OrderedDict()
+        """What messages said, by their numbers."""
+
+    @property
+    def newest(self) -> int | None:
+        """The number of the message that came last; None before the first."""
+        return self._newest
+
+    def back_to(self, newest: int | None, numbers: Iterable[int]) -> None:
+        """What came behind `newest`, the messages `numbers`, is as if it had not come: nobody could use it."""
+        self._newest = newest
+        for number in numbers:
+            self._seen.pop(number, None)
 
     @property
     def next(self) -> int:
         """The number of the message that is to come; the first of a subscription is 1."""
         return 1 if self._newest is None else self._newest % LAST + 1
 
-    def is_known(self, number: int) -> bool:
-        """Whether the message `number` was there before: a server offers it again until it has seen our word for it."""
-        return number in self._seen
+    def is_known(self, number: int, content: int) -> bool:
+        """Whether the message `number` was there before: a server offers it again until it has seen our word for it.
+        One that says something else is another: the server has begun to count anew."""
+        return self._seen.get(number) == content
 
-    def arrived(self, number: int, *, keepalive: bool) -> Hole | None:
+    def arrived(self, number: int, content: int = 0, *, keepalive: bool) -> Hole | None:
         """Take note of what came, and say what should have come before it.
 
         The first of all begins the count, whatever its number. A step back begins it anew: nothing can be asked for.
         """
         before, self._newest = self._newest, _previous(number) if keepalive else number
         if not keepalive:
-            self._note(number)
+            self._note(number, content)
         if before is None:
             return None
         if keepalive and number == before:  # some servers repeat the number of the last message
@@ -76,12 +90,12 @@ class Sequence:
             numbers.append(_previous(numbers[-1]))
         return Hole(tuple(reversed(numbers[1:])), absent - asked)
 
-    def recovered(self, number: int) -> None:
+    def recovered(self, number: int, content: int) -> None:
         """A missing message came after all."""
-        self._note(number)
+        self._note(number, content)
 
-    def _note(self, number: int) -> None:
-        self._seen[number] = None
+    def _note(self, number: int, content: int) -> None:
+        self._seen[number] = content
         if len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
 
@@ -97,6 +111,9 @@ OUTSTANDING = 3
 MOST_ACKNOWLEDGED = 1_000
 """Acknowledgements that wait for a request to carry them; older ones are forgotten, which costs the server memory."""
 
+AT_ONCE = 500
+"""Acknowledgements in one request: more would be too large for some servers."""
+
 _REST = 1.0  # seconds until a server that takes not even one request is asked again
 
 _GONE = {StatusCodes.BadNoSubscription, StatusCodes.BadSubscriptionIdInvalid}
@@ -107,9 +124,11 @@ Incoming = Callable[[Buffer], Awaitable[None]]
 
 @dataclass(slots=True)
 class Published:
-    """What one response has brought: messages of one subscription in their order, and what is lost before them."""
+    """What one response has brought: messages of one subscription in their order, and what is lost before them.
+    `behind` is the number of the message that came before them, None: there was none."""
 
     subscription: int
+    behind: int | None
     messages: list[Message] = field(default_factory=list)
     lost: int = 0
 
@@ -148,7 +167,7 @@ class Publisher:
         there is nothing to be had any more, LinkLost and OSError when session or way are lost."""
         self._loops += 1
         while True:
-            acknowledged = list(self._acknowledged)
+            acknowledged = list(islice(self._acknowledged, AT_ONCE))
             for numbers in acknowledged:
                 del self._acknowledged[numbers]
             try:
@@ -183,18 +202,28 @@ class Publisher:
         sequence = self._sequences.get(subscription)
         if sequence is None:
             return None
-        if not message.keepalive and sequence.is_known(message.number):
+        if not message.keepalive and sequence.is_known(message.number, message.content):
             self.acknowledge([(subscription, message.number)])
             return None
-        published = Published(subscription)
-        hole = sequence.arrived(message.number, keepalive=message.keepalive)
-        if hole is not None:
-            await self._fill(hole, published, sequence)
-        if message.spoilt:
-            again = await self._again(subscription, message.number)
-            message = message if again is None or again.spoilt else again
+        published = Published(subscription, sequence.newest)
+        hole = sequence.arrived(message.number, message.content, keepalive=message.keepalive)
+        try:
+            if hole is not None:
+                await self._fill(hole, published, sequence)
+            if message.spoilt:
+                again = await self._again(subscription, message.number)
+                message = message if again is None or again.spoilt else again
+        except BaseException:
+            published.messages.append(message)
+            self.give_back(published)
+            raise
         published.messages.append(message)
         return published
+
+    def give_back(self, published: Published) -> None:
+        """Nobody could use it, because the way was lost meanwhile: it is to be had again, as what never came."""
+        sequence = self._sequences[published.subscription]
+        sequence.back_to(published.behind, [message.number for message in published.messages])
 
     async def kept(self, subscription: int) -> Published | None:
         """The next message of `subscription` that the server has sent to a connection that was lost, and has kept; None
@@ -203,8 +232,9 @@ class Publisher:
         message = await self._again(subscription, sequence.next)
         if message is None:
             return None
-        sequence.arrived(message.number, keepalive=False)
-        return Published(subscription, [message])
+        published = Published(subscription, sequence.newest, [message])
+        sequence.arrived(message.number, message.content, keepalive=False)
+        return published
 
     async def _fill(self, hole: Hole, published: Published, sequence: Sequence) -> None:
         published.lost += hole.more
@@ -213,7 +243,7 @@ class Publisher:
             if message is None:
                 published.lost += 1
             else:
-                sequence.recovered(number)
+                sequence.recovered(number, message.content)
                 published.messages.append(message)
 
     async def _again(self, subscription: int, number: int) -> Message | None:

@@ -25,6 +25,9 @@ from gateway.sources.opcua.wire import Message, Reading
 PATIENCE = 3
 """Publishing intervals for which a value may be withheld before that is a problem."""
 
+MUTE = "the server tells nothing of it, also after it was watched anew, although it lets it be read: it hangs, perhaps"
+FIRST_ONLY = "told of only as it begins to be watched, which is done anew where the audit finds that it has changed"
+
 SOON = 5.0
 """A server's clock that is ahead by more seconds is listed."""
 
@@ -72,6 +75,18 @@ class Reports:
         """The time of the newest change that the last response has told of, as it says."""
         self._withheld: dict[str, tuple[float, int]] = {}
         """Tags whose values are of uncertain quality, which is not used: since when, and the status."""
+        self._anew: set[str] = set()
+        """Tags that were deaf, of whose new items nothing has come yet but what each says first."""
+
+    def note_mute(self, node: str) -> None:
+        """Nothing comes of `node`: say so until something does."""
+        self._refused[node] = self._health.failed[node] = MUTE
+
+    def note_deaf(self, node: str) -> None:
+        """`node` is about to be watched anew: where that was no help before, say so until it is."""
+        if node in self._anew:
+            self._items.first_only[node] = FIRST_ONLY
+        self._anew.add(node)
 
     def of(self, published: Published, now: float) -> tuple[list[Sample], list[Notice]]:
         """What one response says. A status change ends the subscription: SourceError."""
@@ -183,7 +198,7 @@ class Reports:
             for handle, reading in items
             if self._items.is_heartbeat(handle) and isinstance(reading, Decoded)
         ]
-        shown = [datetime.fromisoformat(each).timestamp() for each in beats if isinstance(each, str)]
+        shown = [time for each in beats if isinstance(each, str) and (time := _time_in(each)) is not None]
         if not shown:
             return None
         back = self._set_back.ahead(max(shown), now)
@@ -226,6 +241,9 @@ class Reports:
         initial = bool(unheard) and node in unheard
         if initial and reading.quality != "bad":
             unheard.discard(node)
+        if self._anew and not initial:
+            self._anew.discard(node)
+            self._items.first_only.pop(node, None)
         return self._made(node, reading, now, value, initial=initial)
 
     def _events(self, message: Message, subscription: Subscription, now: float, notices: list[Notice]) -> list[Sample]:
@@ -346,6 +364,14 @@ class Reports:
         if texts:
             self._items.subscriptions[published.subscription].unsure |= self._items.has_conditions
         return [Notice("gap", now, self._name, "", text) for text in texts]
+
+
+def _time_in(text: str) -> float | None:
+    """The time that a heartbeat says, in seconds since 1970; None where that is none."""
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return None
 
 
 def _is_told(told: Reading | None, reading: Reading) -> bool:

@@ -20,6 +20,8 @@ LEAST_INTERVAL = 1.0
 """Seconds: the clocks of many servers tick no faster."""
 READ_EVERY = 10.0
 """Seconds between two readings where the server's clock cannot be watched; less where the session would end sooner."""
+LEAST_READING = 0.25
+"""Seconds between two readings, however short the session is."""
 
 
 @dataclass(slots=True)
@@ -74,7 +76,7 @@ def heartbeat_interval(timeout: float, session_timeout: float) -> float:
 
 def reading_interval(session_timeout: float) -> float:
     """How often the server's clock is read where it cannot be watched."""
-    return min(READ_EVERY, session_timeout / 4)
+    return max(LEAST_READING, min(READ_EVERY, session_timeout / 4))
 
 
 JITTER = 0.1

@@ -38,6 +38,10 @@ LIFETIME = 60.0
 """Seconds without our asking after which the server may drop a subscription; it may choose another time."""
 _VALUES_PER_MESSAGE = 1_000
 UNREADABLE = "its value cannot be read: it is no OPC UA value"
+TOO_LARGE = "its value is larger than an answer of the server may be: name an element of it with `index`"
+_SIZES = {StatusCodes.BadRequestTooLarge, StatusCodes.BadResponseTooLarge, StatusCodes.BadEncodingLimitsExceeded}
+TOO_MUCH = frozenset({StatusCodes.BadTooManyOperations, *_SIZES})
+"""By what a server refuses a request of which it would take a part."""
 
 
 class LinkLost(SourceError):
@@ -57,7 +61,8 @@ class Link(Protocol):
 
 @dataclass(slots=True)
 class Limits:
-    """How many nodes one request may name; each is halved whenever the server says that it was too many."""
+    """How many nodes one request may name; each is halved whenever the server says that it was too many, or that
+    request or answer were too large."""
 
     read: int = MOST_PER_REQUEST
     items: int = MOST_PER_REQUEST
@@ -81,9 +86,9 @@ async def in_chunks(
         try:
             answer = await ask(chunk)
         except UaStatusCodeError as error:
-            if error.code != StatusCodes.BadTooManyOperations or size <= 1:
+            if error.code not in TOO_MUCH or len(chunk) <= 1:
                 raise
-            setattr(limits, limited, max(1, min(size, len(chunk)) // 2))
+            setattr(limits, limited, len(chunk) // 2)
             continue
         if len(answer) != len(chunk):
             raise ValueError("the server's answer has another number of results than it was asked for")
@@ -148,8 +153,8 @@ async def _read_raw(link: Link, wanted: Sequence[ua.ReadValueId]) -> list[ua.Dat
 
 async def read_each(link: Link, wanted: Sequence[ua.ReadValueId], limits: Limits) -> list[ua.DataValue | str]:
     """What is `wanted` as the library reads it, in its order, or why it cannot be read. A value that makes an answer
-    unreadable is found by halves, so that it costs no other its value. Raises UaStatusCodeError where the server
-    refuses to read at all."""
+    unreadable, or too large, is found by halves, so that it costs no other its value. Raises UaStatusCodeError where
+    the server refuses to read at all."""
     return await in_chunks(limits, "read", wanted, partial(_read_each, link))
 
 
@@ -159,8 +164,13 @@ async def _read_each(link: Link, wanted: Sequence[ua.ReadValueId]) -> list[ua.Da
     except ValueError:
         if len(wanted) == 1:
             return [UNREADABLE]
-        middle = len(wanted) // 2
-        return [*await _read_each(link, wanted[:middle]), *await _read_each(link, wanted[middle:])]
+    except UaStatusCodeError as error:
+        if error.code not in _SIZES:
+            raise
+        if len(wanted) == 1:
+            return [TOO_LARGE]
+    middle = len(wanted) // 2
+    return [*await _read_each(link, wanted[:middle]), *await _read_each(link, wanted[middle:])]
 
 
 async def read_values(link: Link, wanted: Sequence[ua.ReadValueId], limits: Limits) -> list[Reading]:
@@ -169,7 +179,8 @@ async def read_values(link: Link, wanted: Sequence[ua.ReadValueId], limits: Limi
 
 
 async def create_subscription(link: Link, interval: float) -> ua.CreateSubscriptionResult:
-    """A subscription with a publishing interval of `interval` seconds; what the server makes of that."""
+    """A subscription with a publishing interval of `interval` seconds; what the server makes of that, as far as it is
+    sensible."""
     request = ua.CreateSubscriptionRequest()
     request.Parameters = ua.CreateSubscriptionParameters(
         RequestedPublishingInterval=interval * 1000,
@@ -179,6 +190,9 @@ async def create_subscription(link: Link, interval: float) -> ua.CreateSubscript
         PublishingEnabled=True,
     )
     given: ua.CreateSubscriptionResult = (await call(link, request, ua.CreateSubscriptionResponse)).Parameters
+    if not given.RevisedPublishingInterval > 0:
+        given.RevisedPublishingInterval = interval * 1000
+    given.RevisedMaxKeepAliveCount = given.RevisedMaxKeepAliveCount or ua.UInt32(_KEEPALIVE)
     return given
 
 
@@ -202,7 +216,7 @@ class ItemRequest:
 async def create_items(
     link: Link, subscription: int, items: Sequence[ItemRequest], limits: Limits
 ) -> list[ua.MonitoredItemCreateResult]:
-    """What the server makes of each of `items`, in their order."""
+    """What the server makes of each of `items`, in their order, as far as it is sensible."""
 
     async def create(chunk: Sequence[ItemRequest]) -> list[ua.MonitoredItemCreateResult]:
         request = ua.CreateMonitoredItemsRequest()
@@ -211,7 +225,11 @@ async def create_items(
             TimestampsToReturn=ua.TimestampsToReturn.Both,
             ItemsToCreate=[_item(item) for item in chunk],
         )
-        return list((await call(link, request, ua.CreateMonitoredItemsResponse)).Results or ())
+        results = list((await call(link, request, ua.CreateMonitoredItemsResponse)).Results or ())
+        for item, result in zip(chunk, results, strict=False):
+            if not result.RevisedSamplingInterval >= 0:
+                result.RevisedSamplingInterval = item.sampling * 1000
+        return results
 
     return await in_chunks(limits, "items", items, create)
 
@@ -314,11 +332,6 @@ async def transfer(link: Link, subscriptions: Sequence[int]) -> bool:
 
 
 async def namespaces(link: Link) -> list[str]:
-    """The server's namespace array."""
-    request = ua.ReadRequest()
-    request.Parameters.NodesToRead = [
-        ua.ReadValueId(NodeId=ua.NodeId(ua.Int32(_NAMESPACE_ARRAY), ua.Int16(0)), AttributeId=AttributeIds.Value)
-    ]
-    response = await call(link, request, ua.ReadResponse)
-    value = response.Results[0].Value
-    return list(value.Value or ()) if value is not None else []
+    """The server's namespace array. Raises as `call`."""
+    [told] = await read_raw(link, [standard(_NAMESPACE_ARRAY)], Limits())
+    return list(told.Value.Value or ()) if told.Value is not None else []

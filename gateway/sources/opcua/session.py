@@ -166,18 +166,24 @@ class Session:
         with self._waiting(), translated("a lost message could not be asked for"):
             published = await self.publisher.receive(incoming)
         self._health.heard_at = self._clock.now()
+        if published is None:
+            return False
         self._hear()
-        return False if published is None else await self._take_in(published, take)
+        return await self._take_in(published, take)
 
     async def _take_in(self, published: Published, take: Take) -> bool:
         """Whether items are to be replaced at once."""
-        with self._waiting(), translated("the types of tags could not be asked for"):
-            told = [item for message in published.messages for item in message.items if says_null(item[1])]
-            await self._learn_nulls((self.items.node(handle), value) for handle, value in told)
+        try:
+            with self._waiting(), translated("the types of tags could not be asked for"):
+                told = [item for message in published.messages for item in message.items if says_null(item[1])]
+                await self._learn_nulls((self.items.node(handle), value) for handle, value in told)
+            with self._waiting():
+                unreadable = await self._without_unreadable(published)
+        except BaseException:
+            self.publisher.give_back(published)
+            raise
         arrival = self._arrival(published)
         self._note_beats(published)
-        with self._waiting():
-            unreadable = await self._without_unreadable(published)
         before = self._clock.monotonic()
         if arrival.moments or arrival.notices:
             self.auditor.waits(before)
@@ -207,7 +213,10 @@ class Session:
         subscription.pulse.heard(self._clock.monotonic(), beats=beats)
 
     async def _replace(self, finding: Finding, take: Take) -> bool:
+        for node in finding.mute:
+            self._reports.note_mute(node)
         for node in finding.deaf:
+            self._reports.note_deaf(node)
             self.items.lose(node, "the server no longer tells of its changes")
         for node in finding.readable:
             self.unreadable.discard(node)

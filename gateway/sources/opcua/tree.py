@@ -19,8 +19,8 @@ from gateway.config.addresses import BrowsePath, NodeAddress, node_text, parse_p
 from gateway.errors import SourceError
 from gateway.sources.found import TreeNode, shortened
 from gateway.sources.opcua.decode import Decoded, Raw
-from gateway.sources.opcua.services import Limits, Link, call, namespaces, read_each, read_limits, value_of
-from gateway.sources.opcua.views import from_root, node_id, standard_id, translate
+from gateway.sources.opcua.services import TOO_MUCH, Limits, Link, call, namespaces, read_each, read_limits, value_of
+from gateway.sources.opcua.views import from_root, local, node_id, standard_id, translate
 from gateway.sources.opcua.wire import reading
 
 START = "/Objects"
@@ -204,7 +204,7 @@ class _Walk:
             try:
                 return list(await ask(entries))
             except UaStatusCodeError as error:
-                if error.code != StatusCodes.BadTooManyOperations or len(entries) <= 1:
+                if error.code not in TOO_MUCH or len(entries) <= 1:
                     raise
                 self._limits.browse = max(1, len(entries) // 2)
                 entries = entries[: self._limits.browse]
@@ -235,7 +235,7 @@ class _Walk:
         depth = parent.depth if parent.rest is not None else parent.depth + 1
         deeper = self._depth is None or depth < self._depth
         for reference in result.References or ():
-            child = self._local(reference.NodeId)
+            child = local(reference.NodeId, self._known)
             name = reference.BrowseName
             if child is None or child in self._seen or name is None:
                 continue
@@ -253,18 +253,6 @@ class _Walk:
             yield _Entry(child, name.Name or "", names, depth, variable, is_open)
         if result.ContinuationPoint:
             yield replace(parent, depth=depth, open=True, rest=result.ContinuationPoint, problem="")
-
-    def _local(self, id_: ua.ExpandedNodeId) -> ua.NodeId | None:
-        """`id_` as a node of this server; None for one of another."""
-        index = id_.NamespaceIndex
-        if getattr(id_, "ServerIndex", 0):
-            return None
-        uri = getattr(id_, "NamespaceUri", None)
-        if uri:
-            if uri not in self._known:
-                return None
-            index = ua.Int16(self._known.index(uri))
-        return ua.NodeId(id_.Identifier, index)
 
     def _namespace(self, index: int) -> str | int:
         return self._known[index] if 0 < index < len(self._known) else index

@@ -44,13 +44,20 @@ def _index(namespace: str | int, known: Sequence[str]) -> int:
 
 
 async def translate(link: Link, paths: Sequence[Path], limits: Limits) -> list[ua.NodeId | None]:
-    """The node at the end of each of `paths`, None where there is none. Raises as `services.call`."""
+    """The node at the end of each of `paths`, the first of several, None where there is none. Raises as
+    `services.call`."""
+    return [ends[0] if ends else None for ends in await ends_of(link, paths, limits, ())]
 
-    async def ask(chunk: Sequence[Path]) -> list[ua.NodeId | None]:
+
+async def ends_of(link: Link, paths: Sequence[Path], limits: Limits, known: Sequence[str]) -> list[list[ua.NodeId]]:
+    """The nodes at the end of each of `paths`, where there can be several of one name; `known` are the server's
+    namespaces. Raises as `services.call`."""
+
+    async def ask(chunk: Sequence[Path]) -> list[list[ua.NodeId]]:
         request = ua.TranslateBrowsePathsToNodeIdsRequest()
         request.Parameters.BrowsePaths = [_path(*each) for each in chunk]
         response = await call(link, request, ua.TranslateBrowsePathsToNodeIdsResponse)
-        return [_target(each) for each in response.Results or ()]
+        return [_targets(each, known) for each in response.Results or ()]
 
     return await in_chunks(limits, "translate", paths, ask)
 
@@ -62,11 +69,24 @@ def _path(start: ua.NodeId, names: Sequence[ua.QualifiedName]) -> ua.BrowsePath:
     return ua.BrowsePath(start, ua.RelativePath(steps))
 
 
-def _target(result: ua.BrowsePathResult) -> ua.NodeId | None:
+def _targets(result: ua.BrowsePathResult, known: Sequence[str]) -> list[ua.NodeId]:
     if not result.StatusCode.is_good():
+        return []
+    whole = [local(each.TargetId, known) for each in result.Targets or () if each.RemainingPathIndex == _WHOLE]
+    return list(dict.fromkeys(each for each in whole if each is not None))  # several references can lead to one node
+
+
+def local(id_: ua.ExpandedNodeId, known: Sequence[str]) -> ua.NodeId | None:
+    """`id_` as a node of a server with the namespaces `known`; None for one of another server."""
+    index = id_.NamespaceIndex
+    if getattr(id_, "ServerIndex", 0):
         return None
-    whole = [each.TargetId for each in result.Targets or () if each.RemainingPathIndex == _WHOLE]
-    return ua.NodeId(whole[0].Identifier, whole[0].NamespaceIndex) if whole else None
+    uri = getattr(id_, "NamespaceUri", None)
+    if uri:
+        if uri not in known:
+            return None
+        index = ua.Int16(known.index(uri))
+    return ua.NodeId(id_.Identifier, index)
 
 
 async def parents(link: Link, types: Sequence[ua.NodeId], limits: Limits) -> list[ua.NodeId | None]:

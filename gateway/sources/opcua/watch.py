@@ -94,9 +94,11 @@ class Audit:
             for node, read in again
             if self._is_watched(node) and self._auditor.is_deaf(node, read, now, wait, self._items.deadband(node))
         )
+        mute = tuple(node for node, _ in again if self._is_watched(node) and self._auditor.is_mute(node))
         if deaf:
             log.warning("opcua_deaf", tags=len(deaf), first=deaf[0])
-            await tell(Finding(deaf=deaf))
+        if deaf or mute:
+            await tell(Finding(deaf=deaf, mute=mute))
 
     async def _look_at_notifiers(self, nodes: Sequence[str], tell: Tell) -> None:
         """Tell of nodes that are gone, of which events would never come again."""
@@ -128,9 +130,10 @@ class Audit:
 
 
 async def read_clock(connection: Connection, items: WatchedItems, clock: Clock, health: SourceHealth) -> None:
-    """Read the server's clock while there is a subscription that cannot be judged by it, and say so; see what the
-    connection is concerned about, and what has become of the files that protect it. For ever; raises SourceError where
-    the server does not answer, or the session cannot go on as it is."""
+    """Read the server's clock while there is a subscription that cannot be judged by it, and say so, or while the
+    session would end between two words of it; see what the connection is concerned about, and what has become of the
+    files that protect it. For ever; raises SourceError where the server does not answer, or the session cannot go on as
+    it is."""
     every = reading_interval(connection.session_timeout)
     while True:
         health.certificate_ends = connection.certificate_ends
@@ -142,7 +145,9 @@ async def read_clock(connection: Connection, items: WatchedItems, clock: Clock, 
         if await connection.is_ill(clock.now()):
             raise SourceError("the server says that it is not well: another is looked for")
         now = clock.monotonic()
-        if all(subscription.pulse.is_watched(now) for subscription in items.subscriptions.values()):
+        pulses = [subscription.pulse for subscription in items.subscriptions.values()]
+        watched = all(pulse.is_watched(now) for pulse in pulses)
+        if watched and max(pulse.interval for pulse in pulses) <= connection.session_timeout / 2:
             continue
         try:
             await read_values(connection, [standard(_CLOCK)], items.limits)
@@ -152,4 +157,5 @@ async def read_clock(connection: Connection, items: WatchedItems, clock: Clock, 
             raise LinkLost(f"the server does not answer ({reason_of(error)})") from None
         if not health.connected:
             health.set_connected(clock.now())
-        health.detail = f"connected; the server does not tell of its clock, so it is read every {every:.0f} s"
+        if not watched:
+            health.detail = f"connected; the server does not tell of its clock, so it is read every {every:g} s"

@@ -115,7 +115,8 @@ class Message:
 
     `ended` is the status by which the server ended the subscription. `spoilt` are the handles of values that could not
     be read (None where not even the handle could be): what stood behind such a value in its notification is not known.
-    `published` is when that was by the server's clock, in seconds since 1970, where it says so.
+    `published` is when that was by the server's clock, in seconds since 1970, where it says so. `content` tells what it
+    says from what others say.
     """
 
     number: int
@@ -125,6 +126,7 @@ class Message:
     spoilt: list[int | None] = field(default_factory=list)
     keepalive: bool = False
     published: float | None = None
+    content: int = 0
 
 
 def read_publish(data: Buffer) -> tuple[int, Message]:
@@ -161,6 +163,7 @@ def _read_header(data: Buffer) -> None:
 def _read_message(data: Buffer) -> Message:
     message = Message(_uint(data))
     message.published = epoch_of(_INT64.unpack(data.read(8))[0])
+    whole = data.copy()
     notifications = max(0, _int(data))
     message.keepalive = not notifications
     for _ in range(notifications):
@@ -173,6 +176,7 @@ def _read_message(data: Buffer) -> Message:
             _read_events(body, message)
         elif kind.Identifier == _STATUS_CHANGE:
             message.ended = struct_from_binary(ua.StatusCode, Buffer(body)).name
+    message.content = hash(whole.read(len(whole) - len(data)))
     return message
 
 

@@ -29,11 +29,12 @@ async def connected(
     inputs: Mapping[str, Mapping[str, object]] = MappingProxyType({}),
     **settings: Any,
 ) -> AsyncIterator[tuple[OpcuaSource, Intake]]:
-    """A source that reads `names` of `server`, and is run again five seconds after it has ended. `inputs` are the
-    settings of some of them."""
+    """A source that reads `names` of `server`, some of them browse paths, and is run again five seconds after it has
+    ended. `inputs` are the settings of some of them."""
     intake = intake or Intake()
     config = opcua_config("opc.tcp://plc:4840", **{"publishing_interval": "250ms", **settings})
-    tags = [opcua_tag(node(name), config, **inputs.get(name, {})) for name in names]
+    addresses = {name: name if name.startswith("/") else node(name) for name in names}
+    tags = [opcua_tag(address, config, **inputs.get(name, {})) for name, address in addresses.items()]
     source = OpcuaSource("plc", config, tags, scripted.clock(), server.connection())
 
     async def run() -> None:

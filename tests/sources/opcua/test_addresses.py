@@ -88,6 +88,13 @@ async def test_a_path_that_leads_nowhere_is_said_and_followed_later(server: Opcu
     assert "no namespace urn:nobody" in source.health.failed["/Objects/nsu=urn:nobody;A"]
 
 
+@pytest.mark.parametrize(("index", "kind"), [("0", ua.VariantType.Int32), ("3", ua.VariantType.String)])
+async def test_an_array_that_is_null_has_no_elements(index: str, kind: ua.VariantType) -> None:
+    """As an empty one: what was there before is so no more."""
+    with pytest.raises(ValueError, match=f"no element {index}: its size is 0"):
+        Meaning(index).of(Raw(ua.Variant(None, kind, is_array=True)))
+
+
 async def test_an_element_of_an_array_is_a_tag(server: OpcuaServer) -> None:
     """It changes by itself; one that is not there is bad, and an array as a whole says what to write."""
     await server.add("Counts", ua.Variant([10, 20, 30], ua.VariantType.Int32))

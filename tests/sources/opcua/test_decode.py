@@ -8,11 +8,13 @@ from uuid import UUID
 import pytest
 from asyncua import ua
 from asyncua.ua.status_codes import StatusCodes
+from asyncua.ua.ua_binary import struct_to_binary
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.single_precision import shortest
 from gateway.sources.opcua.decode import NOT_ACTIVE, decode, plain
+from gateway.sources.opcua.wire import read_scalar
 
 
 def decimal(body: bytes) -> ua.ExtensionObject:
@@ -40,6 +42,8 @@ def value(content: Any, kind: ua.VariantType | None = None, *, status: int = 0, 
         (value(ua.ServerState.Failed, ua.VariantType.Int32), 1),
         (value(ua.LocalizedText("Jam", "en")), "Jam"),
         (value(datetime(2026, 11, 3, 10, 20, 30, tzinfo=UTC)), "2026-11-03T10:20:30Z"),
+        (value(datetime(1601, 1, 1, tzinfo=UTC)), ""),
+        (value(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)), "9999-12-31T23:59:59Z"),
         (value(decimal(b"\x02\x00" + (-12345).to_bytes(3, "little", signed=True))), -123.45),
         (value(decimal(b"\xff\xff\x2a")), 420.0),
         (value(decimal(b"\x00\x00" + (2**70).to_bytes(9, "little"))), 2**70),
@@ -114,3 +118,12 @@ def test_a_bad_array_is_bad_not_refused() -> None:
 def test_source_time_is_seconds_since_1970(time: datetime | None, epoch: float | None) -> None:
     """A missing time, and the wire's word for it (1601), is None."""
     assert decode(value(1, time=time)).source_time == epoch
+
+
+@pytest.mark.parametrize("time", [datetime(1601, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)])
+def test_p11_the_words_for_no_time_are_none(time: datetime) -> None:
+    """Earlier than any, or later: it is the same however a value was read."""
+    data = value(7, ua.VariantType.Int32, time=time)
+    assert decode(data).source_time is None
+    fast = read_scalar(struct_to_binary(data), 0)
+    assert fast is None or fast[0].source_time is None

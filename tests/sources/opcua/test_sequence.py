@@ -27,7 +27,7 @@ def test_a_keepalive_announces_the_next_number_and_takes_none() -> None:
     """Also where it repeats the last number, as some servers do."""
     sequence = following(1, 2)
     assert sequence.arrived(3, keepalive=True) is None
-    assert not sequence.is_known(3)
+    assert not sequence.is_known(3, 0)
     assert sequence.arrived(3, keepalive=False) is None
     assert sequence.arrived(3, keepalive=True) is None
     assert sequence.arrived(6, keepalive=True) == Hole((4, 5))
