@@ -109,7 +109,7 @@ def watched(made: Sequence[LinePlan]) -> WatchedItems:
     given = {"factory": "A", "line": "L", "inputs": inputs, "states": {"input": "c0", "codes": {1: {"category": "Up"}}}}
     tags = tags_of("plc", config, [Line.model_validate(given)])
     items = WatchedItems(cast("Link", None), tags, {}, lambda _: None, Limits())
-    items.subscriptions[1] = Subscription(1, 0.25, 0.25, cast("Any", None))
+    items.subscriptions[1] = Subscription(1, 0.25, 0.25, 60.0, cast("Any", None))
     items.sampling = dict.fromkeys(NODES, 0.05)
     items.missing.clear()
     return items
@@ -123,7 +123,7 @@ class Source:
 
     def arrival(self, data: bytes) -> Arrival:
         _, message = read_publish(Buffer(data))
-        samples, notices = self._reports.of(Published(1, [message]), BEGIN.timestamp() + message.number / 4)
+        samples, notices = self._reports.of(Published(1, None, [message]), BEGIN.timestamp() + message.number / 4)
         return Arrival("plc", moments_of(samples, self._reports.resolution(samples)), tuple(notices))
 
 
