@@ -37,8 +37,9 @@ from gateway.mapping.judged import as_known, decided, is_live, judged, own_time
 from gateway.mapping.line import LineState, LineSteps, Step, Tick, after_absence
 from gateway.mapping.line import due as line_due
 from gateway.mapping.recovery import left_out, put_back
-from gateway.mapping.said import Said, left_out_again, stream_of
+from gateway.mapping.said import Said, left_out_again
 from gateway.mapping.sessions import BEHIND, moved
+from gateway.mapping.streams import stream_of
 from gateway.mapping.taken_back import set_back_by, taken_back
 from gateway.mapping.told_once import with_what_stays
 from gateway.mapping.trail import Entry, Feed, Waiting, both, shortened, told_by, with_time
@@ -156,7 +157,7 @@ def _feed(plan: LinePlan, line: Feed, event: Sample | Moment | Contact | Tick) -
     if said is not None:
         came, notices = event, tuple[Notice, ...]()
         if event.retained:  # it says nothing of its sender's clock: the broker had it for who knows how long
-            event = as_known(event, line.clocks.get((event.source, event.address)))
+            event = as_known(event, line.clocks.get(stream_of(event)))
         else:
             line, event, notices, is_doubted = judged(plan, line, came, said)
             if is_doubted:
@@ -169,7 +170,7 @@ def _feed(plan: LinePlan, line: Feed, event: Sample | Moment | Contact | Tick) -
             line, result = _take_timed(plan, line, event, said)
             return line, replace(result, notices=notices + result.notices, delays=delays)
     elif event.retained:
-        event = as_known(event, line.clocks.get((event.source, event.address)))
+        event = as_known(event, line.clocks.get(stream_of(event)))
     return _in_order(plan, line, event, None)
 
 

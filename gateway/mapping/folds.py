@@ -13,6 +13,7 @@ from gateway.mapping.compile import LinePlan
 from gateway.mapping.inputs import SOON, InputPlan
 from gateway.mapping.judged import is_live
 from gateway.mapping.sessions import BEHIND
+from gateway.mapping.streams import stream_of
 from gateway.mapping.times import ORDER, times_of_fold
 from gateway.mapping.trail import Feed
 from gateway.mapping.values import find
@@ -34,7 +35,7 @@ def with_fold(plan: LinePlan, line: Feed, message: Sample) -> Sample:
 
 
 def _fold(line: Feed, fed: InputPlan, message: Sample, times: tuple[float, float]) -> bool:
-    clock = line.clocks.get((message.source, message.address))
+    clock = line.clocks.get(stream_of(message))
     ahead = clock.ahead if clock is not None else 0.0
     first, second = (at + fed.clock_offset - ahead for at in times)
     later = max(first, second)

@@ -9,10 +9,13 @@ from gateway.mapping.clocks import CALM, LONG, SAME, SenderClock, delay, lead, p
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.counters import is_before
 from gateway.mapping.inputs import SOON, InputMemory, InputPlan, plant_time, said_of, stated_time
-from gateway.mapping.said import Stream, stream_of
+from gateway.mapping.streams import Stream, stream_of
 from gateway.mapping.trail import PROMPT, Feed, Waiting
 from gateway.mapping.values import number
 from gateway.model import Notice, Sample
+
+MOST_CLOCKS = 256
+"""Topics of a line of whose senders' clocks something is known: each text of a level with a name is one."""
 
 
 def as_known(message: Sample, clock: SenderClock | None) -> Sample:
@@ -51,18 +54,18 @@ class Judged(NamedTuple):
 def judged(plan: LinePlan, line: Feed, message: Sample, said: float) -> Judged:
     """What a message shows of its sender's clock; and the message with what is known of that: by how much it is ahead,
     or what is wrong with it. What is to be listed where a clock is ahead, or each message late."""
-    stream, lag = (message.source, message.address), lag_of(plan, message, said)
+    stream, lag = stream_of(message), lag_of(plan, message, said)
     live, known = is_live(line, message), line.clocks.get(stream)
     beyond = beyond_known(plan.fed_by(message), line.state.inputs, message) if may_be_back(known, said) else None
     clock = with_message(known, said, lag, is_live=live, number=line.numbered, beyond=beyond)
     if clock is not known:
-        line = replace(line, clocks={**line.clocks, stream: clock})
+        line = replace(line, clocks=_with_clock(line.clocks, stream, clock))
     if -lag - clock.ahead > SOON:
         wrong = f"the clock of the sender is {-lag:.0f} s ahead, so the time of arrival counts"
         return Judged(line, replace(message, distrust=wrong))
     message = as_known(message, clock)
     if clock.ahead > SOON and not (known is not None and known.ahead > SOON):
-        return Judged(line, message, (Notice("time", message.received, *stream, lead(clock.ahead)),))
+        return Judged(line, message, (_time_of(message, lead(clock.ahead)),))
     is_older = known is not None and said <= known.said and clock.older is not None
     if clock is known or is_older or plan.counts_each(message):  # a person may book later what was then
         return Judged(line, message)
@@ -71,7 +74,19 @@ def judged(plan: LinePlan, line: Feed, message: Sample, said: float) -> Judged:
     if is_doubted or clock.is_wrong:
         return Judged(line, replace(message, distrust=problem(lag)), is_doubted=not clock.is_wrong)
     begins = clock.is_steady and not (known is not None and known.is_steady)
-    return Judged(line, message, (Notice("time", message.received, *stream, delay(lag)),) if begins else ())
+    return Judged(line, message, (_time_of(message, delay(lag)),) if begins else ())
+
+
+def _with_clock(clocks: Mapping[Stream, SenderClock], stream: Stream, clock: SenderClock) -> dict[Stream, SenderClock]:
+    """The clocks with what is known of one now. Of more than MOST_CLOCKS the one with the oldest word is forgotten."""
+    known = {**clocks, stream: clock}
+    if len(known) > MOST_CLOCKS:
+        del known[min(known.keys() - {stream}, key=lambda other: (known[other].said, other))]
+    return known
+
+
+def _time_of(message: Sample, text: str) -> Notice:
+    return Notice("time", message.received, message.source, message.address, text)
 
 
 def beyond_known(fed: Sequence[InputPlan], memory: Mapping[str, InputMemory], sample: Sample) -> int | None:

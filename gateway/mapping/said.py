@@ -8,17 +8,10 @@ from collections.abc import Collection, Iterable, Iterator
 from math import inf
 
 from gateway.mapping.compile import LinePlan
+from gateway.mapping.streams import Stream, stream_of
 from gateway.mapping.trail import Entry, Waiting
 from gateway.mapping.values import excerpt, find
 from gateway.model import Notice, Sample
-
-Stream = tuple[str, str]
-"""A source and an address of it."""
-
-
-def stream_of(sample: Sample) -> Stream:
-    """What the message is one of."""
-    return sample.source, sample.address
 
 
 class Said:
@@ -35,7 +28,7 @@ class Said:
             message, said = entry.sample, entry.said
             if said is None or not isinstance(message, Sample):
                 continue
-            stream = (message.source, message.address)
+            stream = stream_of(message)
             if stream not in streams:
                 continue
             if said >= since:

@@ -10,8 +10,8 @@ from gateway.mapping.compile import LinePlan
 from gateway.mapping.folds import with_fold
 from gateway.mapping.judged import beyond_known, is_live, lag_of, own_time
 from gateway.mapping.line import Step, Tick
-from gateway.mapping.said import stream_of
 from gateway.mapping.sessions import Moved
+from gateway.mapping.streams import stream_of
 from gateway.mapping.trail import Feed
 from gateway.model import Contact, Moment, Recovered, Sample
 

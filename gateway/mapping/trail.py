@@ -22,6 +22,7 @@ from gateway.mapping.intervals import IntervalsState
 from gateway.mapping.line import LineState, LineSteps, Step
 from gateway.mapping.output import OutputState
 from gateway.mapping.stamps import MOST_STAMPS, Stamps
+from gateway.mapping.streams import Stream, stream_of
 from gateway.model import Contact, Moment, Sample
 
 MOST_REMEMBERED = 4096
@@ -61,9 +62,8 @@ class Entry:
     number: int = 0
 
     def is_of(self, sample: Sample) -> bool:
-        """Whether it is of the source and address of `sample`."""
-        known = self.sample
-        return isinstance(known, Sample) and (known.source, known.address) == (sample.source, sample.address)
+        """Whether it is of the stream of `sample`."""
+        return isinstance(self.sample, Sample) and stream_of(self.sample) == stream_of(sample)
 
     @property
     def at_its_time(self) -> "Entry":
@@ -142,8 +142,8 @@ class Feed:
     """The newest batches by count that had been told full by the last correction: they stay as they are."""
     recalled: bool = True
     """Whether it is known what the trail has told; otherwise only what its samples are."""
-    clocks: Mapping[tuple[str, str], SenderClock] = field(default_factory=dict)
-    """What is known of the clocks of those who send messages with times of their own, by source and address."""
+    clocks: Mapping[Stream, SenderClock] = field(default_factory=dict)
+    """What is known of the clocks of those who send messages with times of their own, by what they send."""
     calm_from: Mapping[str, float] = field(default_factory=dict)
     """By source that was lost and is heard again, from when on nothing of it is of a backlog any more."""
     behind: Mapping[str, float] = field(default_factory=dict)

@@ -8,8 +8,8 @@ for a sample, and dropped whole when all trails begin after it.
     addition    {"e": entries, "l": late messages, "o": after which entry each came,
                 "d": numbers that are gone, "c": 1, "s": stamps, "w": swings, "x": batches that were told full,
                 "n": the number of the newest entry at the last correction, "b": that of the newest before,
-                "k": senders whose clocks are wrong, where that has changed: `[source, address, lags…]`,
-                "f": senders whose clocks are ahead, where that has changed: `[source, address, seconds]`,
+                "k": senders whose clocks are wrong, where that has changed: `[source, topic, lags…]`,
+                "f": senders whose clocks are ahead, where that has changed: `[source, topic, seconds]`,
                 "t": numbers of entries that were stepped when they came, and at their times since}
 
 An entry is `[number, number before it, place, own time, again, moment, samples…]`, a sample `[address, value, received,
@@ -32,6 +32,7 @@ from gateway.mapping.compile import LinePlan
 from gateway.mapping.context import ToldBatch
 from gateway.mapping.judged import own_time
 from gateway.mapping.line import LineState, dump, load
+from gateway.mapping.streams import stream_of
 from gateway.mapping.trail import Entry, Feed, Waiting
 from gateway.model import Contact, Moment, Quality, Sample
 
@@ -271,7 +272,7 @@ def _with_newest(
     known = {**clocks}
     for entry in trail:
         if entry.said is not None and isinstance(sample := entry.sample, Sample):
-            stream = (sample.source, sample.address)
+            stream = stream_of(sample)
             clock, said = known.get(stream, SenderClock(0.0)), entry.said + sample.ahead
             known[stream] = clock if clock.is_wrong or clock.said >= said else replace(clock, said=said)
     return known

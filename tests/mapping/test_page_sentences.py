@@ -99,3 +99,41 @@ def test_p13_an_event_of_several_tags_is_not_held() -> None:
     assert [one.raw_data for one in played.records if isinstance(one, Output)] == [{"yield": 1}]
     states = [one.metadata for one in played.records if isinstance(one, StartInterval) and one.type == "STATE"]
     assert states == [{"category": "Down"}]
+
+
+def station(heard: float, at: float, name: str, said: object) -> Sample:
+    return message(heard, "scrap/+station", {"station": name, "qty": said, "at": T0 + at})
+
+
+def test_p13_a_clock_that_is_ahead_moves_nothing_of_other_topics_of_its_input() -> None:
+    """Station a is four seconds ahead; what station b says two seconds after an order began is of that order."""
+    order_input = {"source": "mes", "topic": "order", "field": "number", "time": "at"}
+    inputs = {"order": order_input, "scrap": {"source": "mes", "topic": "scrap/+station", "time": "at"}}
+    output = {"entries": [{"count": "scrap.qty", "raw_data": {"scrap": "{n}"}}]}
+    run = {"key": "order", "product": "P", "name": "{order}", "settle": "0s"}
+    line = plan(inputs=inputs, run=run, states=None, scrap_yield=output)
+    orders = [message(at, "order", {"number": name, "at": T0 + at}) for at, name in ((1, "A"), (100, "B"))]
+    events = [orders[0], station(50, 54, "a", 1), orders[1], station(102, 102, "b", 3)]
+    told = [one for one in fed(line, *events, tick(200)).records if isinstance(one, StartInterval | Output)]
+    names = {one.key: one.name for one in told if isinstance(one, StartInterval)}
+    made = [(names[one.interval], one.raw_data["scrap"]) for one in told if isinstance(one, Output)]
+    assert made == [("A", 1), ("B", 3)]
+
+
+def test_p13_a_clock_that_is_wrong_is_found_out_beside_others_on_topics_of_its_input() -> None:
+    """Station a is an hour behind and b is right, turn by turn: from its fifth message on what a says is of when it
+    came, and it is listed once."""
+    inputs = {
+        name: {"source": "mes", "topic": "scrap/+station", "only": {"station": name}, "field": "qty", "time": "at"}
+        for name in ("a", "b")
+    }
+    kinds = [{"type": name.upper(), "key": name, "name": f"{{{name}}}"} for name in inputs]
+    line = plan(inputs=inputs, run=None, states=None, scrap_yield=None, intervals=kinds)
+    events: list[Sample] = []
+    for at in range(4000, 4480, 60):
+        events += [station(at, at - 3600, "a", f"a{at}"), station(at + 10, at + 10, "b", f"b{at}")]
+    played = fed(line, *events, tick(6000))
+    starts = {one.name: one.start - T0 for one in played.records if isinstance(one, StartInterval)}
+    assert [starts[f"a{at}"] for at in range(4240, 4480, 60)] == [*range(4240, 4480, 60)]
+    assert [starts[f"b{at}"] for at in range(4000, 4480, 60)] == [*range(4010, 4490, 60)]
+    assert len([one for one in played.notices if "3600 s behind" in one.text]) == 1
