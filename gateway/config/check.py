@@ -12,14 +12,13 @@ from gateway.config.addresses import parse_device, parse_event_field, parse_even
 from gateway.config.check_addresses import address_faults, host_and_port
 from gateway.config.check_files import file_faults
 from gateway.config.check_messages import forms_faults, message_faults, path_faults
-from gateway.config.error_messages import told_once
 from gateway.config.invisible import CURLY_QUOTES, in_curly_quotes
 from gateway.config.near_words import suggestion
 from gateway.config.schema import Config, Line, OpcuaConfig
 from gateway.config.schema_io import CONTENT, EVENT_FIELDS, OPCUA_KEYS, WATCHED_BY, Input
 from gateway.config.schema_mqtt import MqttConfig
 from gateway.config.schema_walk import Loc
-from gateway.config.tree import quoted
+from gateway.config.tree import quoted, told_once
 from gateway.errors import ConfigFault, characters_of
 from gateway.secret_forms import shown_address
 

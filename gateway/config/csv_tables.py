@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.config.error_messages import told_once
 from gateway.config.invisible import INVISIBLE, without_invisible
 from gateway.config.near_words import nearest
 from gateway.config.schema_walk import alternatives, child_annotation, keys_of, takes_only_text
-from gateway.config.tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, quoted
+from gateway.config.tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, quoted, told_once
 from gateway.config.yaml_tree import scalar
 from gateway.model import Scalar
 

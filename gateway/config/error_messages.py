@@ -4,8 +4,7 @@ No message repeats a value of the file: it may be a secret.
 """
 
 import re
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -14,7 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from gateway.config.invisible import CURLY_QUOTES, foreign_letter, in_curly_quotes
-from gateway.config.near_words import called_elsewhere, meant_key, meant_security, nearest, suggestion
+from gateway.config.near_words import called_elsewhere, meant_choice, meant_key, meant_security, nearest, suggestion
 from gateway.config.schema import PREPROCESSED_KEYS, Line, Oden, OpcuaConfig
 from gateway.config.schema_base import Duration, Rate
 from gateway.config.schema_io import Entry
@@ -36,12 +35,9 @@ from gateway.config.schema_walk import (
 from gateway.config.tree import quoted
 from gateway.errors import ConfigFault
 
-USER_IN_ADDRESS = (
-    "no user or password can stand in an address, which is shown and logged: remove it, and write `username` and "
-    "`password` beside it"
-)
-_EACH = 5
-"""Of faults alike, how many are told each by itself; where there are more, the first is told for all of them."""
+USER_IN_ADDRESS = """\
+no user or password can stand in an address, which is shown and logged: remove it, and write `username` and \
+`password` beside it"""
 _PARAMETER = re.compile(r"\$\{?\w+|[$§&#]?\s?\{+\s*\w+\s*\}+|<\w+>|%\w+%|\$\(\w+\)")
 """What people write for a parameter."""
 
@@ -50,7 +46,8 @@ _PARAMETER = re.compile(r"\$\{?\w+|[$§&#]?\s?\{+\s*\w+\s*\}+|<\w+>|%\w+%|\$\(\w
 class SchemaFault:
     """What does not fit the schema, where in the schema that is, and how pydantic calls it.
 
-    `meant` is the key, or the value of a key that tells sections apart, that is most likely meant instead.
+    `meant` is the key, or the value of a key that tells sections apart, that is most likely meant instead of the
+    `value` that is written there. One that `follows` only follows from another, which is told.
     """
 
     fault: ConfigFault
@@ -60,9 +57,7 @@ class SchemaFault:
     below: str | None = None
     """Of an unknown key: the one key of its section below which it may stand."""
     value: Any = None
-    """What is written there."""
     follows: bool = False
-    """It only follows from another, which is told."""
 
 
 def schema_faults(error: ValidationError, tree: Any) -> list[SchemaFault]:
@@ -195,62 +190,90 @@ def _tags(at: SchemaLocation) -> list[str]:
 
 
 def _config_fault(details: ErrorDetails, at: SchemaLocation) -> ConfigFault:
-    kind, context, value = details["type"], details.get("ctx", {}), details["input"]
+    kind, value = details["type"], details["input"]
     if isinstance(value, str) and in_curly_quotes(value) and not at.at_key:
         return ConfigFault(at.loc, CURLY_QUOTES)
+    fault: ConfigFault | None = None
     match kind:
-        case "string_pattern_mismatch" if isinstance(value, str) and (foreign := foreign_letter(value)) is not None:
-            return ConfigFault(at.loc, f"{foreign}: type it anew", at_key=at.at_key)
-        case "string_pattern_mismatch" if isinstance(value, str) and re.fullmatch(r"\w+(\s*;\s*\w+)+", value):
-            return ConfigFault(at.loc, "write ',' in the place of ';'", at=(value.index(";"),))
-        case "string_pattern_mismatch" if isinstance(value, str) and _form(at) in {None, _COUNTED}:
-            if re.fullmatch(r"\$?\{+\s*[\w.]+\s*\}+", value):
-                return ConfigFault(at.loc, "an input is named here: write its name without braces", at_key=at.at_key)
-            if _form(at) is None and not at.at_key and re.fullmatch(r"[A-Za-z_]\w*(\.\w+)+", value):
-                return ConfigFault(at.loc, "an input is named here: a field of a message is one of its own, by 'field'")
-        case "string_pattern_mismatch" if isinstance(value, str) and re.match(r"\w+://[^/?#]*@", value):
-            return ConfigFault(at.loc, USER_IN_ADDRESS)
+        case "string_pattern_mismatch" if isinstance(value, str):
+            fault = _pattern_fault(at, value)
         case "extra_forbidden" | "invalid_key":
             return ConfigFault(at.loc, _unknown_key(at, value), at_key=True)
         case "missing":
             return ConfigFault(at.loc, f"the key {quoted(at.loc[-1])} is missing{_description(at)}")
         case "union_tag_invalid" | "union_tag_not_found":
-            slip = _misspelt_tag(at, value) if kind == "union_tag_not_found" and isinstance(value, dict) else None
-            if slip is not None:
-                text = f"unknown key {quoted(slip)}; did you mean {quoted(tag_key(at.annotation))}?"
-                return ConfigFault((*at.loc, slip), text, at_key=True)
-            key, tag = tag_key(at.annotation), tag_of(at.annotation, value)
-            names = _tags(at)
-            complaint = f"the key '{key}' is missing; write" if tag is None else f"unknown {key}; write"
-            return ConfigFault((*at.loc, key), f"{complaint} {_choice(names)}{_nearest(tag, names)}")
+            return _tag_fault(at, value, is_absent=kind == "union_tag_not_found")
         case "literal_error":
-            literals = [part for part in alternatives(at.annotation) if get_origin(part) is Literal]
-            choices = [choice for literal in literals for choice in get_args(literal)]
-            names = [*map(str, choices)]
-            if all(isinstance(choice, int) for choice in choices):
-                return ConfigFault(at.loc, f"write {_choice(names).replace(chr(39), '')}, without quotes or a unit")
-            quotes = "" if isinstance(value, str) else ", with the quotes"
-            return ConfigFault(at.loc, f"write {_choice(names)}{quotes}{_nearest(value, names)}")
+            return _literal_fault(at, value)
         case "string_type" if value is None and not at.at_key:
             return ConfigFault(at.loc, f"nothing is written here{_description(at)}")
-        case "int_type" | "float_type" | "value_error" if isinstance(value, str) and _PARAMETER.fullmatch(value):
-            text = "a parameter of a template is written ${name}, with the '$' and the braces"
-            return ConfigFault(at.loc, text)
         case "string_type" if isinstance(value, dict) and list(value.values()) == [None] and not at.at_key:
-            name = str(next(iter(value)))
-            if name.startswith("secret"):
-                return ConfigFault(at.loc, "write ${secret:NAME}, with the '$' before the braces")
-            if SecretStr in alternatives(at.annotation):
-                return ConfigFault(at.loc, "write ${secret:NAME}, or the secret alone, without braces")
-            return ConfigFault(at.loc, f'put quotes around the braces: "{{{name if name.isidentifier() else "..."}}}"')
-        case "int_type" | "float_type" if isinstance(value, list | dict) and at.annotation is None:
-            return ConfigFault(at.loc, _SINGLE)
-        case "int_type" | "float_type" if isinstance(value, str) and re.fullmatch(r"\d{1,3}([_'’ ]\d{3})+", value):
-            digits = "".join(filter(str.isdigit, value))
-            return ConfigFault(at.loc, f"write a number here without any sign between its thousands: {digits}")
-        case "int_type" | "float_type" if isinstance(value, str) and re.fullmatch(r"[-+]?[\d.]+,[\d.,]+", value):
-            return ConfigFault(at.loc, "write the number with a point, as in 0.5, and thousands without any sign: 1000")
-    return ConfigFault(at.loc, _message(kind, context, at, value), at_key=at.at_key)
+            return _braces_fault(at, str(next(iter(value))))
+        case "int_type" | "float_type" | "value_error" if isinstance(value, str) and _PARAMETER.fullmatch(value):
+            return ConfigFault(at.loc, "a parameter of a template is written ${name}, with the '$' and the braces")
+        case "int_type" | "float_type":
+            fault = _number_fault(at, value)
+    return fault or ConfigFault(at.loc, _message(kind, details.get("ctx", {}), at, value), at_key=at.at_key)
+
+
+def _pattern_fault(at: SchemaLocation, value: str) -> ConfigFault | None:
+    """What is wrong with a text that has not the form that it is to have, where it shows what was meant."""
+    if (foreign := foreign_letter(value)) is not None:
+        return ConfigFault(at.loc, f"{foreign}: type it anew", at_key=at.at_key)
+    if re.fullmatch(r"\w+(\s*;\s*\w+)+", value):
+        return ConfigFault(at.loc, "write ',' in the place of ';'", at=(value.index(";"),))
+    if _form(at) in {None, _COUNTED}:
+        if re.fullmatch(r"\$?\{+\s*[\w.]+\s*\}+", value):
+            return ConfigFault(at.loc, "an input is named here: write its name without braces", at_key=at.at_key)
+        if _form(at) is None and not at.at_key and re.fullmatch(r"[A-Za-z_]\w*(\.\w+)+", value):
+            return ConfigFault(at.loc, "an input is named here: a field of a message is one of its own, by 'field'")
+    elif re.match(r"\w+://[^/?#]*@", value):
+        return ConfigFault(at.loc, USER_IN_ADDRESS)
+    return None
+
+
+def _tag_fault(at: SchemaLocation, value: object, *, is_absent: bool) -> ConfigFault:
+    """What is wrong with the key that tells which section is meant, or with its value."""
+    slip = _misspelt_tag(at, value) if is_absent and isinstance(value, dict) else None
+    if slip is not None:
+        text = f"unknown key {quoted(slip)}; did you mean {quoted(tag_key(at.annotation))}?"
+        return ConfigFault((*at.loc, slip), text, at_key=True)
+    key, tag, names = tag_key(at.annotation), tag_of(at.annotation, value), _tags(at)
+    complaint = f"the key '{key}' is missing; write" if tag is None else f"unknown {key}; write"
+    return ConfigFault((*at.loc, key), f"{complaint} {_choice(names)}{meant_choice(tag, names)}")
+
+
+def _literal_fault(at: SchemaLocation, value: object) -> ConfigFault:
+    """What is wrong with a value that is none of those that there are."""
+    choices = [
+        choice for part in alternatives(at.annotation) if get_origin(part) is Literal for choice in get_args(part)
+    ]
+    names = [*map(str, choices)]
+    if all(isinstance(choice, int) for choice in choices):
+        return ConfigFault(at.loc, f"write {_choice(names).replace(chr(39), '')}, without quotes or a unit")
+    quotes = "" if isinstance(value, str) else ", with the quotes"
+    return ConfigFault(at.loc, f"write {_choice(names)}{quotes}{meant_choice(value, names)}")
+
+
+def _braces_fault(at: SchemaLocation, name: str) -> ConfigFault:
+    """What is wrong with a `name` in braces without quotes, which YAML reads as a mapping."""
+    if name.startswith("secret"):
+        return ConfigFault(at.loc, "write ${secret:NAME}, with the '$' before the braces")
+    if SecretStr in alternatives(at.annotation):
+        return ConfigFault(at.loc, "write ${secret:NAME}, or the secret alone, without braces")
+    return ConfigFault(at.loc, f'put quotes around the braces: "{{{name if name.isidentifier() else "..."}}}"')
+
+
+def _number_fault(at: SchemaLocation, value: object) -> ConfigFault | None:
+    """What is wrong with what stands where a number is wanted, where it shows which one was meant."""
+    if isinstance(value, list | dict) and at.annotation is None:
+        return ConfigFault(at.loc, _SINGLE)
+    if isinstance(value, str) and re.fullmatch(r"\d{1,3}([_'’ ]\d{3})+", value):
+        digits = "".join(filter(str.isdigit, value))
+        return ConfigFault(at.loc, f"write a number here without any sign between its thousands: {digits}")
+    if isinstance(value, str) and re.fullmatch(r"[-+]?[\d.]+,[\d.,]+", value):
+        return ConfigFault(at.loc, "write the number with a point, as in 0.5, and thousands without any sign: 1000")
+    return None
 
 
 def _form(at: SchemaLocation) -> str | None:
@@ -288,15 +311,6 @@ def _keys(section: type[BaseModel]) -> list[str]:
 def _choice(names: Iterable[str]) -> str:
     *first, last = [f"'{name}'" for name in names]
     return f"{', '.join(first)} or {last}" if first else last
-
-
-_OF_OTHERS = {"verbose": "debug", "trace": "debug", "notice": "info", "critical": "error", "fatal": "error"}
-"""Words of other programs that are like another word than the one that is meant."""
-
-
-def _nearest(value: object, names: Iterable[str]) -> str:
-    near = nearest(_OF_OTHERS.get(str(value).casefold(), str(value)), names, 0.5)
-    return f"; did you mean '{near}'?" if near else ""
 
 
 def _description(at: SchemaLocation) -> str:
@@ -384,15 +398,3 @@ _WRONG_TYPE = {
     "string_too_short": "this must not be empty",
     "too_short": "this must have at least one entry",
 }
-
-
-def told_once(texts: Sequence[str], places: str) -> Iterator[str]:
-    """What is said of each of the faults with these texts, in their order: of many alike the first says for how many
-    more `places` it holds, and the others nothing, an empty text."""
-    times, told = Counter(texts), set[str]()
-    for text in texts:
-        if times[text] <= _EACH:
-            yield text
-        else:
-            yield "" if text in told else f"{text}; so it is in {times[text] - 1} more {places}"
-            told.add(text)

@@ -141,29 +141,9 @@ def _address(given: Input, loc: Loc) -> Iterator[ConfigFault]:
     time: Loc = (*loc, "time", "field") if isinstance(given.time, OwnTime) else (*loc, "time")
     for key in _ADDRESSES:
         place, value = (time, given.time_field) if key == "time" else ((*loc, key), getattr(given, key))
-        if value is None:
-            continue
-        if value != value.strip():
-            side = "end" if value != value.rstrip() else "beginning"
-            text = f"there is a blank at the {side}, which makes it another {key}; remove it"
-            yield ConfigFault(place, text, warning=True)
-        elif in_curly_quotes(value):
-            yield ConfigFault(place, CURLY_QUOTES)
-        elif value.count('"') % 2 and (value[0] == '"' or value[-1] == '"'):
-            side = "end" if value[-1] == '"' else "beginning"
-            text = f"there is a quote at the {side} alone: remove it, or the other is missing"
-            yield ConfigFault(place, text, warning=True)
-        elif not value.isascii() and (sign := next((sign for sign in value if sign in TYPESET), None)) is not None:
-            text = f"{name_of(sign)} stands here, as from a PDF: is {quoted(TYPESET[sign])} meant?"
-            yield ConfigFault(place, text, warning=True)
-        elif _IN_BRACES.search(value):
-            text = "inputs are not filled in here; a parameter of a template is written ${name}"
-            yield ConfigFault(place, text, warning=True)
-    levels = (given.device or "").split("/")
-    if len(levels) > 1 and _KINDS.fullmatch(levels[1]):
-        meant = "/".join((levels[0], *levels[2:]))
-        text = f"{quoted(levels[1])} says what kind of message a topic is of, and belongs to no device: write"
-        yield ConfigFault((*loc, "device"), f"{text} {quoted(meant)}", warning=True)
+        if value is not None:
+            yield from _written(key, value, place)
+    yield from _device(given.device or "", loc)
     for key in ("node", "event", "type"):
         value = getattr(given, key)
         if value is not None and value.startswith("/"):
@@ -176,25 +156,63 @@ def _address(given: Input, loc: Loc) -> Iterator[ConfigFault]:
             yield from _path(path, place)
     for path in given.only:
         yield from _path(path, (*loc, "only", path))
-    if isinstance(given.default, str) and _IN_BRACES.search(given.default):
-        text = "inputs are not filled in here: a default is a value; what follows from others is an input with `expr`"
-        yield ConfigFault((*loc, "default"), text, warning=True)
-    if isinstance(given.default, str) and (truth := truth_word(given.default)) is not None:
-        text = f"a spreadsheet writes this for {truth}, and here it is text: write {truth}, without quotes"
-        yield ConfigFault((*loc, "default"), text, warning=True, rests_on=())
+    if isinstance(given.default, str):
+        yield from _default(given.default, (*loc, "default"))
     for named, values in given.only.items():
-        if len(values) == 1 and isinstance(values[0], str) and joined_by(values[0]) is not None:
-            parts = ", ".join(re.split(r"\s*[;|]\s*", values[0]))
-            text = f"{quoted(values[0])} is one text: if several are meant write [{parts}]"
-            yield ConfigFault((*loc, "only", named), text, warning=True, rests_on=())
-        for value in values:
-            if isinstance(value, str) and (truth := truth_word(value)) is not None:
-                text = f"{quoted(value)} is what a spreadsheet writes for {truth}: if that is meant write {truth}"
-                yield ConfigFault((*loc, "only", named), text, warning=True, rests_on=())
+        yield from _only(values, (*loc, "only", named))
     only_field = str(given.id[0]) if len(given.id) == 1 else ""
     if re.search(r"\w\s*[,;|+&]\s*\w", only_field):
         parts = ", ".join(re.split(r"\s*[,;|+&]\s*", only_field))
         yield ConfigFault((*loc, "id"), f"several fields are a list: write [{parts}]", warning=True)
+
+
+def _written(key: str, value: str, place: Loc) -> Iterator[ConfigFault]:
+    """What is wrong with the signs of an address, whichever it is."""
+    if value != value.strip():
+        side = "end" if value != value.rstrip() else "beginning"
+        text = f"there is a blank at the {side}, which makes it another {key}; remove it"
+        yield ConfigFault(place, text, warning=True)
+    elif in_curly_quotes(value):
+        yield ConfigFault(place, CURLY_QUOTES)
+    elif value.count('"') % 2 and (value[0] == '"' or value[-1] == '"'):
+        side = "end" if value[-1] == '"' else "beginning"
+        text = f"there is a quote at the {side} alone: remove it, or the other is missing"
+        yield ConfigFault(place, text, warning=True)
+    elif not value.isascii() and (sign := next((sign for sign in value if sign in TYPESET), None)) is not None:
+        text = f"{name_of(sign)} stands here, as from a PDF: is {quoted(TYPESET[sign])} meant?"
+        yield ConfigFault(place, text, warning=True)
+    elif _IN_BRACES.search(value):
+        text = "inputs are not filled in here; a parameter of a template is written ${name}"
+        yield ConfigFault(place, text, warning=True)
+
+
+def _device(device: str, loc: Loc) -> Iterator[ConfigFault]:
+    levels = device.split("/")
+    if len(levels) > 1 and _KINDS.fullmatch(levels[1]):
+        meant = "/".join((levels[0], *levels[2:]))
+        text = f"{quoted(levels[1])} says what kind of message a topic is of, and belongs to no device: write"
+        yield ConfigFault((*loc, "device"), f"{text} {quoted(meant)}", warning=True)
+
+
+def _default(default: str, loc: Loc) -> Iterator[ConfigFault]:
+    if _IN_BRACES.search(default):
+        text = "inputs are not filled in here: a default is a value; what follows from others is an input with `expr`"
+        yield ConfigFault(loc, text, warning=True)
+    if (truth := truth_word(default)) is not None:
+        text = f"a spreadsheet writes this for {truth}, and here it is text: write {truth}, without quotes"
+        yield ConfigFault(loc, text, warning=True, rests_on=())
+
+
+def _only(values: Sequence[object], loc: Loc) -> Iterator[ConfigFault]:
+    """What is wrong with the values of a field that a message must have."""
+    if len(values) == 1 and isinstance(values[0], str) and joined_by(values[0]) is not None:
+        parts = ", ".join(re.split(r"\s*[;|]\s*", values[0]))
+        text = f"{quoted(values[0])} is one text: if several are meant write [{parts}]"
+        yield ConfigFault(loc, text, warning=True, rests_on=())
+    for value in values:
+        if isinstance(value, str) and (truth := truth_word(value)) is not None:
+            text = f"{quoted(value)} is what a spreadsheet writes for {truth}: if that is meant write {truth}"
+            yield ConfigFault(loc, text, warning=True, rests_on=())
 
 
 def truth_word(text: str) -> str | None:

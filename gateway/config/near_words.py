@@ -25,6 +25,8 @@ _NEAR_WORD_OF_SECURITY = 0.7
 
 _NEAR_FILE = 0.75
 """How alike two names are of which one is most likely a slip of the other."""
+_OF_OTHERS = {"verbose": "debug", "trace": "debug", "notice": "info", "critical": "error", "fatal": "error"}
+"""Words of other programs that are like another word than the one that is meant."""
 
 
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
@@ -32,6 +34,12 @@ def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     names = {_folded(name): name for name in reversed(list(known))}
     near = difflib.get_close_matches(_folded(word), names, n=1, cutoff=cutoff)
     return names[near[0]] if near else None
+
+
+def meant_choice(value: object, names: Iterable[str]) -> str:
+    """The end of a message about `value`, which is none of `names`: which of them is most likely meant."""
+    near = nearest(_OF_OTHERS.get(str(value).casefold(), str(value)), names, 0.5)
+    return f"; did you mean '{near}'?" if near else ""
 
 
 def one_slip_apart(name: str, other: str) -> bool:

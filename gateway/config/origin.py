@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from gateway.config.environment import Override, variable_label, with_values
-from gateway.config.error_messages import told_once
 from gateway.config.near_words import nearest
 from gateway.config.schema_walk import Loc
-from gateway.config.tree import Finding, Key, LineIndex, Node, Position, printable
+from gateway.config.tree import Finding, Key, LineIndex, Node, Position, printable, told_once
 from gateway.errors import ConfigError, ConfigFault, Diagnostic
 
 

@@ -4,6 +4,7 @@ of it by where they stand.
 
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +18,8 @@ NO_YAML = "not YAML: "
 """How begins what is said of syntax."""
 Tree = Scalar | list["Tree"] | dict[Key, "Tree"]
 """The values without positions, as pydantic takes them."""
+_EACH = 5
+"""Of faults alike, how many are told each by itself; where there are more, the first is told for all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +203,18 @@ def mark_unread(root: Node, without_value: Collection[int], left_out: Collection
                 node.incomplete = True
                 break
             node = last
+
+
+def told_once(texts: Sequence[str], places: str) -> Iterator[str]:
+    """What is said of each of the faults with these texts, in their order: of many alike the first says for how many
+    more `places` it holds, and the others nothing, an empty text."""
+    times, told = Counter(texts), set[str]()
+    for text in texts:
+        if times[text] <= _EACH:
+            yield text
+        else:
+            yield "" if text in told else f"{text}; so it is in {times[text] - 1} more {places}"
+            told.add(text)
 
 
 def once_a_line(faults: Sequence[Finding]) -> Iterator[Finding]:

@@ -69,6 +69,20 @@ def likely_repairs(text: str) -> Iterator[Repair]:
         yield Repair(
             at + 1, f"one {match['more']} too many at the end of this text: remove it", f"{text[:at]}{text[at + 1 :]}"
         )
+    yield from _at_beginning(text)
+    yield from _unquoted(text)
+    slashes = _SLASHES.search(text)
+    if slashes is not None and not any(quote < slashes.start() for quote in line.quotes):
+        at = slashes.start(1)
+        yield Repair(at + 1, NO_COMMENT, f"{text[:at]}# {text[at + 2 :]}")
+    for quote in reversed(line.quotes):
+        yield from _closed_quote(line, quote)
+    if line.brackets and not line.open_quote:
+        yield from closed_brackets(line)
+
+
+def _at_beginning(text: str) -> Iterator[Repair]:
+    """What a line begins with that no line of YAML does."""
     bullet = BULLET.match(text)
     if bullet is not None:
         at = bullet.start("sign")
@@ -85,6 +99,10 @@ def likely_repairs(text: str) -> Iterator[Repair]:
     if opened is not None:
         at = opened.start("quote")
         yield Repair(at + 1, NEVER_CLOSED, f"{text[:at]}{text[at + 1 :]}")
+
+
+def _unquoted(text: str) -> Iterator[Repair]:
+    """What needs other quotes, or quotes at all, or no blank within it."""
     curly = _CURLY.search(text)
     if curly is not None:
         reason = 'curly quotes mean nothing here; write straight ones (")'
@@ -106,19 +124,26 @@ def likely_repairs(text: str) -> Iterator[Repair]:
             "a code that begins with this sign needs quotes; all others are `other` beside `codes`, ranges a `ladder`"
         )
         yield Repair(code.start("key") + 1, reason, f"{text[: code.start('key')]}'{code['key']}'{text[code.end() :]}")
-    slashes = _SLASHES.search(text)
-    if slashes is not None and not any(quote < slashes.start() for quote in line.quotes):
-        at = slashes.start(1)
-        yield Repair(at + 1, NO_COMMENT, f"{text[:at]}# {text[at + 2 :]}")
-    for quote in reversed(line.quotes):
-        yield from _closed_quote(line, quote)
-    if line.brackets and not line.open_quote:
-        yield from closed_brackets(line)
 
 
 def repairs_at(text: str, index: int, said: str) -> Iterator[Repair]:
     """The line as it may have been meant where the parser stopped at `index` and said what is wrong there."""
     stopped, said = text[index : index + 1], of_value(text, index, said)
+    yield from _of_sign(text, index, stopped, said)
+    yield from _in_flow(text, index, stopped, said)
+    begin = max(text.rfind(sign, 0, index) for sign in " \t{}[],") + 1
+    if (node := parted_node(text, begin)) is not None:
+        at, end, whole = node
+        yield Repair(at + 1, PARTED_NODE, f"{text[:at]}'{whole}'{text[end:]}")
+    filled_in = _FILLED_IN.match(text, begin)
+    if filled_in is not None and scan(text[:index]).brackets:
+        mended = f"{text[:begin]}'{filled_in[0]}'{text[filled_in.end() :]}"
+        yield Repair(index + 1, "inside brackets, a text with braces in it needs quotes", mended, begin + 1)
+    yield from _of_entry(text, index, said)
+
+
+def _of_sign(text: str, index: int, stopped: str, said: str) -> Iterator[Repair]:
+    """The line without the sign at which the parser `stopped`, or with one more before it."""
     if stopped == "," and (index == len(text.rstrip()) - 1 or re.search(r"[,{\[]\s*\Z", text[:index])):
         yield Repair(index + 1, "there is one ',' too many", text[:index] + text[index + 1 :])
     if stopped and not stopped.isprintable():
@@ -134,6 +159,10 @@ def repairs_at(text: str, index: int, said: str) -> Iterator[Repair]:
     if key is not None and key["key"] in every_key() and text[:index].rstrip()[-1:] in {'"', "'", "}", "]"}:
         at = len(text[:index].rstrip())
         yield Repair(at + 1, "a ',' is missing before the next key", f"{text[:at]},{text[at:]}")
+
+
+def _in_flow(text: str, index: int, stopped: str, said: str) -> Iterator[Repair]:
+    """The line with quotes around the value in brackets at which the parser `stopped`."""
     begin = max(text.rfind(sign, 0, index) for sign in "{[,") + 1
     end = _end_of_value(text, index)
     name, colon, value = text[begin:end].partition(": ") if begin else ("", "", "")
@@ -154,14 +183,10 @@ def repairs_at(text: str, index: int, said: str) -> Iterator[Repair]:
         if longer > end and not content[longer:].strip("}]") and "{" in value:
             mended = f"{text[:begin]}{name}: {_in_quotes(text[begin + len(name) + 2 : longer])}{text[longer:]}"
             yield Repair(column, reason, mended, begin + len(name) + 3)
-    begin = max(text.rfind(sign, 0, index) for sign in " \t{}[],") + 1
-    if (node := parted_node(text, begin)) is not None:
-        at, end, whole = node
-        yield Repair(at + 1, PARTED_NODE, f"{text[:at]}'{whole}'{text[end:]}")
-    filled_in = _FILLED_IN.match(text, begin)
-    if filled_in is not None and scan(text[:index]).brackets:
-        mended = f"{text[:begin]}'{filled_in[0]}'{text[filled_in.end() :]}"
-        yield Repair(index + 1, "inside brackets, a text with braces in it needs quotes", mended, begin + 1)
+
+
+def _of_entry(text: str, index: int, said: str) -> Iterator[Repair]:
+    """The line with quotes around its value, or with braces, where that is one of no brackets."""
     entry = _ENTRY.match(text[: scan(text).comment])
     if entry is not None and not scan(text[:index]).brackets:
         two = _TWO_KEYS.fullmatch(entry["key"] + entry["value"])
