@@ -5,10 +5,10 @@ silence on two of three servers, and one that comes back has other items). So al
 compared with what came of them. A difference is no proof: what was read may be on its way, or may change faster than it
 is sampled. A tag is deaf only if it differs in two readings with enough time between them for a message to come, and
 nothing came of it meanwhile, and either its status is another, or its value has stood for as long, or it differed in
-some audits, all without a word of it. Those need not be in a row where its times show that it moves: a bit that toggles
-is as often what was told as not. A value that moves all the time has not stood, and is told of in between if its item
-lives, so that a noisy one is never called deaf; nor is one that stays within its deadband, of which the
-server was asked to tell nothing. While nobody takes what the server tells, nothing can be said.
+three audits, all without a word of it. Those need not be in a row where its times show that it moves: a bit that
+toggles is as often what was told as not. A value that moves all the time has not stood, and is told of in between if
+its item lives, so that a noisy one is never called deaf; nor is one that stays within its deadband, of which the server
+was asked to tell nothing. While nobody takes what the server tells, nothing can be said.
 """
 
 import math
@@ -23,8 +23,9 @@ INTERVALS = 3
 """Publishing intervals in which a change must have come."""
 LEAST_GRACE = 1.0
 """Seconds that a change has at the least to come."""
-AUDITS = 2
-"""Without a word of a value that differs each time, or moves meanwhile, after which it need not have stood."""
+AUDITS = 3
+"""Without a word of a value that differs each time, or moves meanwhile, after which it need not have stood: of a live
+one that is told as seldom as it is looked at, no word can come between two."""
 _SHORT = 0.5
 """Seconds for which a message may wait until it is taken, and nothing is said by that."""
 
