@@ -182,8 +182,8 @@ def reported(records: Sequence[Record], played: Played) -> Counter[str]:
 
 
 def left_out(notices: Sequence[Notice]) -> float:
-    """What was only said, because no run was on."""
-    matches = (re.match(r"(-?[\d.]+) were made while no run", notice.text) for notice in notices)
+    """What was only said, because no run or batch was on."""
+    matches = (re.match(r"(-?[\d.]+) were made while no (run|batch) was on", notice.text) for notice in notices)
     return sum(float(match[1]) for match in matches if match)
 
 
