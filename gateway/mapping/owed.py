@@ -15,9 +15,9 @@ from typing import NamedTuple
 from gateway.frozen import replace
 from gateway.mapping.context import Recorder
 from gateway.mapping.facts import SumKey
-from gateway.mapping.output import awaited_amounts
+from gateway.mapping.output import awaited_amounts, rounded_total
 from gateway.mapping.output_track import OutputTrack
-from gateway.mapping.values import DECIMALS, Number, total, whole
+from gateway.mapping.values import Number
 from gateway.model import IntervalType, Output, Scalar
 
 Kind = tuple[IntervalType, tuple[tuple[str, Scalar], ...], tuple[str, ...]]
@@ -74,7 +74,7 @@ def waiting(outputs: Iterable[OutputTrack]) -> Pending:
 
 def _made(pending: Pending, kind: Kind, until: float) -> Number:
     """How much of a kind waits that was made `until` a time."""
-    return _rounded([amount for at, amount in pending.get(kind, ()) if at <= until])
+    return rounded_total([amount for at, amount in pending.get(kind, ()) if at <= until])
 
 
 def split(
@@ -96,18 +96,18 @@ def split(
         after[debt.kind] = _with(after.get(debt.kind, ()), debt.after)
     by_kind: dict[Kind, list[tuple[SumKey, Number]]] = {}
     for key, amount in amounts.items():
-        if amount := _rounded([amount]):
+        if amount := rounded_total([amount]):
             by_kind.setdefault(key[1:], []).append((key, amount))
     now: list[tuple[SumKey, Number]] = []
     later: list[Owed] = []
     for kind, entries in by_kind.items():
-        missing = -_rounded([amount for _, amount in entries])
+        missing = -rounded_total([amount for _, amount in entries])
         held = max(0, min(missing, _made(pending, kind, until.get(kind, at))))
         for key, amount in sorted(entries, key=lambda entry: entry[1]):
-            part = _rounded([min(held, max(0, -amount))]) if key[0] not in gone else 0
-            held = _rounded([held, -part])
+            part = rounded_total([min(held, max(0, -amount))]) if key[0] not in gone else 0
+            held = rounded_total([held, -part])
             later += [Owed(*key, part, 0, until.get(kind, at), after.get(kind, ()))] if part else []
-            now += [(key, rest)] if (rest := _rounded([amount, part])) else []
+            now += [(key, rest)] if (rest := rounded_total([amount, part])) else []
     return sorted(now, key=lambda entry: entry[1] < 0), later
 
 
@@ -118,9 +118,9 @@ def settle(owed: tuple[Owed, ...], pending: Pending, recorder: Recorder, at: flo
     known = [_with_told(debt, recorder)._replace(until=min(debt.until, at)) for debt in owed]
     sums: dict[Kind, Number] = {}
     for debt in known:
-        sums[debt.kind] = _rounded([sums.get(debt.kind, 0), debt.amount])
+        sums[debt.kind] = rounded_total([sums.get(debt.kind, 0), debt.amount])
     for debt in known:
-        rest = _rounded([sums[debt.kind], -debt.amount])
+        rest = rounded_total([sums[debt.kind], -debt.amount])
         if rest < _made(pending, debt.kind, debt.until):
             left.append(debt)
             continue
@@ -151,7 +151,3 @@ def _adds(output: Output, debt: Owed, recorder: Recorder) -> bool:
         (output.type, raw_data, names) == debt.kind and amount > 0
         for raw_data, names, amount in recorder.shares.get(output.key, ())
     )
-
-
-def _rounded(amounts: Sequence[Number]) -> Number:
-    return whole(round(total(amounts), DECIMALS))
