@@ -80,6 +80,14 @@ class Own(Server):
         super()._say(id_, subscription)
 
 
+async def count(server: Server, until: int) -> None:
+    """The tag counts from 1, twice a second, and what was told of it has come."""
+    for number in range(1, until):
+        server.write("a", number)
+        await asyncio.sleep(0.5)
+    await asyncio.sleep(2)
+
+
 @pytest.mark.parametrize(
     "numbered",
     [lambda _: 1, lambda _: 0, lambda number: number if number < 50 else 1, lambda number: (number - 1) % 255 + 1],
@@ -93,10 +101,7 @@ def test_p6_a_server_that_numbers_its_messages_anew_loses_none(numbered: Callabl
         server.numbered = numbered
         async with connected(server, "a") as (_, intake):
             await asyncio.sleep(5)
-            for count in range(1, 301):
-                server.write("a", count)
-                await asyncio.sleep(0.5)
-            await asyncio.sleep(2)
+            await count(server, 301)
             assert intake.values(node("a")) == [*range(301)]
             assert gaps(intake) == []
             assert server.sessions == 1
@@ -114,10 +119,7 @@ async def test_p6_a_cut_while_a_lost_message_is_asked_for_loses_neither() -> Non
         lost = subscription.number
         server.lose = lambda number: number == lost
         server.cuts = "RepublishRequest"
-        for count in range(1, 20):
-            server.write("a", count)
-            await asyncio.sleep(0.5)
-        await asyncio.sleep(2)
+        await count(server, 20)
         assert intake.values(node("a")) == [*range(20)]
         assert gaps(intake) == []
         assert server.resumed == 1
