@@ -154,18 +154,22 @@ class LeftOpenAtOden:
     async def _see_to_past(self, work: Work, record: StartInterval, written: asyncio.Event) -> None:
         """The interval of a start can be at Oden although others have begun since: another life of the gateway has told
         it, and its messages have come again."""
-        settlement = self._settlement
-        request = requests.look_up([record], settlement.line_id(work.line), None, MINUTE)
-        shown = shown_in(await self._searched(work, request, written), settlement.options.wording.reference)
-        if shown is None:
-            raise Unsettled(Outcome("dead"), answered=True)
-        there = [one for one in shown if is_of(one, record, self._step)]
-        if there:
+        is_absent = await self._settlement.outbox(left_open.is_said_absent, record)
+        if there := [] if is_absent else await self._there(work, record, written):
             await self._adopt(work, record, there[0], is_latest=False)
         elif len(self._past) < MOST_PAST:
             self._past.add(record.key)
         else:
             self._past = {record.key}
+
+    async def _there(self, work: Work, record: StartInterval, written: asyncio.Event) -> list[Shown]:
+        """What Oden shows that is the interval of the start."""
+        settlement = self._settlement
+        request = requests.look_up([record], settlement.line_id(work.line), None, MINUTE)
+        shown = shown_in(await self._searched(work, request, written), settlement.options.wording.reference)
+        if shown is None:
+            raise Unsettled(Outcome("dead"), answered=True)
+        return [one for one in shown if is_of(one, record, self._step)]
 
     async def _known_until(self, work: Work, record: StartInterval, latest: Shown | None) -> int | None:
         """Until when Oden shows what was made on the line before this life. Asked before anything of this life is

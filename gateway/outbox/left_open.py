@@ -13,6 +13,8 @@ from gateway.outbox.lanes import StoredRecord, starts_lane
 from gateway.outbox.store import Outbox
 from gateway.outbox.transaction import LEFT_OPEN, Transaction
 
+MOST_ABSENT = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class LeftOpen:
@@ -21,7 +23,8 @@ class LeftOpen:
     `since` is when this life began: of what was on before, a later life may have told the end. Nothing is looked up
     before `not_before`. `seen` are the lines and types that have been seen to, as LINE/TYPE, and `latest` the start of
     the latest that Oden had of them then; `known_until` is, by line, until when Oden shows what was made before this
-    life, None where that is nothing.
+    life, None where that is nothing. `absent` are the keys of starts of which a person has said that Oden has not got
+    them, the latest `MOST_ABSENT`.
     """
 
     since: float
@@ -29,6 +32,7 @@ class LeftOpen:
     seen: frozenset[str] = frozenset()
     known_until: Mapping[str, int | None] = field(default_factory=dict)
     latest: Mapping[str, int] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
 
     def latest_of(self, line: str, interval_type: str) -> int:
         return self.latest.get(f"{line}/{interval_type}", 0)
@@ -56,6 +60,18 @@ def note_known_until(outbox: Outbox, line: str, until: int | None) -> LeftOpen:
     with outbox.transaction() as transaction:
         left = _left(outbox)
         return _put(transaction, replace(left, known_until={**left.known_until, line: until}))
+
+
+def said_absent(outbox: Outbox, transaction: Transaction, start: StartInterval) -> None:
+    """A person has looked, and Oden has not got the start: it is not looked up once more before it is sent."""
+    if (left := left_open(outbox)) is not None:
+        _put(transaction, replace(left, absent=(*left.absent, start.key)[-MOST_ABSENT:]))
+
+
+def is_said_absent(outbox: Outbox, start: StartInterval) -> bool:
+    """Whether a person has said that Oden has not got the start."""
+    left = left_open(outbox)
+    return left is not None and start.key in left.absent
 
 
 def seen_to(outbox: Outbox, line: str, interval_type: str, notice: Notice | None = None, latest: int = 0) -> LeftOpen:

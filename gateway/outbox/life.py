@@ -1,9 +1,10 @@
-"""Which memory of the outbox is the newest: each opening is a *life*, known by a ULID and by how many transactions were
-made. Both are in the outbox, and once more in the runtime directory, which forgets at a reboot and is in no backup.
+"""Which memory of the outbox is the newest: a *life*, known by a ULID and by how many transactions were made, goes on
+from one opening to the next. Both are in the outbox, and once more in the runtime directory, which forgets at a reboot
+and is in no backup.
 
-Where the two fit, the outbox is as the last life has left it. Where they do not, it may be a copy from before: a backup
-that was put back, a machine that was rolled back, a new box. What waits in it may have been delivered since, so all of
-that is unsure: it is looked up before it is sent, as after a damage.
+Where the two fit, the outbox is as the last opening has left it, and the life goes on. Where they do not, it may be a
+copy from before: a backup that was put back, a machine that was rolled back, a new box. What waits in it may have been
+delivered since, so all of that is unsure: it is looked up before it is sent, as after a damage.
 """
 
 import hashlib
@@ -33,7 +34,7 @@ UNCOMPARED = "uncompared"
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """One opening: its ULID, and how many transactions the outbox had seen."""
+    """Its ULID, and how many transactions the outbox had seen."""
 
     id: str
     transactions: int = 0
@@ -95,16 +96,20 @@ def keep_life(outbox: Outbox, mark: LifeMark) -> None:
 def begin_life(
     outbox: Outbox, mark: LifeMark, now: float = 0.0, *, settle: float = 0.0, is_other: bool = False
 ) -> bool:
-    """A new opening of the outbox at `now` (epoch); answers whether it is another life than the last, which is certain
-    where it `is_other`: then all that waits is unsure, and nothing of it is looked up for `settle` seconds, because the
+    """The outbox was opened at `now` (epoch); answers whether that begins another life, which is certain where it
+    `is_other`: then all that waits is unsure, and nothing of it is looked up for `settle` seconds, because the
     last life may have sent something just now. What that has left open at Oden has yet to be seen to, also where the
     outbox is new. From here on `mark` follows each transaction."""
     rest_until = now + settle
-    is_unknown, was_here = is_other or _last(outbox, mark) is None, mark.read() is not None
+    last, was_here = _last(outbox, mark), mark.read() is not None
+    is_unknown = is_other or last is None
+    if last is not None and not is_other:
+        _follow(outbox, mark, last)  # a kill between two marks, in what comes, must find them one transaction apart
     # One that nothing was put into yet remembers what counters have shown.
     is_other = is_unknown and (bool(outbox.lanes) or outbox.row("life") is not None)
     known = not is_other
-    life = Life(str(ULID()), compared=known and is_compared(outbox), noted=known and is_noted(outbox))
+    number = str(ULID()) if is_unknown or last is None else last.id
+    life = Life(number, compared=known and is_compared(outbox), noted=known and is_noted(outbox))
     with outbox.transaction() as transaction:
         transaction.put["life"] = LIFE.dump_json(life).decode()
         if life.compared and resting(outbox):  # what is left of a damaged outbox, say: nobody would ever end it

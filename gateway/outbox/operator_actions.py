@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from gateway.errors import OutboxError
 from gateway.model import RECORD, Addition, Record, Setting, StartInterval, UpdateInterval
-from gateway.outbox import balance, gone, record_rules, settings_index
+from gateway.outbox import balance, gone, left_open, record_rules, settings_index
 from gateway.outbox.entries import PAUSE, DeadLetter, Interval, Pause
 from gateway.outbox.lanes import DEAD, StoredRecord, is_parked, parked_lane, starts_lane
 from gateway.outbox.listing import LETTERS, Listed, attempt_of, dead_letter_at
@@ -111,6 +111,8 @@ def settle(outbox: Outbox, listed: Listed, oden_id: str | None) -> None:
         _take(transaction, listed)
         late = interval is not None and _counted_again(record, interval)
         if oden_id is None:
+            if isinstance(record, StartInterval):
+                left_open.said_absent(outbox, transaction, record)
             record_rules.put_back(transaction, StoredRecord(record, late))
         else:
             record_rules.delivered(transaction, StoredRecord(record, late), oden_id)

@@ -375,10 +375,9 @@ class _Process:
         quiet = self.world.schedule.quiet
         await delivered(self.outbox, self._is_said, quiet, has_a_person=self.world.has_a_person)
 
-    async def _is_said(self) -> bool:
+    def _is_said(self) -> bool:
         """Whether all that the stories hold is in the outbox, or has been."""
-        said = self.world.broker.empty and self.taking_in and self.fed == len(self.world.recorded)
-        return said and await self.outbox(is_compared)
+        return self.world.broker.empty and self.taking_in and self.fed == len(self.world.recorded)
 
     def _judge(self) -> None:
         """Only the disk may be the cause of a failure, or that the process is no more: a fault of the gateway's own is

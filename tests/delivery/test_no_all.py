@@ -77,6 +77,26 @@ def test_p4_a_start_that_another_life_has_told_is_not_told_again_where_the_past_
     assert plant.letters() == []
 
 
+def test_p5_a_start_that_a_person_has_said_is_not_there_is_sent_where_the_past_cannot_be_searched() -> None:
+    """It was looked up once more, in vain, and was unsettled again however often the person said so."""
+
+    async def story(plant: Plant) -> None:
+        plant.commit(plant.start(60, "STATE"))
+        await plant.drained()
+        await plant.restart(PLAIN, MemoryStore(), DAY)
+        states = [plant.start(at, "STATE") for at in (0, 30)]
+        plant.commit(*states, plant.start(DAY, "STATE"))
+        await plant.drained()
+        assert {one.record.interval for one in plant.letters()} == {one.key for one in states}
+        for state in states:
+            await plant.ask("settle", Question(Filter(keys=frozenset({state.key}))))
+        await plant.drained()
+
+    plant = live(story, REFUSING)
+    assert [start for start, _ in shown(plant, "STATE")] == [0, 30, 60, DAY]
+    assert plant.letters() == []
+
+
 def test_p5_a_run_whose_name_is_taken_gets_a_number() -> None:
     """A name is looked for without `match`: the document says that this is for one thing."""
 

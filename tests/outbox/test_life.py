@@ -9,7 +9,7 @@ from gateway.model import Record
 from gateway.outbox.entries import Attempt, Commit
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.left_open import LeftOpen, left_open, seen_to
-from gateway.outbox.life import LifeMark, begin_life, is_compared, keep_life, keep_uncompared, resting
+from gateway.outbox.life import Life, LifeMark, begin_life, is_compared, keep_life, keep_uncompared, resting
 from gateway.outbox.store import Outbox
 from tests.outbox.floor import LINE, Floor
 
@@ -26,6 +26,24 @@ def opened(rows: MemoryStore, runtime: Path) -> tuple[Outbox, bool]:
     """The outbox as an opening of it finds it, and whether it is another life."""
     outbox = Outbox(rows)
     return outbox, begin_life(outbox, LifeMark(BOX, runtime))
+
+
+class Killed(Exception):
+    """The process is no more."""
+
+
+class KilledMark(LifeMark):
+    """One that is written to `writes` times: before the next one the process is killed."""
+
+    def __init__(self, runtime: Path, writes: int) -> None:
+        super().__init__(BOX, runtime)
+        self.writes = writes
+
+    def write(self, life: Life) -> None:
+        if self.writes == 0:
+            raise Killed
+        self.writes -= 1
+        super().write(life)
 
 
 def produce(outbox: Outbox, floor: Floor) -> None:
@@ -46,6 +64,22 @@ def test_p4_an_outbox_that_is_as_the_last_life_left_it_is_sure(tmp_path: Path) -
     assert not is_other
     outbox.after = lambda: None  # it is killed here
     produce(outbox, floor)
+    outbox, is_other = opened(rows, tmp_path)
+    assert not is_other
+    assert all(work.attempt is None for work in outbox.work())
+
+
+def test_p4_an_outbox_is_sure_after_kills_one_after_another_while_it_is_opened(tmp_path: Path) -> None:
+    """A kill between the transaction and its mark, and one there once more as it begins: it was taken for a copy, and
+    all that waited was in doubt."""
+    rows, floor = MemoryStore(), Floor()
+    produce(opened(rows, tmp_path)[0], floor)
+    outbox, _ = opened(rows, tmp_path)
+    outbox.after = lambda: None  # it is killed here
+    produce(outbox, floor)
+    for marks in (1, 0, 1, 1):
+        with pytest.raises(Killed):
+            begin_life(Outbox(rows), KilledMark(tmp_path, marks))
     outbox, is_other = opened(rows, tmp_path)
     assert not is_other
     assert all(work.attempt is None for work in outbox.work())
