@@ -10,7 +10,7 @@ It is kept in a file of its own (`history_file`) beside the outbox, not in its t
 whatever happens, these are for people. A line of the file says all of one interval; a later one says it anew. It is
 written every few seconds without waiting for the disk, so that a power cut can cost the page what the last half-minute
 has added. A line that cannot be read is left out. What ended more than KEPT seconds ago is forgotten, and of one line
-beyond MOST intervals the oldest; the file is written anew once it holds far more than that.
+beyond MOST intervals the oldest that have ended; the file is written anew once it holds far more than that.
 """
 
 from collections import deque
@@ -130,8 +130,8 @@ class History:
         """The newest interval of a type that is on at `at`."""
         return next((span for span in reversed(self.of(line)) if span.type == type_ and span.covers(at)), None)
 
-    def take(self, records: Iterable[Record]) -> None:
-        """Records that were committed, in their order."""
+    def take(self, records: Sequence[Record]) -> None:
+        """Records that were committed together, in their order."""
         for record in records:
             if isinstance(record, StartInterval):
                 before = self.span(record.line, record.key)
@@ -142,7 +142,8 @@ class History:
                 if known is not None:
                     end = known.end if record.end is None else record.end
                     self._put(_described(replace(known, end=end, name=record.name or known.name), record))
-            elif isinstance(record, Output) and record.quality_schema is None:
+        for record in records:  # after the intervals: output comes before the shift that changes at its time stamp
+            if isinstance(record, Output) and record.quality_schema is None:
                 self._count(record)
 
     def _count(self, output: Output) -> None:
@@ -176,10 +177,12 @@ class History:
             self._put(replace(open_, end=max(int(now), open_.start)))
 
     def forget(self, now: float) -> None:
-        """Forget what ended long ago, and of each line what is too much."""
+        """Forget what ended long ago, and of each line what is too much: what is on is the last to go, however long
+        ago it began, since its totals are shown."""
         for line, spans in self._lines.items():
-            old = [key for key, span in spans.items() if span.end is not None and span.end < now - KEPT]
-            surplus = [key for key in spans if key not in old][: max(0, len(spans) - len(old) - MOST)]
+            old = {key for key, span in spans.items() if span.end is not None and span.end < now - KEPT}
+            kept = sorted((key for key in spans if key not in old), key=lambda key: spans[key].end is None)
+            surplus = kept[: max(0, len(kept) - MOST)]
             for key in (*old, *surplus):
                 del spans[key]
                 self._marks.pop((line, key), None)

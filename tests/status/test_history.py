@@ -84,6 +84,16 @@ def test_totals_of_a_shift_are_of_all_that_was_made_in_it() -> None:
     assert now.name == "Late"
 
 
+def test_output_of_the_second_in_which_the_shift_changes_is_of_the_new_one() -> None:
+    """In a commit it comes before the change, which is looked at after it."""
+    history = History()
+    history.take([StartInterval("s1", "l", T, "Shift", T, "Early"), RUN])
+    end = UpdateInterval("u", "l", T, "Shift", "s1", end=T + 100)
+    history.take([made(T + 100, 4), end, StartInterval("s2", "l", T, "Shift", T + 100, "Late")])
+    assert amounts(history, "s1") == {}
+    assert amounts(history, "s2") == {"yield": {"": 4}}
+
+
 def test_corrections_change_what_is_shown() -> None:
     """An end that was another, a name, a category that a person has said later."""
     history = History()
@@ -114,9 +124,11 @@ def test_it_is_bounded() -> None:
     history.take([StartInterval("old", "l", T, "RUN", T - 99, None, {}, end=T - 1), RUN])
     history.forget(T + KEPT)
     assert [span.key for span in history.of("l")] == ["r1"]
-    history.take(StartInterval(f"{n}", "l", T, "STATE", T + n, None, {}, end=T + n + 1) for n in range(2 * MOST))
+    history.take([made(T, 7)])
+    history.take([StartInterval(f"{n}", "l", T, "STATE", T + n, None, {}, end=T + n + 1) for n in range(2 * MOST)])
     history.forget(T + KEPT)
     assert len(history.of("l")) == MOST
+    assert amounts(history, "r1") == {"yield": {"": 7}}
     assert history.span("l", f"{2 * MOST - 1}") is not None
     history.take([StartInterval("r2", "l", T, "RUN", T), *(made(T, 1, f"code {n}", "r2") for n in range(100))])
     span = history.span("l", "r2")
