@@ -225,6 +225,87 @@ async def test_who_hangs_up_leaves_no_error_behind(tmp_path: Path, caplog: pytes
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
+async def raw(control: Control, said: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection on which `said` was said."""
+    reader, writer = await asyncio.open_unix_connection(control.path)
+    writer.write(said)
+    return reader, writer
+
+
+HEAD = b"POST /outbox/list HTTP/1.1\r\nHost: gateway\r\nContent-Length: 100\r\n\r\n"
+
+
+@pytest.mark.parametrize("said", [b"", b"POST /outbox/li", HEAD + b'{"outbox": '])
+async def test_half_a_question_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
+    """Its connection ends, wherever the question broke off."""
+    monkeypatch.setattr("gateway.control.ASKED_WITHIN", 0.2)
+    async with Control(tmp_path, places(tmp_path, tmp_path / "none"), echo) as control:
+        reader, writer = await raw(control, said)
+        async with asyncio.timeout(PATIENCE):
+            answered = await reader.readline()
+        writer.close()
+        assert answered == (b"HTTP/1.1 408 Request Timeout\r\n" if said.startswith(HEAD) else b"")
+
+
+async def test_no_more_than_a_number_are_served_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more is told to try again; and the group, which may only look, keeps nobody out who may more."""
+    monkeypatch.setattr("gateway.control.MOST_CONNECTIONS", 2)
+    users: dict[asyncio.BaseTransport | None, int] = {}
+    ahead = iter([4711, 4711, 4711, 0])  # three of the group come, and then root
+
+    def user(end: asyncio.BaseTransport | None) -> int:
+        if end not in users:
+            users[end] = next(ahead, 0)
+        return users[end]
+
+    monkeypatch.setattr("gateway.control._user", user)
+    where = places(tmp_path, tmp_path / "none")
+    async with Control(tmp_path, where, echo) as control:
+        held = [await raw(control, HEAD) for _ in range(2)]
+        with pytest.raises(GatewayError, match="Try again"):
+            await answer(tmp_path, where)
+        assert await answer(tmp_path, where, "drop")
+        for _, writer in held:
+            writer.close()
+
+
+async def test_one_that_hangs_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway that takes the connection and does not turn: the command ends, and says what to do."""
+    monkeypatch.setattr("gateway.control.ANSWERS_WITHIN", 0.2)
+    where = places(tmp_path, tmp_path / "none")
+    with socket.socket(socket.AF_UNIX) as hanging:
+        hanging.bind(str(tmp_path / "control.sock"))
+        hanging.listen(1)
+        for _ in range(3):  # from the second on, its queue is full
+            with pytest.raises(GatewayError, match=r"it hangs, or its machine does.*systemctl restart"):
+                await answer(tmp_path, where)
+        runtime = tmp_path / "own"
+        runtime.mkdir()
+        second = [tmp_path / "control.sock", runtime / "control.sock"]
+        async with Control(runtime, second, echo) as control:
+            assert control.path == runtime / "control.sock", "it has taken the place of one that only stands still"
+
+
+@pytest.mark.parametrize("said", [b"\xff\x00\xfe\r\n\r\n", b"GET / HTTP/1.1\r\nA: " + b"secret" * 5_000])
+async def test_what_is_no_request_is_not_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture, said: bytes) -> None:
+    """Nor repeated; and who asks and is gone at once is no fault of the gateway's."""
+    where = places(tmp_path, tmp_path / "none")
+    async with Control(tmp_path, where, echo) as control:
+        reader, writer = await raw(control, said)
+        answered = await reader.read()
+        assert b"400" in answered
+        assert len(answered) < 300
+        writer.close()
+        body = json.dumps({"outbox": str(tmp_path), "question": 1}).encode()
+        head = HEAD.replace(b"100", str(len(body)).encode())
+        for _ in range(20):
+            _, writer = await raw(control, head + body)
+            await writer.drain()
+            writer.transport.abort()
+        assert await answer(tmp_path, where)
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
 def test_where_what_a_reboot_ends_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In systemd's folder; else in the machine's, where it may be written to; else in the user's own, which is made."""
     monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)

@@ -1,4 +1,4 @@
-"""Who may read the page, and over what: the names that it is asked for by, the token, how many at once; and its
+"""Who may read the page, and over what: the names that it is asked for by, and the token; and its
 certificate, which is read again when its files are others, with the handshakes.
 """
 
@@ -11,7 +11,6 @@ import socket
 import ssl
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
 from pathlib import Path
 from typing import cast
 
@@ -95,32 +94,6 @@ def admission(names: Collection[str], token: str | None) -> Middleware:
         return await handler(request)
 
     return admit
-
-
-class Reticent(web.RequestHandler):
-    """Answers what is no request without repeating it, and without the library's name and version."""
-
-    def handle_error(
-        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
-    ) -> web.StreamResponse:
-        """The answer where there is no other."""
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            super().handle_error(request, status, exc, message)  # for the log: it is a fault of the gateway's own
-        response = web.Response(status=status, text=HTTPStatus(status).phrase, headers=HEADERS)
-        response.force_close()
-        return response
-
-
-class Refused(asyncio.Protocol):
-    """A connection that is one too many."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
-
-
-def at_most(most: int, made: Callable[[], asyncio.BaseProtocol], connected: Callable[[], int]) -> asyncio.BaseProtocol:
-    """The protocol of one more connection, while fewer than `most` are `connected`."""
-    return made() if connected() < most else Refused()
 
 
 log = structlog.get_logger()

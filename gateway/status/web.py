@@ -22,9 +22,10 @@ from aiohttp.typedefs import Handler
 from gateway.config.schema_process import PageTls, Status
 from gateway.errors import GatewayError
 from gateway.health import Condition
+from gateway.http_connection import Reticent, at_most
 from gateway.listening import begin_listening, stop_listening
 from gateway.status.actions import MOST_BODY, Actions, Ask
-from gateway.status.guard import HEADERS, PageCertificate, Reticent, TlsEntry, admission, at_most, may_read, own_names
+from gateway.status.guard import HEADERS, PageCertificate, TlsEntry, admission, may_read, own_names
 from gateway.status.history import History, Trend
 from gateway.status.history_file import Chronicle
 from gateway.status.openapi import document
@@ -59,7 +60,7 @@ MOST_STREAMS = 24
 HEADERS_WITHIN = 15.0
 """Seconds in which a connection must have asked something."""
 WRITTEN_WITHIN = 30.0
-"""Seconds in which an open page must have taken what it is sent."""
+"""Seconds in which who asks must have taken what it is sent."""
 
 
 class StatusServer:
@@ -162,7 +163,14 @@ class StatusServer:
 
         def handler() -> asyncio.Protocol:
             loop = asyncio.get_running_loop()
-            return Reticent(server, loop=loop, access_log=SILENT, keepalive_timeout=HEADERS_WITHIN)
+            return Reticent(
+                server,
+                headers=HEADERS,
+                taken_within=WRITTEN_WITHIN,
+                loop=loop,
+                access_log=SILENT,
+                keepalive_timeout=HEADERS_WITHIN,
+            )
 
         def made() -> asyncio.BaseProtocol:
             return handler() if certificate is None else TlsEntry(handler, certificate.context, handshakes)
@@ -272,10 +280,9 @@ class StatusServer:
                     text = f"data: {json.dumps({'now': now, 'parts': changed}, allow_nan=False)}\n\n".encode()
                     body = packer.compress(text) + packer.flush(zlib.Z_SYNC_FLUSH) if packer is not None else text
                     telling.spent(len(body))
-                    async with asyncio.timeout(WRITTEN_WITHIN):
-                        await response.write(body)
+                    await response.write(body)
                 await asyncio.sleep(EVERY)
-        except (ConnectionError, TimeoutError):
+        except ConnectionError:
             return response
         finally:
             self._streams -= 1

@@ -1,6 +1,7 @@
 """Who the status server answers, and how many at once, on a real socket."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from gateway.status.guard import has_token
 from gateway.status.snapshot import Snapshot
 from gateway.status.web import StatusServer
+from tests.peers import PATIENCE
 from tests.status.served import PATHS, Gateway, Served, basic
 
 
@@ -103,6 +105,32 @@ async def test_who_asks_nothing_is_let_go(served: Served, monkeypatch: pytest.Mo
         writer.write(b"GET / HTTP/1.1\r\nHost: loc")
         assert await reader.read() == b""
         writer.close()
+
+
+@pytest.mark.parametrize("times", [40, 20_000])
+async def test_who_does_not_read_is_let_go(served: Served, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Whatever it asked for, and however much of the answers the system has taken for it: the page is there for others.
+    With 20,000 the answer itself waits, with 40 only what is left of it when the connection has been idle."""
+    monkeypatch.setattr("gateway.status.web.WRITTEN_WITHIN", 0.2)
+    monkeypatch.setattr("gateway.status.web.HEADERS_WITHIN", 0.2)
+    monkeypatch.setattr("gateway.status.web.MOST_CONNECTIONS", 2)
+    server = StatusServer("127.0.0.1:0", lambda: served.gateway.snapshot, lambda: None)
+    async with server, aiohttp.ClientSession() as client:
+        sockets = [socket.socket() for _ in range(2)]
+        for each in sockets:
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            each.connect(("127.0.0.1", int(server.url.rpartition(":")[2])))
+            each.setblocking(False)
+            with suppress(BlockingIOError):
+                each.sendall(b"GET /page.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * times)
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                with suppress(aiohttp.ClientError):
+                    async with client.get(server.url + "/healthz", headers={"Connection": "close"}) as answer:
+                        assert answer.status == 200
+                        break
+        for each in sockets:
+            each.close()
 
 
 @pytest.mark.parametrize(
