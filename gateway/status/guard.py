@@ -136,7 +136,8 @@ class PageCertificate:
             log.warning("page_certificate_ends", ends=self.ends.isoformat(), over=logged[1])
 
     def _left(self, now: float) -> timedelta:
-        return self.ends - datetime.fromtimestamp(now, UTC)
+        """Negative or 0 once it is refused. In the second that it names it is still taken (RFC 5280, 4.1.2.5)."""
+        return self.ends + timedelta(seconds=1) - datetime.fromtimestamp(now, UTC)
 
     def _renew(self) -> None:
         stamp = self._stamped()
