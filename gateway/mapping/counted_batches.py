@@ -21,7 +21,6 @@ from gateway.mapping.intervals import (
     IntervalsState,
     OpenInterval,
     PendingStart,
-    is_undecided,
     start_second,
     with_open,
 )
@@ -29,6 +28,7 @@ from gateway.mapping.passed_starts import Said
 from gateway.mapping.templates import filled_mapping
 from gateway.mapping.times import clock
 from gateway.mapping.values import whole
+from gateway.mapping.whose import is_undecided
 
 
 def batch_track(

@@ -12,11 +12,11 @@ from gateway.mapping.intervals import (
     PendingChange,
     PendingEnd,
     PendingStart,
-    is_undecided,
 )
 from gateway.mapping.passed_starts import MOST_PASSED, PassedStart, said_by
 from gateway.mapping.templates import Resolver
-from gateway.mapping.times import clock
+from gateway.mapping.times import clock, second_of
+from gateway.mapping.whose import is_undecided, with_untold
 
 
 def as_inside(state: IntervalsState, runs: IntervalsState) -> IntervalsState:
@@ -40,6 +40,16 @@ def with_said(
     said = before.said if before is not None else None
     said = said if said is not None else said_by(plan.name, plan.metadata, resolve)
     return replace(state, pending_change=replace(change, said=said))
+
+
+def with_untold_inside(plan: IntervalPlan, state: IntervalsState, begun: float, ended: float) -> IntervalsState:
+    """The state that knows that what was on in a run from `begun` to `ended` is never recorded, as that is not."""
+    untold = [PendingStart(one.key, one.begun) for one in state.passed if one.begun < ended and one.ended > begun]
+    if state.pending_start is not None and state.pending_start.begun < ended:
+        untold.append(state.pending_start)
+    for one in untold:
+        state = with_untold(state, one, second_of(max(one.begun, begun)), plan.remembered)
+    return state
 
 
 def passed_by(

@@ -4,7 +4,7 @@ What is decided is in `intervals`; here it is found out what happened, and what 
 """
 
 from collections.abc import Iterator, Sequence
-from math import floor, inf, nextafter
+from math import inf, nextafter
 from typing import Literal
 from weakref import proxy
 
@@ -56,6 +56,7 @@ from gateway.mapping.passed_starts import BATCH_NUMBER, PassedStart, Said, resol
 from gateway.mapping.shifts import ShiftCalendar
 from gateway.mapping.templates import Resolver, filled_mapping
 from gateway.mapping.values import scalar
+from gateway.mapping.whose import with_untold
 from gateway.model import Contact, Sample
 
 Timer = Literal["settle", "end", "correct"]
@@ -255,8 +256,7 @@ class IntervalTrack:
         self.state = decision.state if passed is self.state.passed else replace(decision.state, passed=passed)
         if waiting is not None and decision.end is not None and self.plan.needed and self.state.pending_start is None:
             self._report_untold(waiting, decision.end)
-        # One that stands in goes on until another begins.
-        end = decision.begin if decision.end is None or is_free(self.state) else decision.end
+        end = decision.begin if decision.end is None or is_free(self.state) else decision.end  # a stand-in goes on
         if end is not None:
             self.close(end)
         if decision.begin is not None:
@@ -299,7 +299,7 @@ class IntervalTrack:
         metadata = filled_mapping(self.plan.metadata, resolve)
         unknown = self.plan.needed - metadata.keys()
         if (unknown and self.plan.until_known is None) or not self._host_is_on(pending.begun):
-            self.state = replace(self.state, pending_start=pending)
+            self.state = replace(self.state, pending_start=replace(pending, name=self._name(pending.key, resolve)))
             return
         metadata |= {key: value for key, value in (self.plan.until_known or {}).items() if key in unknown}
         context, run = self.context, self.host.state.current if self.host is not None else None
@@ -361,7 +361,7 @@ class IntervalTrack:
         title = " ".join(filter(None, [self.plan.type.lower(), pending.key.replace(KEYLESS, "")]))
         missing, start = " and ".join(sorted(self.plan.needed)), start_second(self.state, pending.begun)
         made = self.listener.on_untold(pending.begun, ended, start) if self.listener is not None else ""
-        self.state = replace(self.state, earliest_start=max(start + 1, floor(ended)))
+        self.state = with_untold(self.state, pending, start, self.plan.remembered, ended)
         text = ", ".join(filter(None, [f"{title} is not reported: its {missing} was never known", made]))
         self.context.notice("gap", self.plan.main_input, text)
 

@@ -192,11 +192,21 @@ class PendingEnd:
 @dataclass(frozen=True, slots=True)
 class PendingStart:
     """An interval that began at `begun` but cannot be recorded yet: its product is not known, or a
-    batch has no run to be in. `named` is what an event that ends it would name."""
+    batch has no run to be in. `named` is what an event that ends it would name, `name` what it would be called.
+    """
 
     key: str
     begun: float
     named: Annotated[str | None, Field(exclude_if=lambda named: named is None)] = None
+    name: Annotated[str | None, Field(exclude_if=lambda name: name is None)] = None
+
+
+@dataclass(frozen=True, slots=True)
+class UntoldInterval:
+    """An interval that was over before it could be recorded: it would have started at the second `start`."""
+
+    start: int
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +218,8 @@ class IntervalsState:
     - `current` is the interval that is on, `pending_start` one that cannot be recorded yet, `last` the one before
       `current`;
     - `passed` are those before `pending_start` that were over before it was known which run is on;
-    - `recently_ended` are the newest that have ended, where the plan wants them;
+    - `recently_ended` are the newest that have ended, and `untold` those that will never be recorded, where the plan
+      wants them;
     - `earliest_start` is the first second in which an interval can start;
     - `correction_due` is when it is looked at whether what was recorded of `current` is still right.
 
@@ -244,6 +255,7 @@ class IntervalsState:
     counted_undecided: Annotated[Number, Field(alias="later")] = 0
     passed: Annotated[tuple[PassedStart, ...], Field(exclude_if=lambda passed: not passed)] = ()
     missed: Annotated[tuple[str, ...], Field(exclude_if=lambda missed: not missed)] = ()
+    untold: Annotated[tuple[UntoldInterval, ...], Field(exclude_if=lambda untold: not untold)] = ()
 
 
 class IntervalListener(Protocol):
@@ -377,22 +389,3 @@ def with_open(state: IntervalsState, current: OpenInterval, begun: float) -> Int
         number=state.number + 1,
         counted=0,
     )
-
-
-def owner(state: IntervalsState, at: float) -> OpenInterval | EndedInterval | None:
-    """The interval that was on at `at`; None where that is yet to be decided or where the next one is to have it.
-
-    A moment between two intervals belongs to the later one; one before all that is known, to the earliest that is
-    known.
-    """
-    change, ended = state.pending_change, state.pending_end
-    if state.last is not None and at < state.last.ended:
-        return state.last
-    is_decided = (change is None or at < change.previous_end) and (ended is None or at < ended.since)
-    return state.current if is_decided else None
-
-
-def is_undecided(state: IntervalsState, at: float) -> bool:
-    """Whether another interval may have begun by `at`: a change is settling, or a start cannot be recorded yet."""
-    change, start = state.pending_change, state.pending_start
-    return (start is not None and at >= start.begun) or (change is not None and at >= change.previous_end)

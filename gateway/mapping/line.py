@@ -65,10 +65,11 @@ from gateway.mapping.counted_batches import batch_track
 from gateway.mapping.hearing import Losses, awaited, with_all_unheard, with_contact
 from gateway.mapping.input_track import InputTrack, inputs_of_previous
 from gateway.mapping.inputs import InputMemory, InputPlan
+from gateway.mapping.inside_runs import with_untold_inside
 from gateway.mapping.interval_track import IntervalTrack
 from gateway.mapping.intervals import EndedInterval, IntervalsState, OwnerKind
 from gateway.mapping.output import OutputState
-from gateway.mapping.output_track import OutputTrack, output_track
+from gateway.mapping.output_track import output_track
 from gateway.mapping.owed import Owed, settle, waiting
 from gateway.mapping.rules import RulesState, RulesTrack
 from gateway.mapping.shifts import ShiftCalendar
@@ -206,7 +207,7 @@ class LineSteps:
         self.states = StateTrack(plan.states, state.states, context) if plan.states is not None else None
         owners: Mapping[OwnerKind, IntervalTrack | None] = {"run": self.run, "batch": self.batches}
         self.rules = RulesTrack(plan.rules, state.rules, context, owners) if plan.rules else None
-        self.tellers: Sequence[OutputTrack | RulesTrack] = [*self.outputs, *filter(None, [self.rules])]
+        self.tellers = (*self.outputs, *((self.rules,) if self.rules is not None else ()))
 
     @property
     def runs(self) -> IntervalsState:
@@ -280,20 +281,18 @@ class LineSteps:
 
     def hear(self, contact: Contact) -> None:
         """A source is lost, or heard again: what was due before happens first, what had to wait for it then."""
-        context = self.context
         if contact.state == "lost":
-            context.losses, self.rests_until = with_contact(context.losses, contact), None
+            self.context.losses, self.rests_until = with_contact(self.context.losses, contact), None
         self.advance(contact.received)
-        context.losses, self.rests_until = with_contact(context.losses, contact), None
+        self.context.losses, self.rests_until = with_contact(self.context.losses, contact), None
         if self.states is not None and contact.state != "unheard":
             self.states.on_contact(contact)
         for track in self.tracks:
             track.hear(contact)
-        self.advance(context.now)
+        self.advance(self.context.now)
 
     def _settle_overdue(self, fed: Sequence[Fed], memory: dict[str, InputMemory], readings: Readings) -> None:
-        """Settle the changes that the moment shows to be overdue; what it does not say of a new run is forgotten of the
-        old one."""
+        """Settle what the moment shows to be overdue; what it does not say of a new run is forgotten of the old one."""
         for track in self.tracks:
             state = track.state
             if not (state.pending_change or state.pending_end) and readings.keys().isdisjoint(track.plan.heeds):
@@ -389,7 +388,9 @@ class LineSteps:
 
     def on_untold(self, begun: float, ended: float, start: int) -> str:
         """A run will never be recorded: what was made and tested in it, and in its batches, is of no other."""
-        return ", ".join(filter(None, [teller.on_untold(begun, ended, start) for teller in self.tellers]))
+        for track in self.inside_run:
+            track.state = with_untold_inside(track.plan, track.state, begun, ended)
+        return ", ".join(filter(None, [output.on_untold(begun, ended, start) for output in self.outputs]))
 
     def on_opened(self, begun: float) -> None:
         """A run has begun."""

@@ -20,10 +20,11 @@ from pydantic import Field
 from gateway.frozen import dataclass, replace
 from gateway.mapping.context import Recorder, Share
 from gateway.mapping.counters import Credit, Move
-from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval, owner
+from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval
 from gateway.mapping.stamps import Stamps, free_stamp, with_stamp
 from gateway.mapping.templates import Pattern, Reference, Resolver
 from gateway.mapping.values import DECIMALS, Number, total, whole
+from gateway.mapping.whose import owner
 from gateway.model import IntervalType, Scalar
 
 EXACT_AMOUNTS = 32

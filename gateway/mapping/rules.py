@@ -17,10 +17,11 @@ from gateway.mapping.context import AT_ONCE, Readings, StepContext
 from gateway.mapping.events import is_event
 from gateway.mapping.expressions import Condition
 from gateway.mapping.interval_track import IntervalTrack
-from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval, OwnerKind, is_undecided
+from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval, OwnerKind, UntoldInterval
 from gateway.mapping.overdue import is_overdue
 from gateway.mapping.templates import Pattern, Reference, Template, filled_mapping
 from gateway.mapping.values import digest
+from gateway.mapping.whose import known_intervals, last_begun
 from gateway.model import Scalar, SettingType
 
 EVENT_TIME = Reference("at")
@@ -171,16 +172,6 @@ class RulesTrack:
 
     # Quality tests
 
-    def on_untold(self, begun: float, ended: float, start: int) -> str:
-        """A run that was on from `begun` to `ended` will never be recorded: what was tested in it is no other's."""
-        for test in self.state.waiting_tests:
-            if test.named is None and begun <= test.at < ended:
-                text = f"a quality test is not told: no {test.of} that is known was on at its time"
-                self.context.notice("reject", test.input, text)
-        left = (test for test in self.state.waiting_tests if test.named is not None or not begun <= test.at < ended)
-        self.state = replace(self.state, waiting_tests=tuple(left))
-        return ""
-
     def _keep_waiting(self, plan: RulePlan, test: WaitingTest) -> None:
         if plan.named is not None and test.named is None:
             text = f"a quality test is not told: it does not say of which {test.of} it is"
@@ -196,16 +187,25 @@ class RulesTrack:
         that can never be known."""
         waiting = self.state.waiting_tests
         if waiting:
-            left = tuple(test for test in waiting if not self._record(test) and not self._reject_unknown(test))
+            left = tuple(test for test in waiting if not self._settled(test) and not self._reject_unknown(test))
             self.state = replace(self.state, waiting_tests=left)
 
-    def _record(self, test: WaitingTest) -> bool:
-        """Whether the test was recorded, because it is known what was tested."""
+    def _settled(self, test: WaitingTest) -> bool:
+        """Whether it is known what was tested: then the test is recorded, or listed where that never is."""
         track = self._tracks[test.of]
         tested = _tested(track, test) if track is not None else None
         if track is None or tested is None:
             return False
-        known = {interval.interval for other in self._tracks.values() if other for interval in _known(other.state)}
+        if isinstance(tested, UntoldInterval):
+            of = " ".join(filter(None, (test.of, tested.name)))
+            text = f"a quality test is not told: it is of the {of}, which is not reported"
+            self.context.notice("reject", test.input, text)
+        else:
+            self._record(test, track, tested)
+        return True
+
+    def _record(self, test: WaitingTest, track: IntervalTrack, tested: OpenInterval | EndedInterval) -> None:
+        known = {key for other in self._tracks.values() if other for key in _keys(other.state)}
         stamps = {interval: taken for interval, taken in self.state.stamps.items() if interval in known}
         taken = stamps.get(tested.interval, ())
         stamp = floor(test.at) if len(taken) < MOST_TEST_STAMPS else max(floor(test.at), *taken)
@@ -216,7 +216,6 @@ class RulesTrack:
         self.context.recorder.test(
             self.context.now, track.plan.type, tested.interval, stamp, test.raw_data, test.schema, test.rule
         )
-        return True
 
     def _reject_unknown(self, test: WaitingTest) -> bool:
         """Whether what was tested can never be known: none is called so, or had begun by then. Then notice is given."""
@@ -229,7 +228,7 @@ class RulesTrack:
                 f"a quality test of the {test.of} {test.named} is not told: "
                 "of the one that is on and the last eight, none of that name had begun by its time"
             )
-        elif track is not None and _known(track.state):
+        elif track is not None and known_intervals(track.state):
             text = f"a quality test is not told: no {test.of} that is known had begun by its time"
         else:
             return False
@@ -245,20 +244,17 @@ def _missing(plan: RulePlan, fields: Mapping[str, JsonValue]) -> str:
     return " and ".join(missing)
 
 
-def _tested(track: IntervalTrack, test: WaitingTest) -> OpenInterval | EndedInterval | None:
+def _tested(track: IntervalTrack, test: WaitingTest) -> OpenInterval | EndedInterval | UntoldInterval | None:
     """What was tested; None where that is yet to be decided."""
-    known = _known(track.state)
-    if test.named is not None:
-        named = [interval for interval in known if interval.name == test.named]
-        return next((interval for interval in named if interval.start <= test.at), None)
-    if is_undecided(track.state if track.host is None else track.host.state, test.at):
+    states = [track.state] if track.host is None else [track.state, track.host.state]
+    changes = filter(None, (state.pending_change for state in states))
+    if any(test.at >= change.previous_end for change in changes):
         return None
-    change = track.state.pending_change
-    if change is not None and test.at >= change.previous_end:
+    waiting = states[-1].pending_start if test.named is None else track.state.pending_start
+    if waiting is not None and test.at >= waiting.begun and test.named in (None, waiting.name):
         return None
-    return next((interval for interval in known if interval.start <= test.at), None)
+    return last_begun(track.state, test.at, test.named)
 
 
-def _known(state: IntervalsState) -> list[OpenInterval | EndedInterval]:
-    """What is on and what was, the newest first."""
-    return [*([state.current] if state.current is not None else []), *reversed(state.recently_ended)]
+def _keys(state: IntervalsState) -> Iterator[str]:
+    yield from (one.interval for one in known_intervals(state) if not isinstance(one, UntoldInterval))

@@ -17,11 +17,12 @@ from gateway.intake import Intake
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.coverage import missed, unlearned, without_value
 from gateway.mapping.hearing import known_until, unheard
-from gateway.mapping.intervals import KEYLESS, IntervalsState, owner
+from gateway.mapping.intervals import KEYLESS, IntervalsState
 from gateway.mapping.line import LineState
 from gateway.mapping.output import AmountKey
 from gateway.mapping.shifts import ShiftCalendar
 from gateway.mapping.values import DECIMALS, Number, total, whole
+from gateway.mapping.whose import owner
 from gateway.model import Quality, StartInterval
 from gateway.outbox.entries import DeadLetter as StoredLetter
 from gateway.outbox.statistics import Summary

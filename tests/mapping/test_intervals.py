@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from gateway.mapping.intervals import PAST_KEYS, EndedInterval, OpenInterval, key_text, owner
+from gateway.mapping.intervals import PAST_KEYS, EndedInterval, OpenInterval, key_text
+from gateway.mapping.whose import owner
 from gateway.model import Sample
 from tests.mapping.recording import LINE, PLC, T0, message, next_due, order, plan, play, tag, tick
 

@@ -12,7 +12,7 @@ from gateway.mapping.feeder import time_of
 from gateway.mapping.line import Tick
 from gateway.model import Contact, Output, Record, Sample, StartInterval
 from tests.mapping.laws import examples
-from tests.mapping.recording import back, fed, lost, order, plan, scrap, tag, tick
+from tests.mapping.recording import PLC, T0, back, fed, lost, message, order, plan, scrap, tag, tick
 
 
 def line(untold: str, *, late: str = "15m", **output: Any) -> LinePlan:
@@ -76,6 +76,19 @@ def test_p13_what_is_counted_after_an_order_that_is_never_told_was_over_is_not_t
     ]
     later = fed(line(untold), *events)
     assert told(later.records) == {"A": 4, "B": 1} | ({"Unassigned": 8} if untold == "unassigned" else {})
+
+
+def test_p13_a_test_of_an_order_that_is_never_told_is_listed_with_its_name() -> None:
+    """Of the time of the order, and of the time after it while none is on."""
+    inputs = {**PLC, "lab": {"source": "mes", "topic": "lab", "time": "at"}}
+    rule = {"set": "quality_test", "event": "lab", "quality_schema": 65, "raw_data": {"v": "{lab.v}"}}
+    run = {"key": "order", "product": "{product}", "name": "{order}", "settle": "0s"}
+    tested = plan(inputs=inputs, run=run, states=None, scrap_yield=None, rules=[rule])
+    lab = [message(at, "lab", {"v": at, "at": T0 + at}) for at in (50, 80)]
+    played = fed(tested, order(1, "A"), order(40, "U", None), lab[0], order(70, ""), lab[1], order(90, "B"), tick(1100))
+    assert [record for record in played.records if isinstance(record, Output)] == []
+    text = "a quality test is not told: it is of the run U, which is not reported"
+    assert [notice.text for notice in played.notices if "test" in notice.text] == [text, text]
 
 
 SPANS = st.lists(st.tuples(st.integers(0, 60), st.integers(5, 90), st.booleans()), min_size=1, max_size=6)

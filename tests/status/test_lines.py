@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from gateway.config.schema import Config, Line
 from gateway.mapping.compile import compile_line
 from gateway.mapping.hearing import unheard
-from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval, PendingChange, owner
+from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval, PendingChange
 from gateway.mapping.line import LineState, after_absence, step
+from gateway.mapping.whose import owner
 from gateway.model import Contact, Output, Record, Sample, Setting, StartInterval, UpdateInterval
 from gateway.outbox.entries import Commit, Interval
 from gateway.outbox.key_value import MemoryStore
