@@ -226,7 +226,7 @@ class Committer:
         heard = self._horizon.take(self._moved, self._number, self._clock.now())
         commit = Commit(
             number=self._number,
-            states={line: self._rows[line].changes(feed.state) for line, feed in self._moved.items()},
+            states={line: self._rows[line].changes(feed.state, feed.clocks) for line, feed in self._moved.items()},
             records=tuple(self._records),
             notices=(*self._notices, *self._fewer.more(self._clock.monotonic(), all_=all_)),
             sessions=known.sessions,

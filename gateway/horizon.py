@@ -17,6 +17,7 @@ import structlog
 
 from gateway.batch import in_slices
 from gateway.mapping.again import Slices
+from gateway.mapping.clocks import NO_CLOCKS, Clocks
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import LineState
 from gateway.mapping.trail import Feed, forgotten, needed_since
@@ -95,12 +96,12 @@ class Horizon:
         for row in said.rows:
             self._add(row)
 
-    async def line(self, plan: LinePlan, state: LineState) -> Feed:
-        """The line with this state as it was stored. Where its trail cannot be understood, or a part of it is no longer
-        there, the line begins with none."""
+    async def line(self, plan: LinePlan, state: LineState, clocks: Clocks = NO_CLOCKS) -> Feed:
+        """The line with this state, and what is known of the `clocks` of its senders, as it was stored. Where its trail
+        cannot be understood, or a part of it is no longer there, the line begins with none."""
         begun = await self._ask(Outbox.trail, plan.key)
         added = (await self._rows_said()).lines[plan.key]
-        line = await in_slices(_restored(plan, state, begun, added), self._turn)
+        line = await in_slices(_restored(plan, state, begun, added, clocks), self._turn)
         self._lines[plan.key] = line
         if line.base is not None or begun:
             number, at = (line.base.number, line.base.at) if line.base is not None else (0, 0.0)
@@ -212,16 +213,18 @@ def _first(line: Feed, at: float) -> float:
     return min(at, *times)
 
 
-def _restored(plan: LinePlan, state: LineState, begun: str | None, texts: Sequence[str]) -> Slices[Feed]:
+def _restored(
+    plan: LinePlan, state: LineState, begun: str | None, texts: Sequence[str], clocks: Clocks
+) -> Slices[Feed]:
     added: list[Mapping[str, Any]] = []
     for text in texts:
         added.append(json.loads(text))
         yield
     try:
-        return (yield from restored(plan, state, begun, added))
+        return (yield from restored(plan, state, begun, added, clocks))
     except (ValueError, KeyError, TypeError, IndexError) as error:
         log.warning("trail_not_understood", line=plan.key, reason=f"{type(error).__name__}: {error}")
-        return Feed(state, numbered=_last_number(added))
+        return Feed(state, numbered=_last_number(added), clocks=clocks)
 
 
 def _last_number(added: Sequence[Mapping[str, Any]]) -> int:

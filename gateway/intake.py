@@ -170,7 +170,7 @@ class Intake:
         self._committer.follow(plan.key, rows)
         if known is not None:
             return with_plan(plan, known)
-        line = await self._horizon.line(plan, rows.state(plan))
+        line = await self._horizon.line(plan, rows.state(plan), rows.clocks)
         return after_restart(plan, line) if is_new else line
 
     def waiting(self) -> Iterator[Arrival]:

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from gateway.clock_evidence import KnownTime, Retiming
 from gateway.frozen import replace
+from gateway.mapping import clocks
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import LineState
 from gateway.mapping.state_rows import StateRows
@@ -53,7 +54,8 @@ async def mend(outbox: OutboxThread, plans: Sequence[LinePlan], retiming: Retimi
         if stored:
             rows = StateRows(stored)
             state = rows.state(plan)
-            states[plan.key] = rows.changes(retimed(state, retiming.since, by, untold))
+            senders = {stream: clocks.moved(known, by) for stream, known in rows.clocks.items()}
+            states[plan.key] = rows.changes(retimed(state, retiming.since, by, untold), senders)
             moved |= moved_stamps(state, retiming.since, by, untold)
     number = await outbox(retime, retiming.since, by, states, moved)
     log.warning("times_mended", seconds=by, records=number)

@@ -246,7 +246,7 @@ class _Memory:
             await memory._horizon.load()
         for plan in plans:
             rows = memory._rows[plan.key] = StateRows(await outbox(Outbox.line_state, plan.key))
-            memory._lines[plan.key] = await memory._horizon.line(plan, rows.state(plan))
+            memory._lines[plan.key] = await memory._horizon.line(plan, rows.state(plan), rows.clocks)
         return memory
 
     async def change(self, plan: LinePlan, change: _ChangeAtFirst, now: float, within: Within = ()) -> None:

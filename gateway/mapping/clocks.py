@@ -16,10 +16,13 @@ one message: until five in a row show the same, the time of arrival counts. What
 messages show that the clock has been put right.
 """
 
+from collections.abc import Mapping
 from math import inf
+from types import MappingProxyType
 
 from gateway.frozen import dataclass, replace
 from gateway.mapping.inputs import SOON
+from gateway.mapping.streams import Stream
 
 MESSAGES = 5
 """So many messages in a row show that a clock is wrong."""
@@ -60,6 +63,10 @@ class SenderClock:
     counted: float = -inf
     since: int | None = None
     is_back: bool = False
+    by: str = ""
+    """How the times are read of which this is: what was learned by another setting says nothing."""
+    of: tuple[str, ...] = ()
+    """Of topics that have something in common, which were late by nearly the same in a row (`families`)."""
 
     @property
     def is_steady(self) -> bool:
@@ -93,16 +100,17 @@ def with_message(
     if not is_live:
         lags = lags if known.is_wrong and lag >= min(lags) - SAME else ()
     else:
-        lags, counted = _counted(known, said, lag)
+        lags, counted = with_lag(known, said, lag)
     is_back = known.is_back and bool(lags) and max(lags) - min(lags) <= SAME
-    clock = SenderClock(said, lags, known.ahead, known.less, older, counted, known.since, is_back)
+    clock = SenderClock(said, lags, known.ahead, known.less, older, counted, known.since, is_back, known.by)
     return _with_lead(clock, -lag, is_live=is_live)
 
 
-def _counted(known: SenderClock, said: float, lag: float) -> tuple[tuple[float, ...], float]:
+def with_lag(known: SenderClock, said: float, lag: float) -> tuple[tuple[float, ...], float]:
     """By how much the last messages were late with one more, and the time of the last that counts."""
     lags = known.lags
-    if lag <= SAME or said - known.counted >= APART or not lags or abs(lag - lags[-1]) > SAME:
+    is_first = not lags or lags[-1] <= SAME  # of those that are late
+    if lag <= SAME or is_first or said - known.counted >= APART or abs(lag - lags[-1]) > SAME:
         return (*lags, lag)[-MESSAGES:], said
     return lags, known.counted
 
@@ -114,11 +122,11 @@ def _with_older(known: SenderClock, said: float, lag: float, number: int, beyond
     if beyond is not None and beyond < 0:
         return None
     if back is not None and said > back.said and abs(lag - back.lags[-1]) <= SAME:
-        lags, counted = _counted(back, said, lag)
+        lags, counted = with_lag(back, said, lag)
         return replace(back, said=said, lags=lags, counted=counted, ahead=known.ahead, is_back=back.is_back or is_back)
     if said > known.said or lag <= SAME:
         return None
-    return SenderClock(said, (lag,), known.ahead, counted=said, since=number, is_back=is_back)
+    return SenderClock(said, (lag,), known.ahead, counted=said, since=number, is_back=is_back, by=known.by)
 
 
 def moved(known: SenderClock, by: float) -> SenderClock:
@@ -172,3 +180,8 @@ def problem(lag: float) -> str:
         f"the clock of the sender is {lag:.0f} s behind, so the time of arrival counts; if it always is, write "
         "`time: {field: …, zone: …}` or `clock_offset`"
     )
+
+
+Clocks = Mapping[Stream, SenderClock]
+"""What is known of the clocks of those who send messages with times of their own, by what they send."""
+NO_CLOCKS: Clocks = MappingProxyType({})

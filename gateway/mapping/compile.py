@@ -87,6 +87,16 @@ class LinePlan:
         return bool(self.timed or self.keepers) and self.late > 0
 
     @cached_property
+    def read_by(self) -> Mapping[tuple[str, str], str]:
+        """How the times of messages are read, by the addresses of those that have some."""
+        ways: dict[tuple[str, str], list[str]] = {}
+        for plan in self.inputs.values():
+            if plan.time is not None:
+                way = (".".join(plan.time), str(plan.zone or ""), f"{plan.clock_offset:g}".removeprefix("0"))
+                ways.setdefault((plan.source, plan.address), []).append(" ".join(filter(None, way)))
+        return {address: " ".join(sorted({*each})) for address, each in ways.items()}
+
+    @cached_property
     def has_schemas(self) -> bool:
         """Whether messages must fit a schema."""
         return any(plan.schema is not None for plan in self.inputs.values())

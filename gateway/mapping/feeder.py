@@ -33,7 +33,7 @@ from gateway.mapping.clocks import CALM
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.folds import with_fold
 from gateway.mapping.inputs import SOON, is_outdated
-from gateway.mapping.judged import as_known, decided, is_live, judged, own_time
+from gateway.mapping.judged import as_known, clock_of, decided, is_live, judged, own_time
 from gateway.mapping.line import LineState, LineSteps, Step, Tick, after_absence
 from gateway.mapping.line import due as line_due
 from gateway.mapping.recovery import left_out, put_back
@@ -157,7 +157,7 @@ def _feed(plan: LinePlan, line: Feed, event: Sample | Moment | Contact | Tick) -
     if said is not None:
         came, notices = event, tuple[Notice, ...]()
         if event.retained:  # it says nothing of its sender's clock: the broker had it for who knows how long
-            event = as_known(event, line.clocks.get(stream_of(event)))
+            event = as_known(event, clock_of(plan, line, event))
         else:
             line, event, notices, is_doubted = judged(plan, line, came, said)
             if is_doubted:
@@ -170,7 +170,7 @@ def _feed(plan: LinePlan, line: Feed, event: Sample | Moment | Contact | Tick) -
             line, result = _take_timed(plan, line, event, said)
             return line, replace(result, notices=notices + result.notices, delays=delays)
     elif event.retained:
-        event = as_known(event, line.clocks.get(stream_of(event)))
+        event = as_known(event, clock_of(plan, line, event))
     return _in_order(plan, line, event, None)
 
 

@@ -8,12 +8,11 @@ A local time that does not exist is of a clock that has not gone ahead yet, or t
 """
 
 from gateway.frozen import replace
-from gateway.mapping.clocks import LONG
+from gateway.mapping.clocks import LONG, SenderClock
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.inputs import SOON, InputPlan
-from gateway.mapping.judged import is_live
+from gateway.mapping.judged import clock_of, is_live
 from gateway.mapping.sessions import BEHIND
-from gateway.mapping.streams import stream_of
 from gateway.mapping.times import ORDER, times_of_fold
 from gateway.mapping.trail import Feed
 from gateway.mapping.values import find
@@ -29,13 +28,12 @@ def with_fold(plan: LinePlan, line: Feed, message: Sample) -> Sample:
             continue
         times = times_of_fold(find(message.value, fed.time), fed.zone)
         if times is not None:
-            fold = _fold(line, fed, message, times)
+            fold = _fold(line, fed, message, times, clock_of(plan, line, message))
             return message if message.fold == fold else replace(message, fold=fold)
     return message
 
 
-def _fold(line: Feed, fed: InputPlan, message: Sample, times: tuple[float, float]) -> bool:
-    clock = line.clocks.get(stream_of(message))
+def _fold(line: Feed, fed: InputPlan, message: Sample, times: tuple[float, float], clock: SenderClock | None) -> bool:
     ahead = clock.ahead if clock is not None else 0.0
     first, second = (at + fed.clock_offset - ahead for at in times)
     later = max(first, second)

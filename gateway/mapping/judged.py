@@ -2,14 +2,16 @@
 arrival, or what is wrong with it. Pure."""
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import NamedTuple
 
 from gateway.frozen import replace
 from gateway.mapping.clocks import CALM, LONG, SAME, SenderClock, delay, lead, problem, with_message
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.counters import is_before
+from gateway.mapping.families import shared, with_member
 from gateway.mapping.inputs import SOON, InputMemory, InputPlan, plant_time, said_of, stated_time
-from gateway.mapping.streams import Stream, stream_of
+from gateway.mapping.streams import Stream, families_of, stream_of
 from gateway.mapping.trail import PROMPT, Feed, Waiting
 from gateway.mapping.values import number
 from gateway.model import Notice, Sample
@@ -21,6 +23,12 @@ MOST_CLOCKS = 256
 def as_known(message: Sample, clock: SenderClock | None) -> Sample:
     """The message, of which is known by how much its sender's clock is ahead."""
     return replace(message, ahead=clock.ahead) if clock is not None and clock.ahead else message
+
+
+def clock_of(plan: LinePlan, line: Feed, message: Sample) -> SenderClock | None:
+    """What is known of the clock of the message's sender, of times that are read as they are now."""
+    clock, by = line.clocks.get(stream_of(message)), plan.read_by.get((message.source, message.address))
+    return clock if clock is None or clock.by in ("", by) else None
 
 
 def own_time(plan: LinePlan, sample: Sample) -> float | None:
@@ -55,33 +63,45 @@ def judged(plan: LinePlan, line: Feed, message: Sample, said: float) -> Judged:
     """What a message shows of its sender's clock; and the message with what is known of that: by how much it is ahead,
     or what is wrong with it. What is to be listed where a clock is ahead, or each message late."""
     stream, lag = stream_of(message), lag_of(plan, message, said)
-    live, known = is_live(line, message), line.clocks.get(stream)
+    live, known, by = (
+        is_live(line, message),
+        clock_of(plan, line, message),
+        plan.read_by[message.source, message.address],
+    )
+    families = families_of(message.address, stream)
+    if known is None:
+        known = shared(line.clocks, families, lag, by) or SenderClock(-inf, by=by)
     beyond = beyond_known(plan.fed_by(message), line.state.inputs, message) if may_be_back(known, said) else None
     clock = with_message(known, said, lag, is_live=live, number=line.numbered, beyond=beyond)
-    if clock is not known:
-        line = replace(line, clocks=_with_clock(line.clocks, stream, clock))
+    learned = {stream: clock} if clock is not known else {}
+    if live:
+        learned |= {each: with_member(line.clocks.get(each), stream[1], said, lag, by) for each in families}
+    if learned:
+        line = replace(line, clocks=_with_clocks(line.clocks, learned))
     if -lag - clock.ahead > SOON:
         wrong = f"the clock of the sender is {-lag:.0f} s ahead, so the time of arrival counts"
         return Judged(line, replace(message, distrust=wrong))
     message = as_known(message, clock)
-    if clock.ahead > SOON and not (known is not None and known.ahead > SOON):
+    if clock.ahead > SOON and not known.ahead > SOON:
         return Judged(line, message, (_time_of(message, lead(clock.ahead)),))
-    is_older = known is not None and said <= known.said and clock.older is not None
+    is_older = said <= known.said and clock.older is not None
     if clock is known or is_older or plan.counts_each(message):  # a person may book later what was then
         return Judged(line, message)
     longest = max(plan.late, LONG)
     is_doubted = live and lag > longest and line.heard_by(message.received - CALM) - said > longest
     if is_doubted or clock.is_wrong:
         return Judged(line, replace(message, distrust=problem(lag)), is_doubted=not clock.is_wrong)
-    begins = clock.is_steady and not (known is not None and known.is_steady)
+    begins = clock.is_steady and not known.is_steady
     return Judged(line, message, (_time_of(message, delay(lag)),) if begins else ())
 
 
-def _with_clock(clocks: Mapping[Stream, SenderClock], stream: Stream, clock: SenderClock) -> dict[Stream, SenderClock]:
-    """The clocks with what is known of one now. Of more than MOST_CLOCKS the one with the oldest word is forgotten."""
-    known = {**clocks, stream: clock}
-    if len(known) > MOST_CLOCKS:
-        del known[min(known.keys() - {stream}, key=lambda other: (known[other].said, other))]
+def _with_clocks(
+    clocks: Mapping[Stream, SenderClock], learned: Mapping[Stream, SenderClock]
+) -> Mapping[Stream, SenderClock]:
+    """The clocks with what is known of some now. Of more than MOST_CLOCKS those with the oldest word are forgotten."""
+    known = {**clocks, **learned}
+    while len(known) > MOST_CLOCKS:
+        del known[min(known.keys() - learned.keys(), key=lambda other: (known[other].said, other))]
     return known
 
 

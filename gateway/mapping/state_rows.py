@@ -1,8 +1,9 @@
 """A line's state as rows: its parts by themselves, so that what moves every second is written without what moves once
 an hour. Pure, but for what `StateRows` remembers.
 
-There is a row of each input's memory, one of each section, and `head` with the rest. What is as it is by default is
-left out. Earlier versions had the whole state in one row, whose name is empty: while that is there, it counts alone.
+There is a row of each input's memory, one of each section, one of each sender of which the clock is known
+(`clock_rows`), and `head` with the rest. What is as it is by default is left out. Earlier versions had the whole state
+in one row, whose name is empty: while that is there, it counts alone.
 """
 
 import json
@@ -11,9 +12,12 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter
 
+from gateway.mapping.clock_rows import ROW, clock_text, clocks_in, is_stored, row_of
+from gateway.mapping.clocks import SenderClock
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.inputs import InputMemory
 from gateway.mapping.line import LineState, load
+from gateway.mapping.streams import Stream
 
 WHOLE, HEAD = "", "head"
 _INPUT = "input "
@@ -29,7 +33,8 @@ class StateRows:
 
     def __init__(self, stored: Mapping[str, str]) -> None:
         """`stored` are the texts of the rows by their names."""
-        self._texts = dict(stored)
+        self._texts = {name: text for name, text in stored.items() if not name.startswith(ROW)}
+        self._clocks = clocks_in(stored)
         self._parts: dict[str, object] = {}
         self._known: set[str] = set()
         """Inputs of which a value is stored."""
@@ -42,15 +47,20 @@ class StateRows:
         self._known = _known(state)
         return state
 
+    @property
+    def clocks(self) -> Mapping[Stream, SenderClock]:
+        """What is stored of the clocks of senders."""
+        return self._clocks
+
     def lacks_a_first(self, state: LineState) -> bool:
         """Whether `state` knows a value of an input of which none is stored: what a counter moves from then on could
         not be found again after a crash."""
         return len(self._known) < len(state.inputs) and not _known(state) <= self._known
 
-    def changes(self, state: LineState) -> dict[str, str | None]:
+    def changes(self, state: LineState, clocks: Mapping[Stream, SenderClock] | None = None) -> dict[str, str | None]:
         """What is to be written, by the names of the rows: texts, or None for a row that is to go. It counts as
-        written."""
-        changed: dict[str, str | None] = {}
+        written. Without `clocks`, what is stored of these stays."""
+        changed = self._changed_clocks(clocks) if clocks is not None else {}
         self._known = _known(state)
         parts = {name: (part, adapter) for name, part, adapter in _parts(state)}
         for name, (part, adapter) in parts.items():
@@ -64,6 +74,18 @@ class StateRows:
             changed[name] = None
             del self._texts[name]
             self._parts.pop(name, None)
+        return changed
+
+    def _changed_clocks(self, clocks: Mapping[Stream, SenderClock]) -> dict[str, str | None]:
+        stored, changed = self._clocks, dict[str, str | None]()
+        for stream, clock in clocks.items():
+            known = stored.get(stream)
+            if known is not clock and not is_stored(clock, known):
+                changed[row_of(stream)], stored[stream] = clock_text(clock), clock
+        if len(stored) > len(clocks):
+            for stream in stored.keys() - clocks.keys():
+                changed[row_of(stream)] = None
+                del stored[stream]
         return changed
 
 

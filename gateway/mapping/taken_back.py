@@ -8,7 +8,7 @@ from gateway.mapping.again import Slices, corrected
 from gateway.mapping.clocks import problem, with_message
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.folds import with_fold
-from gateway.mapping.judged import beyond_known, is_live, lag_of, own_time
+from gateway.mapping.judged import beyond_known, clock_of, is_live, lag_of, own_time
 from gateway.mapping.line import Step, Tick
 from gateway.mapping.sessions import Moved
 from gateway.mapping.streams import stream_of
@@ -21,7 +21,7 @@ def set_back_by(
 ) -> Iterator[tuple[Sample, int]]:
     """What of `event` shows that the clock of its sender was set back, and after which entry of the line that was."""
     for sample in event.samples if isinstance(event, Moment) else (event,):
-        known = line.clocks.get(stream_of(sample)) if isinstance(sample, Sample) else None
+        known = clock_of(plan, line, sample) if isinstance(sample, Sample) else None
         if not isinstance(sample, Sample) or known is None or known.older is None or sample.retained:
             continue
         message = with_fold(plan, line, sample)

@@ -14,7 +14,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from gateway.frozen import dataclass, replace
-from gateway.mapping.clocks import SenderClock, moved
+from gateway.mapping.clocks import Clocks, moved
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.context import Full
 from gateway.mapping.facts import NOTHING, Told
@@ -22,7 +22,7 @@ from gateway.mapping.intervals import IntervalsState
 from gateway.mapping.line import LineState, LineSteps, Step
 from gateway.mapping.output import OutputState
 from gateway.mapping.stamps import MOST_STAMPS, Stamps
-from gateway.mapping.streams import Stream, stream_of
+from gateway.mapping.streams import stream_of
 from gateway.model import Contact, Moment, Sample
 
 MOST_REMEMBERED = 4096
@@ -142,8 +142,7 @@ class Feed:
     """The newest batches by count that had been told full by the last correction: they stay as they are."""
     recalled: bool = True
     """Whether it is known what the trail has told; otherwise only what its samples are."""
-    clocks: Mapping[Stream, SenderClock] = field(default_factory=dict)
-    """What is known of the clocks of those who send messages with times of their own, by what they send."""
+    clocks: Clocks = field(default_factory=dict)
     calm_from: Mapping[str, float] = field(default_factory=dict)
     """By source that was lost and is heard again, from when on nothing of it is of a backlog any more."""
     behind: Mapping[str, float] = field(default_factory=dict)

@@ -3,19 +3,20 @@
 The trail is stored as what the line was told, never as what follows from it: a row is written once, a few dozen bytes
 for a sample, and dropped whole when all trails begin after it.
 
-    beginning   {"plan", "number", "at", "state", "from", "numbered", "stamps"?, "swings"?, "full"?, "corrected_at"?,
-                "clocks"?, "ahead"?}
+    beginning   {"plan", "number", "at", "state", "from", "numbered", "stamps"?, "swings"?, "full"?, "corrected_at"?}
     addition    {"e": entries, "l": late messages, "o": after which entry each came,
                 "d": numbers that are gone, "c": 1, "s": stamps, "w": swings, "x": batches that were told full,
                 "n": the number of the newest entry at the last correction, "b": that of the newest before,
-                "k": senders whose clocks are wrong, where that has changed: `[source, topic, lags…]`,
-                "f": senders whose clocks are ahead, where that has changed: `[source, topic, seconds]`,
                 "t": numbers of entries that were stepped when they came, and at their times since}
 
 An entry is `[number, number before it, place, own time, again, moment, samples…]`, a sample `[address, value, received,
 quality, source time, kept or initial, distrust, part, ahead, fold]`; what is as usual is 0, or left out at the end. The
 address is the place among those that the plan subscribes; before a late message stand its source and its address as
 they are. With "c", the late messages from before are no more; then "s", "w", "x" and "n" stand beside, as they are now.
+
+Earlier versions stored here what was known of the clocks of senders, which has rows of its own now (`clock_rows`):
+"clocks" and "ahead" at the beginning, "k" and "f" where that had changed (`[source, topic, lags…]` of those that are
+wrong, `[source, topic, seconds]` of those that are ahead).
 """
 
 import hashlib
@@ -27,7 +28,7 @@ from typing import Any
 from gateway.build import CODE
 from gateway.frozen import replace
 from gateway.mapping.again import Slices
-from gateway.mapping.clocks import DELAY, SAME, SenderClock
+from gateway.mapping.clocks import DELAY, NO_CLOCKS, Clocks, SenderClock
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.context import ToldBatch
 from gateway.mapping.judged import own_time
@@ -56,7 +57,6 @@ def beginning(line: Feed) -> str | None:
     said["numbered"] = line.numbered
     said["from"] = min((entry.number for entry in line.trail()), default=line.numbered + 1) - 1
     more = {"stamps": line.stamps, "swings": line.swings, "full": line.full, "corrected_at": line.corrected_at}
-    more["clocks"], more["ahead"] = _wrong_clocks(line), _clocks_ahead(line)
     return _text(said | {name: value for name, value in more.items() if value})
 
 
@@ -85,11 +85,6 @@ def addition(before: Feed | None, line: Feed) -> dict[str, Any]:
         "o": [each.after for each in late],
     }
     said = {name: value for name, value in said.items() if value}
-    wrong = _wrong_clocks(line)
-    if _are_others(line, before):
-        said["k"] = wrong
-    if (ahead := _clocks_ahead(line)) != _clocks_ahead(before):
-        said["f"] = ahead
     return said | {"b": numbered} if said else said
 
 
@@ -108,29 +103,6 @@ def _is_remembered(before: Feed | None, line: Feed, entry: Entry) -> bool:
     """Whether the line's trail reaches back to the entry as it did before: it has gone to another place."""
     old, base = before.base if before is not None else None, line.base
     return old is not None and base is not None and entry.at >= base.at and (base.at > 0 or base.number == old.number)
-
-
-def _wrong(line: Feed | None) -> Iterator[tuple[str, str]]:
-    """The senders whose clocks are known to be wrong."""
-    clocks = line.clocks if line is not None else {}
-    yield from (stream for stream, clock in clocks.items() if clock.is_wrong)
-
-
-def _are_others(line: Feed, before: Feed | None) -> bool:
-    """Whether other senders' clocks are wrong than `before`, or one is by otherwise: our own clock was set."""
-    wrong = {*_wrong(line)}
-    if before is None or wrong != {*_wrong(before)}:
-        return before is not None or bool(wrong)
-    return any(abs(line.clocks[each].lags[-1] - before.clocks[each].lags[-1]) > SAME for each in wrong)
-
-
-def _wrong_clocks(line: Feed) -> list[list[Any]]:
-    return [[*stream, *line.clocks[stream].lags] for stream in sorted(_wrong(line))]
-
-
-def _clocks_ahead(line: Feed | None) -> list[list[Any]]:
-    clocks = line.clocks if line is not None else {}
-    return [[*stream, clock.ahead] for stream, clock in sorted(clocks.items()) if clock.ahead]
 
 
 def _entries(
@@ -188,18 +160,23 @@ def _sample(sample: Sample, routes: Mapping[tuple[str, str], int]) -> list[Any]:
 
 
 def restored(
-    plan: LinePlan, state: LineState, stored: str | None, additions: Iterable[Mapping[str, Any]]
+    plan: LinePlan,
+    state: LineState,
+    stored: str | None,
+    additions: Iterable[Mapping[str, Any]],
+    clocks: Clocks = NO_CLOCKS,
 ) -> Slices[Feed]:
     """The line as it was, with what is stored of its trail's beginning and of what was added since, which may have
-    begun before. Where the trail is of another plan, or has no beginning, only its late messages are left, and what is
-    added later has numbers of its own: the entries from before can be there for as long as other lines need theirs.
-    Raises ValueError or LookupError where it is none.
+    begun before, and of the `clocks` of its senders. Where the trail is of another plan, or has no beginning, only its
+    late messages are left, and what is added later has numbers of its own: the entries from before can be there for as
+    long as other lines need theirs. Raises ValueError or LookupError where it is none.
     """
     said: dict[str, Any] = json.loads(stored) if stored else {}
     additions = [*additions]
-    late = yield from _late(plan, additions)
+    came = yield from _late(additions)
     if said.get("plan") != seal(plan):
-        return Feed(state, late=late if plan.timed else (), numbered=last_number(additions))
+        late = _timed(plan, _read_anew(plan, came, clocks)) if plan.timed else ()
+        return Feed(state, late=late, numbered=last_number(additions), clocks=clocks)
     routes = _routes(plan)
     base = Entry(said["at"], None, load(plan, said["state"]), number=said["number"])
     following: dict[int, int] = {}
@@ -238,14 +215,14 @@ def restored(
         base,
         newest=tuple(trail),
         stamps={key: tuple(taken) for key, taken in stamps.items()},
-        late=late,
+        late=_timed(plan, came),
         numbered=numbered,
         corrected=corrected,
         corrected_at=corrected_at,
         swings=swings,
         full=tuple(ToldBatch(*batch) for batch in full),
         recalled=False,
-        clocks=_with_newest(_clocks(wrong, ahead), trail),
+        clocks=_with_newest({**_clocks(wrong, ahead), **clocks}, trail),
     )
 
 
@@ -280,11 +257,11 @@ def _with_newest(
 
 def with_plan(plan: LinePlan, line: Feed) -> Feed:
     """The line as another plan can use what is remembered of it; its trail begins anew."""
-    late = _timed(plan, ((each.sample, each.after) for each in line.late))
+    late = _timed(plan, _read_anew(plan, ((each.sample, each.after) for each in line.late), line.clocks))
     return replace(line.begun_anew(), state=load(plan, dump(line.state)), late=late)
 
 
-def _late(plan: LinePlan, additions: Iterable[Mapping[str, Any]]) -> Slices[tuple[Waiting, ...]]:
+def _late(additions: Iterable[Mapping[str, Any]]) -> Slices[list[tuple[Sample, int]]]:
     """The messages that came late and have no place yet."""
     late: list[tuple[Sample, int]] = []
     for added in additions:
@@ -293,7 +270,16 @@ def _late(plan: LinePlan, additions: Iterable[Mapping[str, Any]]) -> Slices[tupl
         samples = (_sample_of([(source, address), *said]) for source, address, *said in added.get("l", ()))
         late += zip(samples, chain(added.get("o", ()), repeat(0)), strict=False)
         yield
-    return _timed(plan, late)
+    return late
+
+
+def _read_anew(plan: LinePlan, came: Iterable[tuple[Sample, int]], clocks: Clocks) -> Iterator[tuple[Sample, int]]:
+    """The messages as another plan reads them: where it reads their times in another way, nothing is known of the
+    clocks that say them."""
+    for sample, after in came:
+        known, by = clocks.get(stream_of(sample)), plan.read_by.get((sample.source, sample.address))
+        is_known = known is not None and known.by in ("", by)
+        yield (sample if is_known or not sample.ahead else replace(sample, ahead=0.0)), after
 
 
 def _timed(plan: LinePlan, came: Iterable[tuple[Sample, int]]) -> tuple[Waiting, ...]:

@@ -214,6 +214,14 @@ ELSEWHERE: Mapping[str, str] = {
     "test_p13_a_clock_stays_ahead_over_a_restart test_p13_clocks_that_are_ahead_tell_what_right_ones_tell",
     "By less than a tenth of a second": "test_p13_by_less_than_a_tenth_of_a_second_a_clock_is_right",
     "Where the clock is put right, that": "test_p13_how_much_a_clock_is_ahead_is_learned",
+    "What is learned of a sender's clock": "test_p13_what_is_learned_of_clocks_holds_over_restarts "
+    "test_p13_another_setting_of_a_clock_is_not_added_to_what_was_learned_of_it "
+    "test_p13_an_order_that_is_heard_again_long_after_it_is_no_news_after_a_restart",
+    "**A sender whose topic changes**": "test_p13_a_clock_that_is_behind_is_found_out_though_each_order_has_its_topic "
+    "test_p13_a_clock_that_is_ahead_is_known_of_the_next_order test_p13_one_order_alone_rules_no_other",
+    "An order whose first message says": "test_p13_a_clock_that_was_put_right_is_gone_by_with_the_next_order "
+    "test_p13_a_line_whose_clock_is_right_is_not_ruled_by_others",
+    "Nothing of it is listed anew": "test_p13_a_delay_of_each_order_is_said_once",
     "A clock that is set back shows there": "test_p13_values_whose_clock_goes_back_are_no_late_ones "
     "test_p13_a_servers_own_clock_shows_that_it_was_set_back_by_its_messages",
     "After a restart of the gateway it is": "test_p11_a_clock_that_was_set_back_is_not_believed",

@@ -111,7 +111,7 @@ def test_p13_what_was_taken_back_is_so_after_a_restart() -> None:
         begins = begins or beginning(known) or ""
         stored.append(json.loads(json.dumps(addition(before, known))))
         if time_of(event) > T0 + SET + 80 and number % 10 == 0:
-            again = at_once(restored(plan_, load(plan_, dump(known.state)), begins, stored))
+            again = at_once(restored(plan_, load(plan_, dump(known.state)), begins, stored, known.clocks))
             trail = [(one.number, one.at, one.said) for one in known.trail()]
             assert [(one.number, one.at, one.said) for one in again.trail()][-len(trail) :] == trail
             assert {at: one.is_wrong for at, one in again.clocks.items() if one.is_wrong} == {

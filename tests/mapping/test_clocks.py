@@ -10,19 +10,20 @@ from gateway.errors import InvalidConfig
 from gateway.mapping.again import at_once
 from gateway.mapping.clocks import SenderClock, moved, with_message
 from gateway.mapping.feeder import Event, feed, prepared
-from gateway.mapping.line import LineState, Tick, dump, load
+from gateway.mapping.line import LineState, Tick
 from gateway.mapping.trail import Feed
 from gateway.mapping.trail_log import addition, beginning, restored
-from gateway.model import Contact, Sample, StartInterval
+from gateway.model import Contact, Sample
 from tests.mapping.recording import T0, back, fed, lost, message, plan, tag, tick
 
 ORDER = {"source": "mes", "topic": "order", "field": "v", "time": "at"}
 RUN = {"key": "order", "product": "P", "name": "{order}"}
 
 
-def line(**changes: Any) -> Any:
-    inputs = {"order": {**ORDER, **changes}, "other": {"source": "plc", "node": "other"}}
-    return plan(inputs=inputs, run=RUN, states=None, scrap_yield=None)
+def line(late: str = "15m", sampling: str = "50ms", **changes: Any) -> Any:
+    other = {"source": "plc", "node": "other", "sampling": sampling}
+    inputs = {"order": {**ORDER, **changes}, "other": other, "beat": {"source": "mes", "topic": "beat", "time": "at"}}
+    return plan(inputs=inputs, run=RUN, states=None, scrap_yield=None, late=late)
 
 
 def order(seconds: float, number: str, at: object) -> Sample:
@@ -102,28 +103,6 @@ def test_p13_a_clock_that_was_put_right_while_away_is_gone_by() -> None:
     backlog = [order(1200.5, "B", T0 + 700), order(1201, "C", T0 + 900)]
     played = fed(line(), *behind, lost(650, "mes"), back(1200, "mes"), *backlog, tick(1400))
     assert starts(played.texts)[6:] == ["start RUN 7 at 700: B, P", "start RUN 8 at 900: C, P"]
-
-
-def test_p13_a_clock_stays_wrong_over_a_restart() -> None:
-    """What is known of it is stored with what the line has heard."""
-    made = line()
-    known, stored = Feed(LineState()), list[dict[str, Any]]()
-    begun, before = "", None
-    for number in range(1, 7):
-        known, _ = feed(made, known, order(100 * number, f"A{number}", T0 + 100 * number - 3600))
-        begun = begun or beginning(known) or ""
-        stored.append(json.loads(json.dumps(addition(before, known))))
-        before = known
-    again = at_once(restored(made, load(made, dump(known.state)), begun, stored))
-    again, _ = at_once(prepared(made, again, tick(650)))
-    again, _ = feed(made, again, tick(699))
-    again, _ = feed(made, again, order(700, "B", T0 + 700 - 3600))
-    _, result = feed(made, again, tick(710))
-    assert [record.start for record in result.records if isinstance(record, StartInterval)] == [T0 + 700]
-    assert sum("k" in added for added in stored) == 1
-    unsaid = [{name: value for name, value in added.items() if name != "k"} for added in stored]
-    anew = at_once(restored(made, known.state, beginning(known), unsaid))
-    assert [*anew.clocks] == [("mes", "order")]
 
 
 @pytest.mark.parametrize("away", ["source", "nothing heard"])
@@ -327,34 +306,6 @@ def test_p13_a_late_message_of_a_clock_that_is_ahead_comes_to_its_place() -> Non
         "output of 1 at 60: scrap 1",
         "output of 1 at 99: scrap 5",
     ]
-
-
-@pytest.mark.parametrize("ahead", [4, 90])
-def test_p13_a_clock_stays_ahead_over_a_restart(ahead: int) -> None:
-    """And what it says late comes to its place, which is said once where it is much."""
-    made = line()
-    known, stored, texts = Feed(LineState()), list[dict[str, Any]](), list[str]()
-    begun, before = "", None
-    for number in range(1, 7):
-        known, result = feed(made, known, order(100 * number, f"A{number}", T0 + 100 * number + ahead))
-        begun, texts = begun or beginning(known) or "", [*texts, *(notice.text for notice in result.notices)]
-        stored.append(json.loads(json.dumps(addition(before, known))))
-        before = known
-    assert [text for text in texts if "taken off" in text] == [
-        "the clock of the sender is 90 s ahead, which is taken off the times that it says; if it always is, write "
-        "`clock_offset: -90s`"
-    ] * (ahead > 5)
-    assert sum("f" in added for added in stored) == 1
-    anew = at_once(
-        restored(
-            made, known.state, beginning(known), [{name: each[name] for name in each if name != "f"} for each in stored]
-        )
-    )
-    for again in (at_once(restored(made, load(made, dump(known.state)), begun, stored)), anew):
-        later, _ = at_once(prepared(made, again, tick(650)))
-        later, _ = feed(made, later, order(730, "B", T0 + 700 + ahead))
-        _, result = feed(made, later, tick(740))
-        assert [record.start for record in result.records if isinstance(record, StartInterval)] == [T0 + 700]
 
 
 def _heard(made: Any, known: Feed, orders: range) -> tuple[Feed, list[dict[str, Any]]]:

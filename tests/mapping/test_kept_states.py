@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.mapping.counters import NOTHING_KNOWN
+from gateway.mapping.intervals import IntervalsState
 from gateway.mapping.line import LineState, dump, load
 from gateway.mapping.output import OutputState
 from tests.mapping.recording import GOLDEN, golden, order, plan, play, tag, texts_of, tick
@@ -59,7 +60,7 @@ def in_its_terms(state: LineState) -> LineState:
     """The state with the times of amounts in milliseconds: what a counter moved by is just before the moment at
     which it was read, which an earlier version did not say. Nor did it remember how far a
     counter usually moves, or take what is null for empty, or remember what it had told of output, or hold
-    back that of a batch while the order of its run settles.
+    back that of a batch while the order of its run settles, or remember what is called so that cannot be told yet.
     """
 
     def rounded(output: OutputState) -> OutputState:
@@ -72,7 +73,13 @@ def in_its_terms(state: LineState) -> LineState:
     output, batch_output = rounded(state.output), rounded(state.batch_output)
     if state.runs.pending_change is not None:
         batch_output = replace(batch_output, flush_at=None)
+    state = replace(state, runs=_unnamed(state.runs), batches=_unnamed(state.batches))
     return replace(state, inputs=inputs, output=output, batch_output=batch_output, told=())
+
+
+def _unnamed(known: IntervalsState) -> IntervalsState:
+    waiting = known.pending_start
+    return known if waiting is None else replace(known, pending_start=replace(waiting, name=None))
 
 
 def with_keys_of(state: LineState, text: str) -> str:

@@ -21,6 +21,7 @@ PARAGRAPHS = (
     "**Each message once.**",
     "**Whose time?**",
     "**A sender's clock",
+    "**A sender whose topic changes",
     "**After a gap.**",
     "**When the PLC is",
 )

@@ -16,7 +16,8 @@ from gateway.mapping.clocks import SenderClock
 from gateway.mapping.compile import LinePlan, compile_line
 from gateway.mapping.feeder import Event, feed
 from gateway.mapping.line import LineState, dump, load
-from gateway.mapping.trail import Entry, Feed, forgotten
+from gateway.mapping.state_rows import StateRows
+from gateway.mapping.trail import Feed, forgotten
 from gateway.mapping.trail_log import _sample, _sample_of, addition, beginning, restored
 from gateway.model import Lookup, Notice, Output, Record, Sample, StartInterval
 from tests.mapping.laws import examples
@@ -32,7 +33,8 @@ class Store:
         self.line = Feed(LineState())
         self.records: list[Record] = []
         self.notices: list[Notice] = []
-        self.state, self.begun = dump(self.line.state), ""
+        self._texts: dict[str, str] = {}
+        self._states, self.begun = StateRows({}), ""
         self.added: list[str] = []
         self._stored: Feed | None = None
         self._rows: list[Record | Notice] = []
@@ -49,12 +51,17 @@ class Store:
             self.added.append(json.dumps(said))
         if anew or self._stored is None or self._stored.plan is not self.line.plan:
             self.begun = beginning(self.line) or ""
-        self.state, self._stored = dump(self.line.state), self.line
+        self._stored = self.line
+        for name, text in self._states.changes(self.line.state, self.line.clocks).items():
+            self._texts.pop(name, None)
+            self._texts |= {name: text} if text is not None else {}
 
     def restart(self) -> None:
         """After a commit: all that is known is what is stored."""
         rows = [json.loads(text) for text in self.added]
-        self.line = at_once(restored(self.plan, load(self.plan, self.state), self.begun, rows))
+        self._states = StateRows(self._texts)
+        state, clocks = self._states.state(self.plan), self._states.clocks
+        self.line = at_once(restored(self.plan, state, self.begun, rows, clocks))
         self._stored = self.line
 
 
@@ -294,12 +301,49 @@ def test_a_sample_is_read_as_it_was_stored(sample: Sample) -> None:
 
 def test_p11_what_is_known_of_a_wrong_clock_is_stored_as_it_is_after_our_own_was_set() -> None:
     """The sender's messages are later by what our clock was set by, also after a restart."""
-    stream = ("floor", "order")
-    line = Feed(LineState(), PLANT, Entry(0.0, None, LineState(), number=1), numbered=1)
-    line = replace(line, clocks={stream: SenderClock(5.0, (3600.0,) * 5)})
+    stream, rows = ("floor", "order"), StateRows({})
+    line = replace(Feed(LineState()), clocks={stream: SenderClock(5.0, (3600.0,) * 5)})
+    stored = rows.changes(line.state, line.clocks)
     moved = line.with_clock_set(600.0)
-    for rows in ([addition(line, moved)], [addition(line, moved), *filter(None, [addition(moved, moved)])]):
-        (known,) = at_once(restored(PLANT, line.state, beginning(line), rows)).clocks.values()
-        assert known.lags == (4200.0,) * 5
-        assert known.is_wrong
-    assert addition(moved, moved) == {}
+    stored |= rows.changes(moved.state, moved.clocks)
+    known = StateRows({name: text for name, text in stored.items() if text is not None}).clocks[stream]
+    assert known.lags == (4200.0,) * 5
+    assert known.is_wrong
+    assert rows.changes(moved.state, moved.clocks) == {}
+
+
+OF_TWO = plan(
+    inputs={
+        "order": {"source": "mes", "topic": "order", "field": "number", "time": "at"},
+        "code": {"source": "mes", "topic": "line/+station/of/+order/state", "field": "code", "time": "at"},
+    },
+    run={"key": "order", "product": "P", "name": "{order}"},
+    states={"input": "code", "codes": {n: {"category": f"C{n}"} for n in range(4)}, "hold": "0s"},
+    scrap_yield=None,
+)
+LAGS = st.sampled_from([0.1, 0.1, 40.0, 90.0, 600.0, 1500.0, -3.0, -60.0])
+"""By how much a clock is behind, or ahead."""
+SAID = st.tuples(st.integers(5, 400), st.integers(0, 3), st.booleans(), st.sampled_from([0, 0, 0, 0, 20, 700]))
+"""A message so many seconds after the one before, of which sender it is, whether that goes on to the next order, and by
+how much it comes late."""
+
+
+@given(st.lists(LAGS, min_size=4, max_size=4), st.lists(SAID, max_size=40), CUTS, st.lists(st.booleans(), min_size=40))
+@examples(60)
+def test_p13_what_is_learned_of_clocks_holds_over_restarts(
+    lags: list[float], said: list[tuple[int, int, bool, int]], cuts: list[int], restarts: list[bool]
+) -> None:
+    """Senders whose clocks are right, behind or ahead, on topics of their own and of each order: the same records and
+    the same words, wherever the gateway restarts."""
+    events, now, orders = list[Sample](), 10.0, [0] * 4
+    for after, sender, goes_on, late in said:
+        now, orders[sender] = now + after, orders[sender] + goes_on
+        at = T0 + now - lags[sender]
+        topic, value = ("order", {"number": orders[0]}) if not sender else ("line/+station/of/+order/state", {})
+        code = {"code": after % 4, "station": f"S{sender}", "order": str(orders[sender])} if sender else value
+        events.append(message(now + late + 0.05, topic, {**code, "at": at}))
+    events.sort(key=lambda sample: sample.received)
+    once, often = run(events, cuts, [False] * len(cuts), OF_TWO), run(events, cuts, restarts, OF_TWO)
+    assert often.line.clocks.keys() == once.line.clocks.keys()
+    assert [replace(one, key="") for one in often.records] == [replace(one, key="") for one in once.records]
+    assert often.notices == once.notices

@@ -100,7 +100,7 @@ def reported(played: Played) -> Counter[str]:
         for is_said, words in ((never_known, in_it), (not_reported, counted_later)):
             for amount, name in re.findall(r"(-?\d+) (\w+)(?= \(|,|$)", words if is_said else ""):
                 sums[name] += int(amount)
-        untold = re.search(r"a quality test is not told: no (run|batch) that is known", notice.text)
+        untold = re.search(r"a quality test is not told: (?:no|it is of the) (run|batch)", notice.text)
         if untold:
             sums[RUN_TEST if untold[1] == "run" else BATCH_TEST] += 1
     return sums
