@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 from gateway.build import described
+from gateway.cli.command_parser import CommandParser
 from gateway.cli.startup import found_config
 from gateway.errors import ConfigError, GatewayError
 
@@ -38,7 +39,7 @@ COMMANDS = (
 def command_line(only: str | None = None) -> argparse.ArgumentParser:
     """The command with all its subcommands and options; each subcommand's function is its default `call`. `only`: with
     the subcommands of this module alone, so that the service does not hold in memory what others are made of."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="oden-gateway",
         description="Turns PLC tags and line events into runs, states and scrap/yield at Oden, each exactly once.",
         epilog="example:\n  oden-gateway check -c /etc/oden-gateway/gateway.yaml",

@@ -136,13 +136,15 @@ _ERRNO_TEXTS = {
 
 CERTIFICATE_DATES = ("certificate is not valid yet: is the clock right?", "certificate has expired")
 """What is said where only the time speaks against a certificate: it may be the time of this machine."""
+_ANOTHER_HOST = "certificate is for another host: write a name that it has in `url`"
 _CERTIFICATE_TEXTS = {
     9: CERTIFICATE_DATES[0],
     10: CERTIFICATE_DATES[1],
-    62: "certificate is for another host",
-    64: "certificate is for another host",
+    62: _ANOTHER_HOST,
+    64: _ANOTHER_HOST,
 }
 """By X509_V_ERR_…, the verification codes of OpenSSL (X509_STORE_CTX_get_error(3)); all others: not trusted."""
+_NOT_TRUSTED = "certificate is not trusted: set `ca` to the one that signed it"
 
 
 _CLIENT_REFUSED = ("ALERT_CERTIFICATE", "ALERT_BAD_CERTIFICATE", "ALERT_UNKNOWN_CA", "ALERT_UNSUPPORTED_CERTIFICATE")
@@ -153,7 +155,7 @@ certificate, or does not take it."""
 def obstacle(error: BaseException, whose: str = "its") -> str:
     """What `error` means; `whose` certificate it is where it is about one. Never a word of a library's."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"{whose} {_CERTIFICATE_TEXTS.get(error.verify_code, 'certificate is not trusted')}"
+        return f"{whose} {_CERTIFICATE_TEXTS.get(error.verify_code, _NOT_TRUSTED)}"
     if isinstance(error, ssl.SSLError):
         if any(word in (getattr(error, "reason", None) or "") for word in _CLIENT_REFUSED):
             return "the other side takes nobody without a client certificate that it trusts"

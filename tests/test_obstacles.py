@@ -80,7 +80,7 @@ def _certificate(code: int) -> ssl.SSLCertVerificationError:
         (socket.gaierror(socket.EAI_AGAIN, "Temporary failure"), "name not found: no name server answers"),
         (UnicodeError("label empty or too long"), "name not found"),
         (_certificate(10), "the broker's certificate has expired"),
-        (_certificate(18), "the broker's certificate is not trusted"),
+        (_certificate(18), "the broker's certificate is not trusted: set `ca` to the one that signed it"),
         (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER]"), "no secure connection: the other side does not speak TLS "),
         (OSError(9, "Bad file descriptor"), "no connection"),
     ],

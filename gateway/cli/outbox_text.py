@@ -23,6 +23,8 @@ BYTES_A_RECORD = 700
 """On disk, with the row of its interval and its entry in the index of keys. Measured for an outage of a week of 40
 lines that each have a state every 2 minutes, output every minute and a run every half hour."""
 MB = 1e6
+HOURS = 10
+"""From as many on, how long an outage may last is said in hours."""
 
 
 def table(records: Sequence[Listed], now: float) -> Iterator[str]:
@@ -186,17 +188,18 @@ def stats(figures: Figures) -> Iterator[str]:
     elif figures.hours is None:
         yield f"{max(0, figures.room) / MB:.0f} MB still fit; there have been no new records for an hour"
     else:
+        lasts = f"{figures.hours:.0f} hours" if figures.hours >= HOURS else span(round(figures.hours * 60) * 60)
         yield (
-            f"{figures.hours:.0f} hours of outage still fit: {max(0, figures.room) / MB:.0f} MB, and "
+            f"{lasts} of outage still fit: {max(0, figures.room) / MB:.0f} MB, and "
             f"{(figures.bytes_per_hour or 0) / MB:.2f} MB an hour at the present rate of "
             f"{figures.records_per_hour:.0f} records an hour"
         )
     if figures.lines:
         width = min(40, max(4, *(len(line) for line in figures.lines)))
         yield ""
-        yield f"{'LINE':{width}}" + "".join(f"{name.upper():>9}" for name in columns)
+        yield f"{'LINE':{width}}" + "".join(f"{name.upper():>10}" for name in columns)
         for line, counts in figures.lines.items():
-            yield f"{line[:width]:{width}}" + "".join(f"{counts.get(name, 0):>9}" for name in columns)
+            yield f"{line[:width]:{width}}" + "".join(f"{counts.get(name, 0):>10}" for name in columns)
     if figures.at_oden:
         yield ""
         yield "Found at Oden, and not told from here (the newest first):"

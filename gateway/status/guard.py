@@ -117,8 +117,10 @@ class PageCertificate:
         self._unusable: str | None = None
         self._logged: tuple[datetime, bool] | None = None
         """The end that was logged, and whether it had come by then."""
+        self._early: datetime | None = None
+        """The beginning that was logged as yet to come."""
         self._stamp = self._stamped()
-        self.ends, self._current = self._read()
+        self.begins, self.ends, self._current = self._read()
         # A handshake takes the context that is current then: asyncio keeps the one that it was given.
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.sni_callback = self._choose
@@ -127,13 +129,19 @@ class PageCertificate:
         connection.context = self._current
 
     def look(self, now: float) -> None:
-        """Read the files again where they are others than before. Log that the certificate ends soon, and that it has:
-        from then on no browser shows the page on which that stands."""
+        """Read the files again where they are others than before. Log that the certificate does not count yet, that it
+        ends soon, and that it has: then no browser shows the page on which that stands."""
         self._renew()
+        if self._is_early(now) and self._early != self.begins:
+            self._early = self.begins
+            log.warning("page_certificate_begins", begins=self.begins.isoformat())
         left = self._left(now)
         if left < WARNED_BEFORE and self._logged != (logged := (self.ends, left <= timedelta(0))):
             self._logged = logged
             log.warning("page_certificate_ends", ends=self.ends.isoformat(), over=logged[1])
+
+    def _is_early(self, now: float) -> bool:
+        return datetime.fromtimestamp(now, UTC) < self.begins
 
     def _left(self, now: float) -> timedelta:
         """Negative or 0 once it is refused. In the second that it names it is still taken (RFC 5280, 4.1.2.5)."""
@@ -145,7 +153,7 @@ class PageCertificate:
             return
         self._stamp = stamp
         try:
-            self.ends, self._current = self._read()
+            self.begins, self.ends, self._current = self._read()
         except GatewayError as error:
             self._unusable = str(error)
             log.warning("page_certificate_unusable", reason=str(error))
@@ -162,6 +170,10 @@ class PageCertificate:
             yield Condition(
                 "page_certificate", "", f"{self._unusable} The page goes on with the one from before.{over}"
             )
+        elif self._is_early(now):
+            text = f"The page's certificate {self._files.certificate} counts only from {self.begins:%Y-%m-%d} on"
+            wrong = f"For the gateway it is {datetime.fromtimestamp(now, UTC):%Y-%m-%d}."
+            yield Condition("page_certificate", "", f"{text}, and browsers refuse it until then: take another. {wrong}")
         elif left <= timedelta(0):
             yield Condition("page_certificate", "", f"{ended}, and browsers refuse it: renew it.")
         elif left < WARNED_BEFORE:
@@ -178,15 +190,16 @@ class PageCertificate:
 
         return stamp(self._files.certificate), stamp(self._files.key)
 
-    def _read(self) -> tuple[datetime, ssl.SSLContext]:
+    def _read(self) -> tuple[datetime, datetime, ssl.SSLContext]:
+        """From when until when it counts, and what serves by it."""
         from cryptography import x509  # noqa: PLC0415 - 40 ms that only a page with TLS needs
 
         try:
             context = page_context(self._files)
-            ends = x509.load_pem_x509_certificates(self._files.certificate.read_bytes())[0].not_valid_after_utc
+            own = x509.load_pem_x509_certificates(self._files.certificate.read_bytes())[0]
         except (OSError, ValueError) as error:
             raise GatewayError(f"The page's certificate cannot be used: {error}.") from error
-        return ends, context
+        return own.not_valid_before_utc, own.not_valid_after_utc, context
 
 
 class TlsEntry(asyncio.Protocol):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.__main__ import COMMANDS, command_line
+from gateway.__main__ import COMMANDS, command_line, main
 
 
 def _commands(parser: argparse.ArgumentParser) -> list[str]:
@@ -22,6 +22,30 @@ def test_each_module_has_the_command_of_its_name(module: str) -> None:
 
 def test_all_are_there_when_none_is_named() -> None:
     assert {module.replace("_", "-") for module in COMMANDS} < {*_commands(command_line())}
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["record", "x", "--seconds", "1"], "usage: oden-gateway record [-h] [-c CONFIG] [--for TIME]"),
+        (
+            ["outbox", "stats", "--nope"],
+            "oden-gateway outbox stats takes no --nope: see oden-gateway outbox stats --help",
+        ),
+        (["schema", "x.json"], "oden-gateway schema takes no x.json"),
+        (["-c", "x.yaml", "check"], "-c stands behind the command: oden-gateway COMMAND -c"),
+        (["outbox", "--json", "list"], "--json stands behind the command: oden-gateway outbox COMMAND --json"),
+    ],
+)
+def test_what_is_wrong_with_a_command_is_said_by_it(
+    capsys: pytest.CaptureFixture[str], words: list[str], says: str
+) -> None:
+    """With its own usage: that of all commands names no option."""
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    said = capsys.readouterr()
+    assert (ended.value.code, said.out) == (2, "")
+    assert says in " ".join(said.err.split())
 
 
 def test_the_service_holds_no_validators_but_those_that_it_uses() -> None:
@@ -51,7 +75,8 @@ def test_the_service_holds_nothing_of_other_commands() -> None:
         "    main(['run', '--help'])\n"
         "except SystemExit:\n"
         "    names = [name for name in sys.modules if name.startswith('gateway.cli.')]\n"
-        "    assert names and sorted(names) == ['gateway.cli.run', 'gateway.cli.startup'], names\n"
+        "    used = ['gateway.cli.command_parser', 'gateway.cli.run', 'gateway.cli.startup']\n"
+        "    assert sorted(names) == used, names\n"
         "    assert not [name for name in sys.modules if name.startswith(('gateway.simulator', 'gateway.live'))]\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)

@@ -76,7 +76,10 @@ async def test_a_certificate_that_nobody_vouches_for(tmp_path: Path) -> None:
     path = certificate(tmp_path, "localhost", NOW - timedelta(days=1), NOW + timedelta(days=1))
     async with tls_server(path) as url:
         answer = await post(url)
-    assert (answer.sent, answer.error) == (False, "Oden cannot be reached (its certificate is not trusted)")
+    assert (answer.sent, answer.error) == (
+        False,
+        "Oden cannot be reached (its certificate is not trusted: set `ca` to the one that signed it)",
+    )
 
 
 @pytest.mark.parametrize(
@@ -84,7 +87,7 @@ async def test_a_certificate_that_nobody_vouches_for(tmp_path: Path) -> None:
     [
         ("localhost", -9, -1, "its certificate has expired"),
         ("localhost", 1, 9, "its certificate is not valid yet: is the clock right?"),
-        ("other.example", -1, 1, "its certificate is for another host"),
+        ("other.example", -1, 1, "its certificate is for another host: write a name that it has in `url`"),
     ],
 )
 async def test_a_certificate_that_is_wrong(tmp_path: Path, host: str, begins: int, ends: int, why: str) -> None:

@@ -167,7 +167,10 @@ async def test_an_authority_of_ones_own(tmp_path: Path) -> None:
         number = len(seen)
         for trusted in (None, other):
             answer = await post(url, ca=trusted)
-            assert (answer.sent, answer.error) == (False, "Oden cannot be reached (its certificate is not trusted)")
+            assert (answer.sent, answer.error) == (
+                False,
+                "Oden cannot be reached (its certificate is not trusted: set `ca` to the one that signed it)",
+            )
         assert len([one for one in seen[number:] if one != b"connected"]) == 0
 
 
@@ -176,7 +179,10 @@ async def test_a_certificate_for_another_host(tmp_path: Path) -> None:
     ca, context = site(tmp_path, "oden.invalid")
     async with oden(context) as (port, _):
         answer = await post(f"https://localhost:{port}/v2", ca=ca)
-    assert (answer.sent, answer.error) == (False, "Oden cannot be reached (its certificate is for another host)")
+    assert (answer.sent, answer.error) == (
+        False,
+        "Oden cannot be reached (its certificate is for another host: write a name that it has in `url`)",
+    )
 
 
 async def test_a_file_that_holds_no_certificates(tmp_path: Path) -> None:

@@ -31,11 +31,13 @@ from tests.peers import PATIENCE, wait_until
 from tests.status.test_actions import TOKEN, Asked
 
 
-def write(files: PageTls, name: str, days: float = 90, password: bytes | None = None) -> None:
+def write(
+    files: PageTls, name: str, days: float = 90, password: bytes | None = None, begins: datetime | None = None
+) -> None:
     """A new certificate and its key, in the place of those that are there."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now, number = datetime.now(UTC), x509.random_serial_number()
+    now, number = begins or datetime.now(UTC), x509.random_serial_number()
     certificate = (
         x509.CertificateBuilder(subject, subject, key.public_key(), number, now, now + timedelta(days))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
@@ -185,6 +187,28 @@ async def test_a_certificate_that_ends_while_the_page_is_served(picture: Snapsho
             renewed = ssl.create_default_context(cafile=files.certificate)
             async with aiohttp.ClientSession() as other, other.get(server.url + "/healthz", ssl=renewed) as answer:
                 assert answer.status == 200
+    serving.cancel()
+    with suppress(asyncio.CancelledError):
+        await serving
+
+
+async def test_a_certificate_that_does_not_count_yet_is_said(picture: Snapshot, files: PageTls) -> None:
+    """Browsers refuse it, so it stands in the log; with files that count the page is served again."""
+    begins = datetime.now(UTC) + timedelta(30)
+    write(files, "first", begins=begins)
+    server = server_of(picture, files)
+    with capture_logs() as logs:
+        serving = asyncio.create_task(server.run())
+        await wait_until(lambda: [log["begins"] for log in logs if log["event"] == "page_certificate_begins"] != [])
+        [condition] = server.conditions(time.time())
+        assert f"counts only from {begins:%Y-%m-%d} on" in condition.text
+        trusting = ssl.create_default_context(cafile=files.certificate)
+        async with aiohttp.ClientSession() as client:
+            with pytest.raises(aiohttp.ClientConnectorCertificateError, match="not yet valid"):
+                await client.get(server.url, ssl=trusting)
+        write(files, "second")
+        await wait_until(lambda: not [*server.conditions(time.time())])
+    assert len([log for log in logs if log["event"] == "page_certificate_begins"]) == 1
     serving.cancel()
     with suppress(asyncio.CancelledError):
         await serving
